@@ -1,0 +1,169 @@
+//! What this lesson promises, checked over real sockets against the real binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a broken promise ends the test"
+)]
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Response, header};
+use serde_json::{Value, json};
+use shared::testing::{PATIENCE, Server, eventually, promises, read_until};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_polling");
+
+/// Asks as a browser does that has the version in `tag` already.
+async fn poll(server: &Server, tag: &str) -> Response {
+    let request = server
+        .client
+        .get(server.url("/users"))
+        .header(header::IF_NONE_MATCH, tag);
+    request.send().await.unwrap()
+}
+
+fn tag_of(response: &Response) -> String {
+    response.headers()[header::ETAG]
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_them_all(BINARY).await;
+}
+
+#[tokio::test]
+async fn the_first_poll_gets_the_list_and_a_tag_for_its_version() {
+    let server = Server::start(BINARY, &[]);
+    let response = server.get("/users").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
+    let tag = tag_of(&response);
+    let snapshot: Value = response.json().await.unwrap();
+    assert_eq!(tag, format!("\"{}\"", snapshot["version"]));
+    assert_eq!(snapshot["users"][0], json!({"id": 1, "username": "张三"}));
+}
+
+#[tokio::test]
+async fn a_poll_without_news_is_told_so_without_a_body() {
+    let server = Server::start(BINARY, &[]);
+    let tag = tag_of(&server.get("/users").await);
+    for seen in [
+        tag.clone(),
+        format!("W/{tag}"),
+        format!("\"1\", {tag}"),
+        "*".to_owned(),
+    ] {
+        let response = poll(&server, &seen).await;
+        assert_eq!(response.status(), 304, "{seen}");
+        assert_eq!(tag_of(&response), tag);
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
+        assert!(response.bytes().await.unwrap().is_empty());
+    }
+    for other in ["\"1\"", "", "abc", "\"", "\u{e9}"] {
+        assert_eq!(poll(&server, other).await.status(), 200, "{other:?}");
+    }
+}
+
+/// Also when a count would be the same: one user left and another came.
+#[tokio::test]
+async fn two_clients_both_notice_a_change_with_their_next_poll() {
+    let server = Server::start(BINARY, &[]);
+    let tag = tag_of(&server.get("/users").await);
+    server
+        .client
+        .delete(server.url("/users/1"))
+        .send()
+        .await
+        .unwrap();
+    server.add_user("李四").await;
+    for client in 1..=2 {
+        let response = poll(&server, &tag).await;
+        assert_eq!(response.status(), 200, "client {client}");
+        let snapshot: Value = response.json().await.unwrap();
+        let names: Vec<_> = snapshot["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| &user["username"])
+            .collect();
+        assert_eq!(names, ["Alice", "李四"]);
+    }
+}
+
+#[tokio::test]
+async fn the_clock_is_never_kept() {
+    let server = Server::start(BINARY, &[]);
+    let response = server.get("/clock").await;
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    let body: Value = response.json().await.unwrap();
+    let time = body["time"].as_str().unwrap();
+    let digits = time.replace(|letter: char| letter.is_ascii_digit(), "0");
+    assert_eq!(digits, "0000-00-00 00:00:00");
+}
+
+/// A new connection a poll would cost more than the poll itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn polls_share_one_connection_which_lasts_longer_than_the_time_between_two() {
+    let server = Server::start(BINARY, &[]);
+    let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut connection = server.send_raw(request).await;
+    for _ in 0..3 {
+        let answer = read_until(&mut connection, |text| text.ends_with("]}")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        // Longer than the second between two polls of the page.
+        let start = Instant::now();
+        eventually("time passes", PATIENCE, || {
+            start.elapsed() > Duration::from_millis(1100)
+        })
+        .await;
+        assert_eq!(server.connections(), 1, "still open");
+        tokio::io::AsyncWriteExt::write_all(&mut connection, request.as_bytes())
+            .await
+            .unwrap();
+    }
+}
+
+/// With actix's default settings an idle connection is noticed too, but not one with a request
+/// that is still being sent.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_vanish_are_released_within_200_milliseconds() {
+    let server = Server::start(BINARY, &[]);
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut client = server.send_raw(request).await;
+        read_until(&mut client, |text| text.ends_with("]}")).await;
+        clients.push(client);
+    }
+    assert_eq!(server.connections(), 100);
+    drop(clients);
+    let limit = Duration::from_millis(200);
+    eventually("all are released", limit, || server.connections() == 0).await;
+}
+
+/// It asks a thousand times and reads no answer; another client is served as if it were not there.
+#[tokio::test]
+async fn a_client_that_stops_reading_delays_nobody() {
+    let server = Server::start(BINARY, &[]);
+    for _ in 0..300 {
+        server.add_user(&"三".repeat(32)).await;
+    }
+    let requests = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let _stalled = server.send_raw(&requests).await;
+    for _ in 0..50 {
+        let start = Instant::now();
+        assert_eq!(server.get("/users").await.status(), 200);
+        assert!(
+            start.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            start.elapsed()
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! The table of lessons: number, crate, title, port and what the technique is in one line.
+
+/// One lesson of the course.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the course, from the oldest technique to the newest.
+    pub number: u8,
+    /// The crate: `cargo run -p NAME`.
+    pub name: &'static str,
+    /// The technique's usual name.
+    pub title: &'static str,
+    /// The TCP port that it listens on unless told otherwise.
+    pub port: u16,
+    /// The technique in one line.
+    pub technique: &'static str,
+}
+
+/// Every lesson that there is, in the order of the course.
+pub const LESSONS: &[Entry] = &[
+    Entry {
+        number: 1,
+        name: "polling",
+        title: "Polling",
+        port: 8001,
+        technique: "ask again every second",
+    },
+    Entry {
+        number: 4,
+        name: "sse",
+        title: "Server-Sent Events",
+        port: 8004,
+        technique: "one response that never ends, read by `EventSource`",
+    },
+];
+
+/// The entry of the crate `name`; a crate that is not in the table (a student's copy of a lesson)
+/// gets number 0 and port 8000.
+#[must_use]
+pub fn find(name: &'static str) -> Entry {
+    let own = Entry {
+        number: 0,
+        name,
+        title: name,
+        port: 8000,
+        technique: "your own lesson",
+    };
+    LESSONS
+        .iter()
+        .copied()
+        .find(|entry| entry.name == name)
+        .unwrap_or(own)
+}

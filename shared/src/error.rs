@@ -1,0 +1,126 @@
+//! [`Error`]: every way to refuse a request, and the JSON that says so.
+
+use std::time::Duration;
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    error::{JsonPayloadError, PayloadError},
+    http::{StatusCode, header},
+};
+
+use crate::users::{ChangeError, UsernameError};
+
+/// The largest request body in bytes; a username needs a twentieth of that.
+pub const MAX_BODY: usize = 4 * 1024;
+
+/// How long a request that is no GET may take, its body included. A client that sends its body
+/// more slowly, or stops halfway, would otherwise hold its connection for as long as it likes.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A request that was refused, as a status and `{"error": "a sentence"}`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// 400: the body, the path or the query is not what the route expects.
+    #[error("{0}")]
+    BadRequest(String),
+    /// 403: a page of another origin tried to change something.
+    #[error(
+        "This request comes from a page of {0}, which may not change anything here. Start the \
+         server with --allow-origin to allow it."
+    )]
+    ForeignOrigin(String),
+    /// 403: only for the machine that the server runs on.
+    #[error("Only the machine that the server runs on may do this.")]
+    NotLocal,
+    /// 404.
+    #[error("There is nothing at this address.")]
+    NotFound,
+    /// 404: no user has this id.
+    #[error("There is no user with the id {0}.")]
+    NoSuchUser(u64),
+    /// 405, with the methods that are allowed, such as `GET, HEAD`.
+    #[error("This address does not take that method, only {0}.")]
+    MethodNotAllowed(&'static str),
+    /// 408: the request took longer than [`REQUEST_TIMEOUT`].
+    #[error("The request took too long: {} seconds at most.", REQUEST_TIMEOUT.as_secs())]
+    TooSlow,
+    /// 413: the body is larger than [`MAX_BODY`].
+    #[error("The body is too large: {MAX_BODY} bytes at most.")]
+    BodyTooLarge,
+    /// 415: the body says that it is something else than JSON.
+    #[error("The body must be JSON and say so: Content-Type: application/json")]
+    NotJson,
+    /// 422: no username.
+    #[error("{0}")]
+    BadUsername(#[from] UsernameError),
+    /// 409 if the list is full, 500 if the change could not be saved.
+    #[error("{0}")]
+    NotChanged(#[from] ChangeError),
+    /// 500: something failed that is not the client's fault; the log says what.
+    #[error("Something went wrong on the server.")]
+    Internal,
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::ForeignOrigin(_) | Self::NotLocal => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::NoSuchUser(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BadUsername(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotChanged(ChangeError::Full) => StatusCode::CONFLICT,
+            Self::NotChanged(ChangeError::NotSaved(_)) | Self::Internal => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Self::NotChanged(ChangeError::NotSaved(error)) = self {
+            log::error!("cannot save the users: {error}");
+        }
+        let mut response = HttpResponse::build(self.status_code());
+        if let Self::MethodNotAllowed(methods) = self {
+            response.insert_header((header::ALLOW, *methods));
+        }
+        // What is left of a body that was not read would be taken for the next request.
+        if matches!(self, Self::TooSlow) {
+            response.force_close();
+        }
+        response.json(serde_json::json!({ "error": self.to_string() }))
+    }
+}
+
+impl From<JsonPayloadError> for Error {
+    fn from(error: JsonPayloadError) -> Self {
+        match error {
+            JsonPayloadError::OverflowKnownLength { .. }
+            | JsonPayloadError::Overflow { .. }
+            | JsonPayloadError::Payload(PayloadError::Overflow) => Self::BodyTooLarge,
+            JsonPayloadError::ContentType => Self::NotJson,
+            JsonPayloadError::Deserialize(error) => Self::BadRequest(format!(
+                "The body is not the JSON that is expected here: {error}."
+            )),
+            error => Self::BadRequest(format!("The body could not be read: {error}.")),
+        }
+    }
+}
+
+/// The sentence for an answer that came without one, such as actix's own 404.
+pub(crate) fn sentence(status: StatusCode) -> String {
+    match status {
+        StatusCode::NOT_FOUND => Error::NotFound.to_string(),
+        StatusCode::BAD_REQUEST => "The request is not one that this address understands.".into(),
+        StatusCode::RANGE_NOT_SATISFIABLE => "The file has no such range of bytes.".into(),
+        StatusCode::PRECONDITION_FAILED => {
+            "The file is not in the state the request asks for.".into()
+        }
+        _ if status.is_server_error() => Error::Internal.to_string(),
+        _ => format!("The request was refused: {status}."),
+    }
+}

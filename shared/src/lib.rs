@@ -1,0 +1,19 @@
+//! What all lessons need and no lesson is about.
+//!
+//! A lesson's `main.rs` calls [`serve`] with its own routes and gets everything around them:
+//! flags, logs, the page, `POST /users`, limits, errors, shutdown. Its handlers take what they
+//! need as [`actix_web::web::Data`]: the [`users::Users`] store, the [`cut::Cut`] that ends
+//! streams, and the [`Settings`] of this run. The technique itself is never here: how news gets
+//! from the server to the browser is what each lesson is for.
+
+pub mod catalog;
+pub mod clock;
+pub mod cut;
+pub mod error;
+mod page;
+mod serve;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod users;
+
+pub use serve::{Lesson, serve, settings::Settings};

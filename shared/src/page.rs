@@ -1,0 +1,72 @@
+//! The page of lessons 1 to 5, from `shared/templates/lesson.html`.
+
+use actix_web::{HttpRequest, HttpResponse, http::header::ContentType, web};
+use askama::Template;
+
+use crate::{
+    Settings,
+    catalog::{self, Entry, LESSONS},
+    error::Error,
+    serve::static_folder,
+};
+
+/// What the template shows. Askama escapes each value for HTML.
+#[derive(Template)]
+#[template(path = "lesson.html")]
+struct LessonPage {
+    lesson: Entry,
+    lessons: &'static [Entry],
+    /// The host name that the browser asked for, without the port: the other lessons have it too.
+    host: String,
+    /// In seconds.
+    heartbeat: f64,
+    /// The text of the lesson's `client.js`.
+    client: String,
+}
+
+/// `GET /`
+pub(crate) async fn show(
+    request: HttpRequest,
+    settings: web::Data<Settings>,
+) -> Result<HttpResponse, Error> {
+    let client_path = static_folder(settings.lesson.folder).join("client.js");
+    // Read at each request: a student edits the file while the server runs.
+    let client = web::block(move || std::fs::read_to_string(client_path)).await;
+    let page = LessonPage {
+        lesson: catalog::find(settings.lesson.name),
+        lessons: LESSONS,
+        host: host_name(&request),
+        heartbeat: settings.heartbeat.as_secs_f64(),
+        client: client
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .unwrap_or_else(|error| format!("// static/client.js could not be read: {error}")),
+    };
+    let html = page.render().map_err(|error| {
+        log::error!("cannot render the page: {error}");
+        Error::Internal
+    })?;
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .body(html))
+}
+
+/// The `Host` that the browser asked for, without its port. Anything that does not look like a host
+/// name or an address is left out, so that no link leads elsewhere.
+fn host_name(request: &HttpRequest) -> String {
+    let host = request
+        .headers()
+        .get("Host")
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let bracket = host.rfind(']').unwrap_or(0);
+    let name = match host.rfind(':').filter(|colon| *colon > bracket) {
+        Some(colon) => host.split_at(colon).0,
+        None => host,
+    };
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
+    if name.is_empty() || !name.chars().all(plain) {
+        "127.0.0.1".into()
+    } else {
+        name.into()
+    }
+}

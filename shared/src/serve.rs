@@ -1,0 +1,204 @@
+//! [`serve`]: a lesson's routes, and everything around them.
+
+mod middleware;
+mod origin;
+mod routes;
+pub(crate) mod settings;
+mod sockets;
+
+use std::{
+    io::{self, Write as _},
+    net::{SocketAddr, ToSocketAddrs as _},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
+
+use actix_web::{
+    App, HttpServer,
+    middleware::{Logger, from_fn},
+    web::{self, ServiceConfig},
+};
+use log::LevelFilter;
+
+use crate::{
+    catalog,
+    cut::Cut,
+    users::{LoadError, Users},
+};
+use settings::{Flags, Settings};
+
+/// How long an idle connection is kept. It must be longer than a browser's polling interval of a
+/// second, or each poll pays for a new connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How long a connection that is being closed may take to say goodbye. actix's default of a second
+/// is how long a WebSocket would linger after its Close frame.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How many seconds a graceful stop waits for connections that do not end on [`Cut`], such as one
+/// whose client does not read.
+const SHUTDOWN_SECONDS: u64 = 1;
+
+/// Which lesson this is.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson {
+    /// The crate's name, `env!("CARGO_PKG_NAME")`, by which the catalog knows it.
+    pub name: &'static str,
+    /// The crate's folder, `env!("CARGO_MANIFEST_DIR")`: its `static/` is served from there, so
+    /// that an edit shows on reload.
+    pub folder: &'static str,
+}
+
+/// Why the server could not start, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(
+        "there is no address called {host}: {error}. Give an IP address to --host, such as 127.0.0.1"
+    )]
+    Host { host: String, error: io::Error },
+    #[error(
+        "port {} on {} is taken. Stop the program that uses it, or choose another port with \
+         --port (0 picks a free one)",
+        .0.port(), .0.ip()
+    )]
+    PortTaken(SocketAddr),
+    #[error("cannot listen on {address}: {error}. Choose another address with --host and --port")]
+    Listen {
+        address: SocketAddr,
+        error: io::Error,
+    },
+    #[error(transparent)]
+    Users(#[from] LoadError),
+    #[error("the server failed: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// Runs a lesson until Ctrl-C or SIGTERM: reads the flags, loads the users, listens, prints one line
+/// `NAME: http://ADDRESS/` and serves the routes that `configure` adds besides the common ones.
+///
+/// Returns exit code 0 after a stop, and 1 with one line on stderr if it could not start. A bad flag
+/// ends the process with clap's message and exit code 2.
+pub async fn serve<F>(lesson: Lesson, configure: F) -> ExitCode
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let flags = Flags::read(catalog::find(lesson.name));
+    env_logger::Builder::new()
+        .filter_level(LevelFilter::Warn)
+        .parse_default_env()
+        .init();
+    match run(lesson, flags, configure).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}.", lesson.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run<F>(lesson: Lesson, flags: Flags, configure: F) -> Result<(), StartError>
+where
+    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    let users = match &flags.users {
+        Some(file) => Users::in_file(file)?,
+        None => Users::in_memory()?,
+    };
+    let cut = Cut::default();
+    let address = address(&flags)?;
+    let settings = Settings::new(lesson, &flags, address);
+
+    // Built out here, once: inside the closure each worker thread would have users of its own.
+    let users = web::Data::new(users);
+    let cut_data = web::Data::new(cut.clone());
+    let settings = web::Data::new(settings);
+
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(users.clone())
+            .app_data(cut_data.clone())
+            .app_data(settings.clone())
+            .configure(configure.clone())
+            .configure(|app| routes::common(app, &settings))
+            .default_service(web::to(routes::no_route))
+            // The last one wrapped is the first to see a request.
+            .wrap(from_fn(middleware::time_limit))
+            .wrap(from_fn(origin::same_origin))
+            .wrap(from_fn(middleware::head_as_get))
+            .wrap(from_fn(middleware::json_errors))
+            .wrap(middleware::security_headers())
+            .wrap(Logger::default().log_level(log::Level::Debug))
+    })
+    // By default a stream or a hanging request stays for as long as it likes after its client has
+    // gone away: the client's FIN is taken for "I have sent all I had to say".
+    .h1_allow_half_closed(false)
+    // Without it, a client that has just sent something gets the next push about 40 ms late: the
+    // small write waits for an acknowledgement that the other side delays.
+    .tcp_nodelay(true)
+    .keep_alive(KEEP_ALIVE)
+    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .on_connect(sockets::notice_dead_peers)
+    .shutdown_signal(stop_signal(cut)?)
+    .bind(address)
+    .map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortTaken(address),
+        _ => StartError::Listen { address, error },
+    })?;
+
+    announce(lesson, server.addrs().first().copied().unwrap_or(address));
+    Ok(server.run().await?)
+}
+
+/// The address to listen on. A name that stands for several means its IPv4 address, because
+/// `--port 0` would give each a port of its own.
+fn address(flags: &Flags) -> Result<SocketAddr, StartError> {
+    let unknown = |error| StartError::Host {
+        host: flags.host.clone(),
+        error,
+    };
+    let mut addresses: Vec<_> = (flags.host.as_str(), flags.port)
+        .to_socket_addrs()
+        .map_err(unknown)?
+        .collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let none = || unknown(io::Error::from(io::ErrorKind::NotFound));
+    addresses.first().copied().ok_or_else(none)
+}
+
+/// The one line on stdout, for people and for programs that start a lesson.
+fn announce(lesson: Lesson, address: SocketAddr) {
+    let mut stdout = io::stdout().lock();
+    let line = writeln!(stdout, "{}: http://{address}/", lesson.name);
+    if let Err(error) = line.and_then(|()| stdout.flush()) {
+        log::warn!("cannot write to stdout: {error}");
+    }
+}
+
+/// Resolves at Ctrl-C or SIGTERM, after everything that hangs or streams has been cut: a graceful
+/// stop waits for open connections, and these would never end by themselves.
+fn stop_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    let (mut interrupt, mut terminate) = {
+        use tokio::signal::unix::{SignalKind, signal};
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    #[cfg(windows)]
+    let (mut interrupt, mut terminate) = (
+        tokio::signal::windows::ctrl_c()?,
+        tokio::signal::windows::ctrl_shutdown()?,
+    );
+    Ok(async move {
+        futures_util::future::select(Box::pin(interrupt.recv()), Box::pin(terminate.recv())).await;
+        cut.for_good();
+    })
+}
+
+/// `FOLDER/static`, the files that the browser gets.
+pub(crate) fn static_folder(folder: &str) -> PathBuf {
+    [folder, "static"].iter().collect()
+}

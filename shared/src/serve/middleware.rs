@@ -1,0 +1,86 @@
+//! What happens to every request and every answer.
+
+use actix_web::{
+    Error,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, StatusCode, header},
+    middleware::{DefaultHeaders, Next},
+};
+
+use crate::error::{self, REQUEST_TIMEOUT, sentence};
+
+/// A page may load what this server sends and nothing else: no script in the HTML, no foreign
+/// address, nobody else's frame around it.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
+                                       frame-ancestors 'self'; object-src 'none'";
+
+/// The headers of every answer, unless the handler has set its own.
+pub(super) fn security_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::REFERRER_POLICY, "same-origin"))
+        // A browser may keep a file but has to ask each time whether it has changed: a student who
+        // edits client.js and reloads must see the edit.
+        .add((header::CACHE_CONTROL, "no-cache"))
+}
+
+/// Gives every error a JSON body, also those that actix and actix-files answer by themselves.
+pub(super) async fn json_errors(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let answer = next.call(request).await?;
+    let status = answer.status();
+    let is_json = answer
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/json");
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return Ok(answer.map_into_boxed_body());
+    }
+    let body = serde_json::json!({ "error": sentence(status) }).to_string();
+    let mut answer = answer.map_body(|_, _| BoxBody::new(body));
+    let json = header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    if status == StatusCode::METHOD_NOT_ALLOWED && !answer.headers().contains_key(header::ALLOW) {
+        let files_take = header::HeaderValue::from_static("GET, HEAD");
+        answer.headers_mut().insert(header::ALLOW, files_take);
+    }
+    Ok(answer)
+}
+
+/// Answers HEAD as GET without the body (RFC 9110 §9.3.2), so that `curl -I` works everywhere. A
+/// body without end is dropped, or the answer to HEAD would have none either.
+pub(super) async fn head_as_get(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
+        request.head_mut().method = Method::GET;
+    }
+    let answer = next.call(request).await?.map_into_boxed_body();
+    if is_head && answer.response().body().size() == BodySize::Stream {
+        return Ok(answer.map_body(|_, _| BoxBody::new(actix_web::body::None::new())));
+    }
+    Ok(answer)
+}
+
+/// Answers 408 to a request that takes longer than [`REQUEST_TIMEOUT`]. A GET may take as long as it
+/// likes: long polls and WebSockets live on it.
+pub(super) async fn time_limit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.method() == Method::GET {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.call(request)).await {
+        Ok(answer) => Ok(answer?.map_into_boxed_body()),
+        // The request is gone with the future that held it, so this cannot be an answer to it with
+        // all the usual headers; actix makes a bare one of the error.
+        Err(_) => Err(error::Error::TooSlow.into()),
+    }
+}

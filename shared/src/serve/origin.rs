@@ -1,0 +1,102 @@
+//! The same-origin rule: pages of other sites may not change anything here.
+//!
+//! A browser lets any page send a POST to any address, with that address's cookies, and open any
+//! WebSocket; it only says in `Origin` (RFC 6454 §7) which page it was. So the server has to look.
+
+use std::str::FromStr;
+
+use actix_web::{
+    Error,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method,
+        header::{self, HeaderMap, HeaderName, HeaderValue},
+    },
+    middleware::Next,
+    web,
+};
+
+use super::settings::Settings;
+use crate::error;
+
+/// The origin of a page, such as `https://example.org`, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Origin(String);
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let origin = text.to_ascii_lowercase();
+        let host = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        let named = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+        if host.is_some_and(named) {
+            Ok(Self(origin))
+        } else {
+            Err(
+                "an origin is a scheme, a host and perhaps a port, such as https://example.org"
+                    .into(),
+            )
+        }
+    }
+}
+
+/// Answers 403 to what could change something and was sent by a page of another origin, before
+/// anything happens.
+pub(super) async fn same_origin(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if harmless(&request) {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
+    match foreign_origin(&request) {
+        Some(origin) => Ok(request.error_response(error::Error::ForeignOrigin(origin))),
+        None => Ok(next.call(request).await?.map_into_boxed_body()),
+    }
+}
+
+/// A GET or HEAD only reads, and the browser does not show the answer to a page of another origin.
+/// An upgrade is a GET too, but the browser lets every page read and write what it opens.
+fn harmless(request: &ServiceRequest) -> bool {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    reads && !request.headers().contains_key(header::UPGRADE)
+}
+
+/// The origin of the page that sent the request, if it is not one that may. A request without
+/// `Origin` does not come from a page of another origin: browsers always send it then.
+fn foreign_origin(request: &ServiceRequest) -> Option<String> {
+    let headers = request.headers();
+    let named = headers.get(header::ORIGIN)?;
+    let Some(origin) = only(headers, header::ORIGIN).map(str::to_ascii_lowercase) else {
+        return Some(String::from_utf8_lossy(named.as_bytes()).into_owned());
+    };
+    let own = only(headers, header::HOST).is_some_and(|host| is_own(&origin, host));
+    let settings = request.app_data::<web::Data<Settings>>();
+    let allowed =
+        settings.is_some_and(|settings| settings.allowed_origins.contains(&Origin(origin.clone())));
+    (!own && !allowed).then_some(origin)
+}
+
+/// Whether `origin` is this server's, as the client knows it: `http` and the request's `Host`. A
+/// browser leaves out the port in both if it is 80.
+fn is_own(origin: &str, host: &str) -> bool {
+    origin.strip_prefix("http://").is_some_and(|origin_host| {
+        let without_80 = |host: &str| {
+            host.strip_suffix(":80")
+                .unwrap_or(host)
+                .to_ascii_lowercase()
+        };
+        without_80(origin_host) == without_80(host)
+    })
+}
+
+/// The value of a header that stands there exactly once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name);
+    let value = values.next().map(HeaderValue::to_str)?.ok()?;
+    values.next().is_none().then_some(value)
+}

@@ -1,0 +1,113 @@
+//! The routes that every lesson has.
+
+use actix_files::Files;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{self, ServiceConfig},
+};
+use serde::Deserialize;
+
+use super::{settings::Settings, static_folder};
+use crate::{
+    cut::Cut,
+    error::{Error, MAX_BODY},
+    page,
+    users::{Username, Users},
+};
+
+/// Adds the common routes. They come after the lesson's own, so that a lesson's `GET /users` and the
+/// common `POST /users` share their address.
+pub(super) fn common(app: &mut ServiceConfig, settings: &Settings) {
+    let json = web::JsonConfig::default()
+        .limit(MAX_BODY)
+        .error_handler(|error, _| Error::from(error).into());
+    let path = web::PathConfig::default().error_handler(|error, _| {
+        Error::BadRequest(format!(
+            "The address is not one that is expected here: {error}."
+        ))
+        .into()
+    });
+    app.app_data(json)
+        .app_data(path)
+        .route("/", web::get().to(page::show))
+        .service(
+            web::resource("/users")
+                .route(web::post().to(add_user))
+                .default_service(web::to(|| async { refuse("GET, HEAD, POST") })),
+        )
+        .service(
+            web::resource("/users/{id}")
+                .route(web::delete().to(remove_user))
+                .default_service(web::to(|| async { refuse("DELETE") })),
+        )
+        .service(
+            web::resource("/cut")
+                .route(web::post().to(cut))
+                .default_service(web::to(|| async { refuse("POST") })),
+        )
+        .service(files("/static", settings.lesson.folder))
+        .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
+}
+
+/// What a client sends to add a user: `{"username": "…"}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    username: String,
+}
+
+async fn add_user(users: web::Data<Users>, new: web::Json<NewUser>) -> Result<HttpResponse, Error> {
+    let username = Username::parse(&new.username)?;
+    let user = users.add(username).await?;
+    let location = (header::LOCATION, format!("/users/{}", user.id));
+    Ok(HttpResponse::Created().insert_header(location).json(user))
+}
+
+async fn remove_user(users: web::Data<Users>, id: web::Path<u64>) -> Result<HttpResponse, Error> {
+    let removed = users.remove(*id).await?;
+    removed
+        .map(|_| HttpResponse::NoContent().finish())
+        .ok_or(Error::NoSuchUser(*id))
+}
+
+/// Ends every open stream. Only for the person at the machine: in a classroom one student's button
+/// must not cut the others' streams.
+async fn cut(
+    request: HttpRequest,
+    cut: web::Data<Cut>,
+    settings: web::Data<Settings>,
+) -> Result<HttpResponse, Error> {
+    let local = request
+        .peer_addr()
+        .is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    if !(settings.loopback && local) {
+        return Err(Error::NotLocal);
+    }
+    cut.now();
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// `FOLDER/static` at `mount`; folders are not listed.
+fn files(mount: &str, folder: &str) -> Files {
+    Files::new(mount, static_folder(folder))
+        .prefer_utf8(true)
+        .disable_content_disposition()
+        // Not the app's own answer, which would take a missing file for a wrong method.
+        .default_handler(web::to(|| async {
+            Err::<HttpResponse, _>(Error::NotFound)
+        }))
+}
+
+/// Answers whatever no route took: 405 if the address has a route for another method, else 404.
+/// Routes that take more than GET answer 405 themselves, because only they know what they take.
+pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, Error> {
+    if request.resource_map().has_resource(request.path()) {
+        return refuse("GET, HEAD");
+    }
+    Err(Error::NotFound)
+}
+
+fn refuse(allowed: &'static str) -> Result<HttpResponse, Error> {
+    Err(Error::MethodNotAllowed(allowed))
+}

@@ -1,0 +1,79 @@
+//! The flags of a run, and what the handlers need to know of them.
+
+use std::{net::SocketAddr, num::ParseFloatError, path::PathBuf, time::Duration};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+
+use super::{Lesson, origin::Origin};
+use crate::catalog::Entry;
+
+/// The flags that every lesson has. Each can also be set by the environment variable of its name.
+#[derive(Debug, Parser)]
+pub(crate) struct Flags {
+    /// The address to listen on; 0.0.0.0 lets other machines in
+    #[arg(long, env, default_value = "127.0.0.1")]
+    pub(super) host: String,
+
+    /// The TCP port to listen on; 0 picks a free one
+    #[arg(long, env)]
+    pub(super) port: u16,
+
+    /// How often a quiet connection says that it is still alive, in seconds
+    // A browser or a proxy gives up on a silent connection after 30 to 60 s; half of that is safe.
+    #[arg(long, env, value_name = "SECONDS", default_value = "15", value_parser = heartbeat)]
+    pub(super) heartbeat: Duration,
+
+    /// Keep the users in this file [default: in memory]
+    #[arg(long, env, value_name = "FILE")]
+    pub(super) users: Option<PathBuf>,
+
+    /// Another origin whose pages may post and open WebSockets; repeatable
+    #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
+    pub(super) allow_origin: Vec<Origin>,
+}
+
+impl Flags {
+    /// Reads the flags of this process. Ends it with a message if they are wrong or ask for help.
+    pub(super) fn read(entry: Entry) -> Self {
+        let command = Self::command()
+            .name(entry.name)
+            .about(format!("{}: {}", entry.title, entry.technique))
+            .mut_arg("port", |port| {
+                port.required(false).default_value(entry.port.to_string())
+            });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// A heartbeat in seconds, such as `15` or `0.5`.
+fn heartbeat(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|error: ParseFloatError| error.to_string())?;
+    if !(0.05..=3600.0).contains(&seconds) {
+        return Err("must be between 0.05 and 3600 seconds".into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// What the handlers need to know of this run.
+#[derive(Debug)]
+pub struct Settings {
+    /// How often a quiet connection says that it is still alive.
+    pub heartbeat: Duration,
+    pub(crate) lesson: Lesson,
+    pub(super) allowed_origins: Vec<Origin>,
+    /// Whether only this machine can reach the server.
+    pub(super) loopback: bool,
+}
+
+impl Settings {
+    pub(super) fn new(lesson: Lesson, flags: &Flags, address: SocketAddr) -> Self {
+        Self {
+            heartbeat: flags.heartbeat,
+            lesson,
+            allowed_origins: flags.allow_origin.clone(),
+            loopback: address.ip().is_loopback(),
+        }
+    }
+}

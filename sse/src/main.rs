@@ -1,0 +1,198 @@
+//! # Lesson 4: Server-Sent Events
+//!
+//! `cargo run -p sse`
+//!
+//! The browser asks once, and the response never ends: whenever there is news, the server writes
+//! another event into it. `EventSource` in the browser reads the events, and when the connection
+//! breaks it comes back by itself and says which event it saw last.
+//!
+//! On the wire an event is a few lines of text and an empty line (WHATWG HTML, 9.2.6):
+//!
+//! ```text
+//! id: 1790000000007
+//! event: users
+//! data: {"version":1790000000007,"users":[{"id":1,"username":"张三"}]}
+//!
+//! ```
+
+use std::{convert::Infallible, ops::RangeInclusive, process::ExitCode, time::Duration};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{self, Bytes},
+};
+use chrono::Local;
+use futures_util::{Stream, StreamExt as _, future, stream};
+use serde::Deserialize;
+use shared::{Lesson, Settings, clock, cut::Cut, users::Users};
+use tokio::time::{self, Instant, MissedTickBehavior};
+
+const LESSON: Lesson = Lesson {
+    name: env!("CARGO_PKG_NAME"),
+    folder: env!("CARGO_MANIFEST_DIR"),
+};
+
+/// How long a browser waits before it comes back, in milliseconds. Each is told a time of its own,
+/// so that after a restart of the server not all of them return at the same moment.
+const RETRY: RangeInclusive<u32> = 1_500..=3_000;
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    shared::serve(LESSON, |app| {
+        app.route("/users", web::get().to(users))
+            .route("/clock", web::get().to(clock));
+    })
+    .await
+}
+
+/// `GET /users`: the list at once, unless the client has already seen it, and after each change.
+async fn users(
+    request: HttpRequest,
+    users: web::Data<Users>,
+    settings: web::Data<Settings>,
+    cut: web::Data<Cut>,
+) -> HttpResponse {
+    let seen = last_event_id(&request);
+    let news = users
+        .watch()
+        .skip_while(move |snapshot| future::ready(Some(snapshot.version) == seen))
+        .map(|snapshot| {
+            let (id, name) = (Some(snapshot.version), Some(Name::Users));
+            Event {
+                id,
+                name,
+                data: &snapshot.json(),
+            }
+            .encode()
+        });
+    event_stream(news, settings.heartbeat, &cut)
+}
+
+/// `GET /clock`: the time at each full second. The events have no name, so `onmessage` hears them.
+async fn clock(
+    request: HttpRequest,
+    settings: web::Data<Settings>,
+    cut: web::Data<Cut>,
+) -> HttpResponse {
+    let first_id = last_event_id(&request)
+        .and_then(|seen| seen.checked_add(1))
+        .unwrap_or(1);
+    let news = clock::ticks()
+        .zip(stream::iter(first_id..=u64::MAX))
+        .map(|(second, id)| {
+            Event {
+                id: Some(id),
+                name: None,
+                data: &clock::format(second),
+            }
+            .encode()
+        });
+    event_stream(news, settings.heartbeat, &cut)
+}
+
+/// The response that never ends: the retry time at once, then the news as it comes and a ping each
+/// `heartbeat`. It does end when the server is told to cut its streams.
+fn event_stream(
+    news: impl Stream<Item = Bytes> + 'static,
+    heartbeat: Duration,
+    cut: &Cut,
+) -> HttpResponse {
+    let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
+    let body = stream::once(future::ready(Bytes::from(retry)))
+        .chain(stream::select(news, pings(heartbeat)))
+        .take_until(cut.wait());
+    HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        // nginx would collect the events until its buffer is full.
+        .insert_header(("X-Accel-Buffering", "no"))
+        .streaming(body.map(Ok::<_, Infallible>))
+}
+
+/// A ping each `period`. It tells the browser, and every proxy between, that the connection is
+/// alive, and it is how the system finds out that the browser is not.
+fn pings(period: Duration) -> impl Stream<Item = Bytes> {
+    let mut interval = time::interval_at(Instant::now() + period, period);
+    // A reader that was away for ten periods is owed one ping, not ten.
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    stream::unfold(interval, |mut interval| async move {
+        interval.tick().await;
+        let time = clock::format(Local::now());
+        let data = format!(r#"{{"time":"{time}"}}"#);
+        Some((
+            Event {
+                id: None,
+                name: Some(Name::Ping),
+                data: &data,
+            }
+            .encode(),
+            interval,
+        ))
+    })
+}
+
+/// The id of the last event that the client has seen. The browser sends it when it comes back by
+/// itself; a page that opens a new `EventSource` can only put it into the address. One that is no
+/// number is none of ours.
+fn last_event_id(request: &HttpRequest) -> Option<u64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Query {
+        last_event_id: String,
+    }
+    match request.headers().get("Last-Event-ID") {
+        Some(id) => id.to_str().ok()?.parse().ok(),
+        None => {
+            let query = web::Query::<Query>::from_query(request.query_string()).ok()?;
+            query.last_event_id.parse().ok()
+        }
+    }
+}
+
+/// One event. Neither its id nor its name can hold a line break, which would end the field.
+struct Event<'text> {
+    /// What the browser sends back as `Last-Event-ID`.
+    id: Option<u64>,
+    /// Which listener hears it; one without a name is heard by `onmessage`.
+    name: Option<Name>,
+    data: &'text str,
+}
+
+/// The names of events.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    Users,
+    Ping,
+}
+
+impl Event<'_> {
+    /// The event as it goes over the wire. Each line of the data is a field of its own, because a
+    /// line break ends a field; the browser puts the lines together again with `\n`.
+    fn encode(&self) -> Bytes {
+        let mut wire = String::with_capacity(self.data.len() + 64);
+        if let Some(id) = self.id {
+            wire += &format!("id: {id}\n");
+        }
+        if let Some(name) = self.name {
+            wire += match name {
+                Name::Users => "event: users\n",
+                Name::Ping => "event: ping\n",
+            };
+        }
+        for line in self
+            .data
+            .split("\r\n")
+            .flat_map(|part| part.split(['\r', '\n']))
+        {
+            wire += "data: ";
+            wire += line;
+            wire += "\n";
+        }
+        wire += "\n";
+        wire.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;
