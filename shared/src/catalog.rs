@@ -29,7 +29,7 @@ pub const LESSONS: &[Entry] = &[
         name: "sse",
         title: "Server-Sent Events",
         port: 8004,
-        technique: "one response that never ends, read by `EventSource`",
+        technique: "one response that never ends, read by EventSource",
     },
 ];
 

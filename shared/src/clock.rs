@@ -72,8 +72,9 @@ impl Drop for Ticker {
 /// nor repeats a second when somebody sets the clock.
 async fn tick(sender: watch::Sender<DateTime<Local>>, now: impl Fn() -> DateTime<Local>) {
     loop {
-        let past = now().nanosecond() % 1_000_000_000;
-        time::sleep(Duration::from_secs(1) - Duration::from_nanos(past.into())).await;
+        // More than a full second is passed only within a leap second.
+        let passed = Duration::from_nanos(now().nanosecond().into());
+        time::sleep(Duration::from_secs(1).saturating_sub(passed)).await;
         sender.send_if_modified(|shown| {
             let second = second_of(now());
             std::mem::replace(shown, second) != second

@@ -1,6 +1,6 @@
 //! What all lessons need and no lesson is about.
 //!
-//! A lesson's `main.rs` calls [`serve`] with its own routes and gets everything around them:
+//! A lesson's `main.rs` calls [`serve()`] with its own routes and gets everything around them:
 //! flags, logs, the page, `POST /users`, limits, errors, shutdown. Its handlers take what they
 //! need as [`actix_web::web::Data`]: the [`users::Users`] store, the [`cut::Cut`] that ends
 //! streams, and the [`Settings`] of this run. The technique itself is never here: how news gets

@@ -18,6 +18,8 @@ struct LessonPage {
     lessons: &'static [Entry],
     /// The host name that the browser asked for, without the port: the other lessons have it too.
     host: String,
+    /// Where this server listens.
+    port: u16,
     /// In seconds.
     heartbeat: f64,
     /// The text of the lesson's `client.js`.
@@ -36,6 +38,7 @@ pub(crate) async fn show(
         lesson: catalog::find(settings.lesson.name),
         lessons: LESSONS,
         host: host_name(&request),
+        port: request.app_config().local_addr().port(),
         heartbeat: settings.heartbeat.as_secs_f64(),
         client: client
             .unwrap_or_else(|error| Err(std::io::Error::other(error)))

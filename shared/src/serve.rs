@@ -74,6 +74,23 @@ enum StartError {
     Server(#[from] io::Error),
 }
 
+impl StartError {
+    fn listening(address: SocketAddr, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Self::PortTaken(address),
+            _ => Self::Listen { address, error },
+        }
+    }
+}
+
+/// What the handlers of all worker threads share.
+#[derive(Clone)]
+struct State {
+    users: web::Data<Users>,
+    cut: web::Data<Cut>,
+    settings: web::Data<Settings>,
+}
+
 /// Runs a lesson until Ctrl-C or SIGTERM: reads the flags, loads the users, listens, prints one line
 /// `NAME: http://ADDRESS/` and serves the routes that `configure` adds besides the common ones.
 ///
@@ -107,20 +124,17 @@ where
     };
     let cut = Cut::default();
     let address = address(&flags)?;
-    let settings = Settings::new(lesson, &flags, address);
-
     // Built out here, once: inside the closure each worker thread would have users of its own.
-    let users = web::Data::new(users);
-    let cut_data = web::Data::new(cut.clone());
-    let settings = web::Data::new(settings);
+    let state = State {
+        users: web::Data::new(users),
+        cut: web::Data::new(cut.clone()),
+        settings: web::Data::new(Settings::new(lesson, &flags, address)),
+    };
 
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(users.clone())
-            .app_data(cut_data.clone())
-            .app_data(settings.clone())
             .configure(configure.clone())
-            .configure(|app| routes::common(app, &settings))
+            .configure(|app| routes::common(app, &state))
             .default_service(web::to(routes::no_route))
             // The last one wrapped is the first to see a request.
             .wrap(from_fn(middleware::time_limit))
@@ -142,10 +156,7 @@ where
     .on_connect(sockets::notice_dead_peers)
     .shutdown_signal(stop_signal(cut)?)
     .bind(address)
-    .map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => StartError::PortTaken(address),
-        _ => StartError::Listen { address, error },
-    })?;
+    .map_err(|error| StartError::listening(address, error))?;
 
     announce(lesson, server.addrs().first().copied().unwrap_or(address));
     Ok(server.run().await?)

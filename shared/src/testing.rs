@@ -12,6 +12,7 @@
 pub mod promises;
 
 use std::{
+    cell::Cell,
     fs,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
@@ -35,6 +36,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// When it was asked to stop.
+    stopped: Cell<Option<Instant>>,
     address: SocketAddr,
     /// An HTTP client that is not actix.
     pub client: Client,
@@ -85,6 +88,7 @@ impl Server {
             .expect("a client without TLS");
         Self {
             child,
+            stopped: Cell::default(),
             address,
             client,
         }
@@ -169,6 +173,7 @@ impl Server {
     /// Asks the server to stop, as Ctrl-C (`Signal::INT`) or a service manager (`Signal::TERM`)
     /// does, without waiting for it.
     pub fn signal(&self, signal: Signal) {
+        self.stopped.set(Some(Instant::now()));
         let id = i32::try_from(self.child.id())
             .ok()
             .and_then(Pid::from_raw)
@@ -179,7 +184,10 @@ impl Server {
     /// Waits until the server has ended.
     #[must_use]
     pub fn wait(mut self) -> Exit {
-        finish(&mut self.child)
+        finish(
+            &mut self.child,
+            self.stopped.get().unwrap_or_else(Instant::now),
+        )
     }
 }
 
@@ -194,12 +202,13 @@ impl Drop for Server {
 /// Runs `binary` with flags that should keep it from starting, and waits for its end.
 #[must_use]
 pub fn run(binary: &str, flags: &[&str]) -> Exit {
-    finish(
-        &mut lesson(binary, flags)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the binary starts"),
-    )
+    let start = Instant::now();
+    let mut command = lesson(binary, flags);
+    let mut child = command
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    finish(&mut child, start)
 }
 
 fn lesson(binary: &str, flags: &[&str]) -> Command {
@@ -234,13 +243,15 @@ fn raise_file_limit() {
     setrlimit(Resource::Nofile, most).ok();
 }
 
-fn finish(child: &mut Child) -> Exit {
-    let start = Instant::now();
+fn finish(child: &mut Child, start: Instant) -> Exit {
     let status = loop {
         if let Some(status) = child.try_wait().expect("a child process") {
             break status;
         }
-        assert!(start.elapsed() < PATIENCE, "the server does not end");
+        if start.elapsed() > PATIENCE {
+            child.kill().expect("a running server");
+            panic!("the server does not end");
+        }
         std::thread::sleep(Duration::from_millis(2));
     };
     let elapsed = start.elapsed();

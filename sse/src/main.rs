@@ -57,15 +57,7 @@ async fn users(
     let news = users
         .watch()
         .skip_while(move |snapshot| future::ready(Some(snapshot.version) == seen))
-        .map(|snapshot| {
-            let (id, name) = (Some(snapshot.version), Some(Name::Users));
-            Event {
-                id,
-                name,
-                data: &snapshot.json(),
-            }
-            .encode()
-        });
+        .map(|snapshot| event(Name::Users, Some(snapshot.version), &snapshot.json()));
     event_stream(news, settings.heartbeat, &cut)
 }
 
@@ -75,19 +67,11 @@ async fn clock(
     settings: web::Data<Settings>,
     cut: web::Data<Cut>,
 ) -> HttpResponse {
-    let first_id = last_event_id(&request)
-        .and_then(|seen| seen.checked_add(1))
-        .unwrap_or(1);
+    let seen = last_event_id(&request);
+    let first_id = seen.and_then(|seen| seen.checked_add(1)).unwrap_or(1);
     let news = clock::ticks()
         .zip(stream::iter(first_id..=u64::MAX))
-        .map(|(second, id)| {
-            Event {
-                id: Some(id),
-                name: None,
-                data: &clock::format(second),
-            }
-            .encode()
-        });
+        .map(|(second, id)| event(Name::Message, Some(id), &clock::format(second)));
     event_stream(news, settings.heartbeat, &cut)
 }
 
@@ -119,16 +103,8 @@ fn pings(period: Duration) -> impl Stream<Item = Bytes> {
     stream::unfold(interval, |mut interval| async move {
         interval.tick().await;
         let time = clock::format(Local::now());
-        let data = format!(r#"{{"time":"{time}"}}"#);
-        Some((
-            Event {
-                id: None,
-                name: Some(Name::Ping),
-                data: &data,
-            }
-            .encode(),
-            interval,
-        ))
+        let ping = event(Name::Ping, None, &format!(r#"{{"time":"{time}"}}"#));
+        Some((ping, interval))
     })
 }
 
@@ -141,57 +117,45 @@ fn last_event_id(request: &HttpRequest) -> Option<u64> {
     struct Query {
         last_event_id: String,
     }
-    match request.headers().get("Last-Event-ID") {
-        Some(id) => id.to_str().ok()?.parse().ok(),
-        None => {
-            let query = web::Query::<Query>::from_query(request.query_string()).ok()?;
-            query.last_event_id.parse().ok()
-        }
+    if let Some(id) = request.headers().get("Last-Event-ID") {
+        return id.to_str().ok()?.parse().ok();
     }
+    let query = web::Query::<Query>::from_query(request.query_string()).ok()?;
+    query.last_event_id.parse().ok()
 }
 
-/// One event. Neither its id nor its name can hold a line break, which would end the field.
-struct Event<'text> {
-    /// What the browser sends back as `Last-Event-ID`.
-    id: Option<u64>,
-    /// Which listener hears it; one without a name is heard by `onmessage`.
-    name: Option<Name>,
-    data: &'text str,
-}
-
-/// The names of events.
+/// What an event is called, which decides who hears it in the browser. An enum, because a line break
+/// in a name would end the field.
 #[derive(Debug, Clone, Copy)]
 enum Name {
+    /// No name on the wire: `onmessage` hears it.
+    Message,
     Users,
     Ping,
 }
 
-impl Event<'_> {
-    /// The event as it goes over the wire. Each line of the data is a field of its own, because a
-    /// line break ends a field; the browser puts the lines together again with `\n`.
-    fn encode(&self) -> Bytes {
-        let mut wire = String::with_capacity(self.data.len() + 64);
-        if let Some(id) = self.id {
-            wire += &format!("id: {id}\n");
-        }
-        if let Some(name) = self.name {
-            wire += match name {
-                Name::Users => "event: users\n",
-                Name::Ping => "event: ping\n",
-            };
-        }
-        for line in self
-            .data
-            .split("\r\n")
-            .flat_map(|part| part.split(['\r', '\n']))
-        {
-            wire += "data: ";
-            wire += line;
-            wire += "\n";
-        }
+/// One event as it goes over the wire. Each line of the data is a field of its own, because a line
+/// break ends a field; the browser puts the lines together again with `\n`. `id` is what it sends
+/// back as `Last-Event-ID`.
+fn event(name: Name, id: Option<u64>, data: &str) -> Bytes {
+    let mut wire = String::with_capacity(data.len() + 64);
+    if let Some(id) = id {
+        wire += "id: ";
+        wire += &id.to_string();
         wire += "\n";
-        wire.into()
     }
+    wire += match name {
+        Name::Message => "",
+        Name::Users => "event: users\n",
+        Name::Ping => "event: ping\n",
+    };
+    for line in data.split("\r\n").flat_map(|part| part.split(['\r', '\n'])) {
+        wire += "data: ";
+        wire += line;
+        wire += "\n";
+    }
+    wire += "\n";
+    wire.into()
 }
 
 #[cfg(test)]

@@ -31,16 +31,16 @@ proptest! {
     fn whatever_is_sent_arrives(
         data in "([a-z\u{e9}\u{5f20}\0: \r\n]|\r\n|\r\r\n|data: |id: 9\n|\n\n|\\PC){0,40}",
         id in option::of(any::<u64>()),
-        name in prop_oneof![Just(None), Just(Some(Name::Users)), Just(Some(Name::Ping))],
+        name in prop_oneof![Just(Name::Message), Just(Name::Users), Just(Name::Ping)],
     ) {
-        let events = decode(Event { id, name, data: &data }.encode());
+        let events = decode(event(name, id, &data));
         prop_assert_eq!(events.len(), 1, "one event and no more");
         prop_assert_eq!(&events[0].data, &with_plain_line_breaks(&data));
         prop_assert_eq!(&events[0].id, &id.map_or(String::new(), |id| id.to_string()));
         let heard_by = match name {
-            None => "message",
-            Some(Name::Users) => "users",
-            Some(Name::Ping) => "ping",
+            Name::Message => "message",
+            Name::Users => "users",
+            Name::Ping => "ping",
         };
         prop_assert_eq!(&events[0].event, heard_by);
     }
@@ -48,7 +48,7 @@ proptest! {
     #[test]
     fn events_in_a_row_stay_apart(texts in prop::collection::vec("[ab\r\n]{0,5}", 0..8)) {
         let wire: Vec<u8> =
-            texts.iter().flat_map(|data| Event { id: None, name: None, data }.encode()).collect();
+            texts.iter().flat_map(|data| event(Name::Message, None, data)).collect();
         let arrived: Vec<_> = decode(wire.into()).into_iter().map(|event| event.data).collect();
         let sent: Vec<_> = texts.iter().map(|text| with_plain_line_breaks(text)).collect();
         prop_assert_eq!(arrived, sent);

@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a broken promise ends the test"
 )]
 
@@ -181,31 +182,19 @@ async fn a_client_that_missed_something_gets_the_newest_list_at_once() {
         "abc",
         "",
         "1e3",
-        "99999999999999999999999",
+        "9".repeat(30).as_str(),
     ] {
-        assert_eq!(
-            Events::resume(&server, "/users", Some(id))
-                .await
-                .count()
-                .await,
-            3,
-            "{id:?}"
-        );
+        let mut client = Events::resume(&server, "/users", Some(id)).await;
+        assert_eq!(client.count().await, 3, "{id:?}");
     }
     for query in [
         "lastEventId=abc",
         "lastEventId=",
         "lastEventId=1&lastEventId=2",
         "%ff",
-        "x=1",
     ] {
-        assert_eq!(
-            Events::open(&server, &format!("/users?{query}"))
-                .await
-                .count()
-                .await,
-            3
-        );
+        let mut client = Events::open(&server, &format!("/users?{query}")).await;
+        assert_eq!(client.count().await, 3, "{query}");
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn head_as_get(
 }
 
 /// Answers 408 to a request that takes longer than [`REQUEST_TIMEOUT`]. A GET may take as long as it
-/// likes: long polls and WebSockets live on it.
+/// likes: a long poll or a WebSocket lives on it.
 pub(super) async fn time_limit(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use serde::Deserialize;
 
-use super::{settings::Settings, static_folder};
+use super::{State, settings::Settings, static_folder};
 use crate::{
     cut::Cut,
     error::{Error, MAX_BODY},
@@ -16,9 +16,9 @@ use crate::{
     users::{Username, Users},
 };
 
-/// Adds the common routes. They come after the lesson's own, so that a lesson's `GET /users` and the
+/// Adds the common routes and what handlers may ask for. The routes come after the lesson's own, so that a lesson's `GET /users` and the
 /// common `POST /users` share their address.
-pub(super) fn common(app: &mut ServiceConfig, settings: &Settings) {
+pub(super) fn common(app: &mut ServiceConfig, state: &State) {
     let json = web::JsonConfig::default()
         .limit(MAX_BODY)
         .error_handler(|error, _| Error::from(error).into());
@@ -28,7 +28,10 @@ pub(super) fn common(app: &mut ServiceConfig, settings: &Settings) {
         ))
         .into()
     });
-    app.app_data(json)
+    app.app_data(state.users.clone())
+        .app_data(state.cut.clone())
+        .app_data(state.settings.clone())
+        .app_data(json)
         .app_data(path)
         .route("/", web::get().to(page::show))
         .service(
@@ -46,7 +49,7 @@ pub(super) fn common(app: &mut ServiceConfig, settings: &Settings) {
                 .route(web::post().to(cut))
                 .default_service(web::to(|| async { refuse("POST") })),
         )
-        .service(files("/static", settings.lesson.folder))
+        .service(files("/static", state.settings.lesson.folder))
         .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Flags {
     #[arg(long, env, value_name = "FILE")]
     pub(super) users: Option<PathBuf>,
 
-    /// Another origin whose pages may post and open WebSockets; repeatable
+    /// Another origin whose pages may send and open a WebSocket; repeatable
     #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<Origin>,
 }

@@ -1,0 +1,99 @@
+//! The process: why it does not start, what survives its end, and how it stops.
+
+use std::{fs, net::TcpListener};
+
+use serde_json::Value;
+
+use super::{STOP_LIMIT, Server};
+use crate::testing::{Signal, run};
+
+/// A flag with a value that keeps a lesson from starting, its exit code, and what stderr says.
+type BadStart<'text> = (&'text str, &'text str, i32, [&'text str; 2]);
+
+/// Starts that fail on every machine alike.
+const BAD_STARTS: &[BadStart<'_>] = &[
+    ("--host", "192.0.2.1", 1, ["192.0.2.1", "--host"]),
+    (
+        "--host",
+        "no.such.host.invalid",
+        1,
+        ["no.such.host.invalid", "--host"],
+    ),
+    ("--port", "70000", 2, ["70000", "--port"]),
+    ("--heartbeat", "0", 2, ["--heartbeat", "0.05"]),
+    ("--heartbeat", "NaN", 2, ["--heartbeat", "NaN"]),
+    (
+        "--allow-origin",
+        "example.org",
+        2,
+        ["--allow-origin", "https://example.org"],
+    ),
+    ("--frobnicate", "1", 2, ["--frobnicate", "Usage"]),
+];
+
+pub(super) fn a_server_that_cannot_start_says_why(binary: &str) {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (broken, missing) = (path("users.json"), path("none/users.json"));
+    fs::write(&broken, "{\n  oops").expect("a file");
+    let here: [BadStart<'_>; 3] = [
+        ("--port", &port, 1, ["is taken", "--port"]),
+        ("--users", &broken, 1, ["line 2 column 3", "left as it is"]),
+        ("--users", &missing, 1, ["No such file", "folder exists"]),
+    ];
+    for (flag, value, code, parts) in here.iter().chain(BAD_STARTS) {
+        let exit = run(binary, &[flag, value]);
+        let says = exit.stderr.trim_end();
+        assert_eq!(exit.code, Some(*code), "{flag} {value}: {says}");
+        assert!(
+            parts.iter().all(|part| says.contains(part)),
+            "{flag} {value}: {says}"
+        );
+        assert!(!says.contains("panicked"), "{flag} {value}: {says}");
+        assert!(*code == 2 || says.lines().count() == 1, "one line: {says}");
+    }
+    assert_eq!(
+        fs::read_to_string(broken).expect("a file"),
+        "{\n  oops",
+        "left as it is"
+    );
+}
+
+pub(super) async fn an_acknowledged_user_survives_a_kill(binary: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.json");
+    let flags = ["--users", file.to_str().expect("a path in UTF-8")];
+    for round in 3..8 {
+        let server = Server::start(binary, &flags);
+        assert_eq!(server.add_user(&format!("user {round}")).await, round);
+        server.signal(Signal::KILL);
+        assert_eq!(server.wait().code, None, "ended by the signal");
+    }
+    let saved: Value = serde_json::from_slice(&fs::read(&file).expect("a file")).expect("JSON");
+    let ids: Vec<_> = saved["users"]
+        .as_array()
+        .expect("users")
+        .iter()
+        .map(|user| &user["id"])
+        .collect();
+    assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7]);
+}
+
+pub(super) async fn a_stop_is_quick_and_clean(binary: &str) {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::start(binary, &[]);
+        // An idle connection, one in the middle of a head, and one in the middle of a body.
+        server.get("/shared/icon.svg").await;
+        let _head = server.send_raw("GET / HTTP/1.1\r\nHost").await;
+        let post = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        let _body = server
+            .send_raw(&format!("{post}Content-Length: 100\r\n\r\n{{"))
+            .await;
+        server.signal(signal);
+        let exit = server.wait();
+        assert_eq!(exit.code, Some(0), "{signal:?}: {}", exit.stderr);
+        assert!(exit.elapsed < STOP_LIMIT, "{signal:?}: {:?}", exit.elapsed);
+    }
+}

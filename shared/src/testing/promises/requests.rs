@@ -1,0 +1,193 @@
+//! Requests to the common routes, good and bad.
+
+use reqwest::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::{JSON, Server, expect_error, next_id, send};
+use crate::testing::{PATIENCE, eventually, read_until};
+
+pub(super) async fn users_are_added_and_removed(binary: &str) {
+    let server = Server::start(binary, &[]);
+    let json = "application/json; charset=utf-8";
+    let response = send(
+        &server,
+        Method::POST,
+        "/users",
+        json,
+        r#"{"username":" 李四 "}"#,
+    )
+    .await;
+    assert_eq!(response.status(), 201);
+    assert_eq!(response.headers()[header::LOCATION], "/users/3");
+    let user: Value = response.json().await.expect("JSON");
+    assert_eq!(user, json!({"id": 3, "username": "李四"}), "trimmed");
+
+    let remove = || server.client.delete(server.url("/users/3")).send();
+    let response = remove().await.expect("an answer");
+    assert_eq!(response.status(), 204);
+    expect_error(
+        remove().await.expect("an answer"),
+        404,
+        "DELETE /users/3 again",
+    )
+    .await;
+    assert_eq!(next_id(&server).await, 4, "an id is never used again");
+}
+
+/// Bodies of `POST /users` with their content type, and the status that refuses them.
+const BAD_BODIES: &[(&str, &str, u16)] = &[
+    (JSON, "", 400),
+    (JSON, "{", 400),
+    (JSON, "\u{feff}{}", 400),
+    (JSON, "[]", 400),
+    (JSON, "null", 400),
+    (JSON, "{}", 400),
+    (JSON, r#"{"username":7}"#, 400),
+    (JSON, r#"{"username":null}"#, 400),
+    (JSON, r#"{"name":"Bob"}"#, 400),
+    (JSON, r#"{"username":"Bob","admin":true}"#, 400),
+    (JSON, r#"{"username":"\ud800"}"#, 400),
+    (JSON, r#"{"username":""}"#, 422),
+    (JSON, r#"{"username":" \t "}"#, 422),
+    (JSON, r#"{"username":"a\nb"}"#, 422),
+    (JSON, r#"{"username":"a\u0000b"}"#, 422),
+    (
+        JSON,
+        r#"{"username":"three and thirty characters long."}"#,
+        422,
+    ),
+    ("text/plain", r#"{"username":"Bob"}"#, 415),
+    ("application/x-www-form-urlencoded", "username=Bob", 415),
+    ("", r#"{"username":"Bob"}"#, 415),
+];
+
+/// Requests that no route takes: method, path, status and what `Allow` says.
+const BAD_ADDRESSES: &[(&str, &str, u16, Option<&str>)] = &[
+    ("GET", "/nowhere", 404, None),
+    ("POST", "/nowhere", 404, None),
+    ("GET", "/users/", 404, None),
+    ("DELETE", "/users/99", 404, None),
+    ("DELETE", "/users/abc", 400, None),
+    ("DELETE", "/users/-1", 400, None),
+    ("DELETE", "/users/99999999999999999999", 400, None),
+    ("PUT", "/users", 405, Some("GET, HEAD, POST")),
+    ("GET", "/users/1", 405, Some("DELETE")),
+    ("POST", "/clock", 405, Some("GET, HEAD")),
+    ("DELETE", "/", 405, Some("GET, HEAD")),
+    ("GET", "/cut", 405, Some("POST")),
+    ("PUT", "/static/client.js", 405, Some("GET, HEAD")),
+    ("OPTIONS", "/users", 405, Some("GET, HEAD, POST")),
+    ("FROBNICATE", "/users", 405, Some("GET, HEAD, POST")),
+];
+
+pub(super) async fn bad_input_gets_a_clear_error(binary: &str) {
+    let server = Server::start(binary, &[]);
+    for (kind, body, status) in BAD_BODIES {
+        let response = send(&server, Method::POST, "/users", kind, body).await;
+        expect_error(response, *status, &format!("{kind}: {body}")).await;
+    }
+    for (method, path, status, allow) in BAD_ADDRESSES {
+        let request = format!("{method} {path}");
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let response = send(&server, method, path, JSON, "{}").await;
+        let allowed = response.headers().get(header::ALLOW);
+        assert_eq!(
+            allowed.map(|allow| allow.to_str().expect("text")),
+            *allow,
+            "{request}"
+        );
+        expect_error(response, *status, &request).await;
+    }
+    assert_eq!(next_id(&server).await, 3, "nothing of that added a user");
+}
+
+pub(super) async fn a_body_that_is_too_large_or_breaks_off_changes_nothing(binary: &str) {
+    let server = Server::start(binary, &[]);
+    let body = format!(r#"{{"username":"Bob"{}}}"#, " ".repeat(4096));
+    let response = send(&server, Method::POST, "/users", JSON, &body).await;
+    expect_error(response, 413, "5 KB with a length").await;
+
+    let head = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let chunks = format!("Transfer-Encoding: chunked\r\n\r\n1012\r\n{body}");
+    let mut connection = server.send_raw(&format!("{head}{chunks}")).await;
+    let answer = read_until(&mut connection, |text| text.contains("\r\n\r\n")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413"),
+        "5 KB in chunks without an end: {answer}"
+    );
+
+    let mut liar = server
+        .send_raw(&format!("{head}Content-Length: 10000000000\r\n\r\n{{"))
+        .await;
+    let answer = read_until(&mut liar, |text| text.contains("\r\n\r\n")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413"),
+        "10 GB announced: {answer}"
+    );
+
+    let before = server.connections();
+    let short = format!("{head}Content-Length: 100\r\n\r\n{{\"username\":\"Bob\"}}");
+    drop(server.send_raw(&short).await);
+    eventually("a client that broke off is gone", PATIENCE, || {
+        server.connections() <= before
+    })
+    .await;
+
+    let garbage = "\u{1}\u{2}\u{3} / HTTP/9.9\r\n\r\n";
+    let answer = read_until(&mut server.send_raw(garbage).await, |_| false).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400") || answer.is_empty(),
+        "{answer}"
+    );
+    assert_eq!(next_id(&server).await, 3, "nothing of that added a user");
+}
+
+pub(super) async fn the_user_after_the_last_that_fits_is_refused(binary: &str) {
+    let server = Server::start(binary, &[]);
+    for number in 3..=1000 {
+        assert_eq!(server.add_user(&format!("user {number}")).await, number);
+    }
+    let user = r#"{"username":"one too many"}"#;
+    let response = send(&server, Method::POST, "/users", JSON, user).await;
+    expect_error(response, 409, "the 1,001st user").await;
+    server
+        .client
+        .delete(server.url("/users/500"))
+        .send()
+        .await
+        .expect("an answer");
+    server.add_user("now there is room").await;
+}
+
+pub(super) async fn head_is_get_without_a_body(binary: &str) {
+    let server = Server::start(binary, &[]);
+    let page = server.get("/").await;
+    let head = server
+        .client
+        .head(server.url("/"))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(head.status(), 200);
+    assert_eq!(
+        head.headers()[header::CONTENT_LENGTH],
+        page.headers()[header::CONTENT_LENGTH]
+    );
+    // Also of a stream: the answer to HEAD ends, and the connection takes the next request.
+    let requests = "HEAD /users HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut connection = server.send_raw(requests).await;
+    read_until(&mut connection, |text| text.contains("</html>")).await;
+}
+
+pub(super) async fn a_thousand_requests_at_once_are_all_answered(binary: &str) {
+    let server = Server::start(binary, &[]);
+    let asking: Vec<_> = (0..1000)
+        .map(|_| tokio::spawn(server.client.get(server.url("/shared/icon.svg")).send()))
+        .collect();
+    for answer in asking {
+        assert_eq!(
+            answer.await.expect("no panic").expect("an answer").status(),
+            StatusCode::OK
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! The rules of the house that a machine can check, so that they need no good will.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a file that cannot be read ends the test"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use shared::catalog::LESSONS;
+
+/// What is read in ten minutes.
+const MAIN_LINES: usize = 150;
+/// Two functions and what they share.
+const CLIENT_LINES: usize = 60;
+/// `shared` stays a small house.
+const SHARED_LINES: usize = 250;
+/// A lesson's text fits on two screens.
+const README_LINES: usize = 120;
+
+const HEADINGS: [&str; 7] = [
+    "## Try it",
+    "## On the wire",
+    "## Read the code",
+    "## What it costs",
+    "## What goes wrong",
+    "## Exercises",
+    "## Next",
+];
+
+const FILES: [&str; 5] = [
+    "Cargo.toml",
+    "README.md",
+    "src/main.rs",
+    "static/client.js",
+    "tests/lesson.rs",
+];
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap()
+}
+
+/// Lines that are neither empty nor comment, up to the unit tests.
+fn code_lines(code: &str) -> usize {
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let comment = |line: &str| ["//", "/*", "*"].iter().any(|mark| line.starts_with(mark));
+    code.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !comment(line))
+        .count()
+}
+
+/// All files below `folder` with one of the `extensions`.
+fn files_below(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files_below(&path, extensions, found);
+        } else if path
+            .extension()
+            .is_some_and(|extension| extensions.iter().any(|e| extension == *e))
+        {
+            found.push(path);
+        }
+    }
+}
+
+/// The files with one of the `extensions` in `part` of each crate.
+fn files_of_crates(part: &str, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for name in LESSONS.iter().map(|lesson| lesson.name).chain(["shared"]) {
+        let folder = workspace().join(name).join(part);
+        if folder.is_dir() {
+            files_below(&folder, extensions, &mut found);
+        }
+    }
+    assert!(!found.is_empty(), "there is something to check");
+    found
+}
+
+#[test]
+fn each_lesson_has_the_same_files() {
+    for lesson in LESSONS {
+        for file in FILES {
+            assert!(
+                workspace().join(lesson.name).join(file).is_file(),
+                "{}/{file}",
+                lesson.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_lesson_can_be_read_in_ten_minutes() {
+    for name in LESSONS.iter().map(|lesson| lesson.name) {
+        let main = code_lines(&read(&format!("{name}/src/main.rs")));
+        assert!(
+            main <= MAIN_LINES,
+            "{name}/src/main.rs has {main} code lines"
+        );
+        let client = code_lines(&read(&format!("{name}/static/client.js")));
+        assert!(
+            client <= CLIENT_LINES,
+            "{name}/static/client.js has {client} code lines"
+        );
+    }
+}
+
+#[test]
+fn no_file_of_shared_is_long() {
+    for path in files_of_crates("src", &["rs"])
+        .iter()
+        .filter(|path| path.starts_with(workspace().join("shared")))
+    {
+        let lines = code_lines(&fs::read_to_string(path).unwrap());
+        assert!(
+            lines <= SHARED_LINES,
+            "{} has {lines} code lines",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn each_readme_has_the_fixed_headings_in_their_order() {
+    for lesson in LESSONS {
+        let readme = read(&format!("{}/README.md", lesson.name));
+        let title = format!("# Lesson {}: ", lesson.number);
+        assert!(readme.starts_with(&title), "{}: {title}", lesson.name);
+        let headings: Vec<_> = readme
+            .lines()
+            .filter(|line| line.starts_with("## "))
+            .collect();
+        assert_eq!(headings, HEADINGS, "{}", lesson.name);
+        assert!(
+            readme.contains(&format!("cargo run -p {}", lesson.name)),
+            "{}",
+            lesson.name
+        );
+        assert!(
+            readme.contains(&format!("http://127.0.0.1:{}/", lesson.port)),
+            "{}",
+            lesson.name
+        );
+        assert!(readme.lines().count() <= README_LINES, "{}", lesson.name);
+    }
+}
+
+#[test]
+fn the_table_in_the_readme_is_the_catalog() {
+    let readme = read("README.md");
+    let rows: Vec<_> = readme
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("](") && line.contains("README.md)"))
+        .collect();
+    let catalog: Vec<_> = LESSONS
+        .iter()
+        .map(|lesson| {
+            let (number, name) = (lesson.number, lesson.name);
+            let (port, technique) = (lesson.port, lesson.technique);
+            format!("| {number} | [`{name}`]({name}/README.md) | {port} | {technique} |")
+        })
+        .collect();
+    assert_eq!(rows, catalog);
+    assert!(LESSONS.is_sorted_by_key(|lesson| lesson.number));
+}
+
+#[test]
+fn each_crate_takes_lints_and_dependencies_from_the_workspace() {
+    let members = read("Cargo.toml");
+    for name in LESSONS.iter().map(|lesson| lesson.name).chain(["shared"]) {
+        assert!(
+            members.contains(&format!("\"{name}\"")),
+            "{name} is a member"
+        );
+        let manifest = read(&format!("{name}/Cargo.toml"));
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{name}: lints"
+        );
+        let dependencies = manifest
+            .lines()
+            .skip_while(|line| !line.contains("dependencies]"));
+        for line in dependencies
+            .take_while(|line| *line != "[lints]")
+            .filter(|line| line.contains('='))
+        {
+            assert!(
+                line.contains("workspace = true") || line.starts_with("name ="),
+                "{name}: {line}"
+            );
+        }
+    }
+}
+
+/// A lesson that needed another one could not be read alone.
+#[test]
+fn no_lesson_depends_on_another() {
+    for lesson in LESSONS {
+        let manifest = read(&format!("{}/Cargo.toml", lesson.name));
+        for other in LESSONS.iter().filter(|other| other.name != lesson.name) {
+            let dependency = format!("\n{}", other.name);
+            let found = manifest
+                .split(&dependency)
+                .skip(1)
+                .any(|rest| rest.starts_with(['.', ' ']));
+            assert!(!found, "{} depends on {}", lesson.name, other.name);
+        }
+    }
+}
+
+/// What a user typed is only ever put on a page as text, and a classroom has no internet.
+#[test]
+fn pages_put_no_text_in_as_html_and_load_nothing_from_elsewhere() {
+    let mut files = files_of_crates("static", &["js", "css", "html", "svg"]);
+    files.extend(files_of_crates("templates", &["html"]));
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "|safe",
+            "| safe",
+        ] {
+            assert!(!text.contains(word), "{} has {word}", path.display());
+        }
+        assert!(
+            !text.contains("https://"),
+            "{} names a foreign address",
+            path.display()
+        );
+        for host in text.split("http://").skip(1) {
+            // The page's own host, and the name of the SVG format, which nobody loads.
+            let known = ["{{ host }}", "www.w3.org/2000/svg\""];
+            assert!(
+                known.iter().any(|name| host.starts_with(name)),
+                "{}",
+                path.display()
+            );
+        }
+    }
+}
