@@ -16,7 +16,7 @@ use std::{
 
 use actix_web::{
     App, HttpServer,
-    middleware::{Logger, from_fn},
+    middleware::from_fn,
     web::{self, ServiceConfig},
 };
 use log::LevelFilter;
@@ -142,7 +142,7 @@ where
             .wrap(from_fn(middleware::head_as_get))
             .wrap(from_fn(middleware::json_errors))
             .wrap(middleware::security_headers())
-            .wrap(Logger::default().log_level(log::Level::Debug))
+            .wrap(from_fn(middleware::log_requests))
     })
     // By default a stream or a hanging request stays for as long as it likes after its client has
     // gone away: the client's FIN is taken for "I have sent all I had to say".

@@ -26,6 +26,23 @@ pub(super) fn security_headers() -> DefaultHeaders {
         .add((header::CACHE_CONTROL, "no-cache"))
 }
 
+/// Logs each request with the status of its answer, if `RUST_LOG=debug` asks for it. actix's own logger
+/// also counts each body's bytes, for which it keeps a kilobyte for every open stream.
+pub(super) async fn log_requests(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let answer = next.call(request).await?;
+    let request = answer.request();
+    log::debug!(
+        "{} {} → {}",
+        request.method(),
+        request.uri(),
+        answer.status()
+    );
+    Ok(answer)
+}
+
 /// Gives every error a JSON body, also those that actix and actix-files answer by themselves.
 pub(super) async fn json_errors(
     request: ServiceRequest,
