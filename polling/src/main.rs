@@ -4,7 +4,7 @@
 //!
 //! The browser asks every second whether there is news. Mostly there is none, so the answer should
 //! cost little: the browser says which version it has (`If-None-Match`), and if that is still the
-//! newest it is told so in a head without a body (`304 Not Modified`, RFC 9110 §13.1.2).
+//! newest, the server answers with headers only (`304 Not Modified`, RFC 9110 §13.1.2).
 
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ use chrono::Local;
 use serde_json::json;
 use shared::{Lesson, clock, users::Users};
 
+/// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
@@ -35,15 +36,20 @@ async fn main() -> ExitCode {
 async fn users(request: HttpRequest, users: web::Data<Users>) -> HttpResponse {
     let snapshot = users.snapshot();
     let tag = EntityTag::new_strong(snapshot.version.to_string());
-    if has_seen(&request, &tag) {
-        return HttpResponse::NotModified()
-            .insert_header(ETag(tag))
-            .insert_header((header::CACHE_CONTROL, "no-cache"))
-            .finish();
-    }
-    HttpResponse::Ok()
+    let seen = has_seen(&request, &tag);
+    let mut answer = if seen {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    // "no-cache" means: keep it if you like, but ask each time whether it is still the newest.
+    answer
         .insert_header(ETag(tag))
-        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::CACHE_CONTROL, "no-cache"));
+    if seen {
+        return answer.finish();
+    }
+    answer
         .content_type(ContentType::json())
         .body(snapshot.json())
 }
@@ -56,8 +62,9 @@ async fn clock() -> HttpResponse {
         .json(json!({ "time": clock::format(Local::now()) }))
 }
 
-/// Whether the client says that it has what `tag` stands for. It may name several tags, or `*` for
-/// whatever there is.
+/// Whether `If-None-Match` names `tag`: the client already has this version. It may name several
+/// tags, or `*` for any. The comparison is the weak one, because a proxy that compresses the answer
+/// may have marked the tag as weak on its way.
 fn has_seen(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,

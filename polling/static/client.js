@@ -1,18 +1,24 @@
 // Polling: ask every second whether there is news.
 
-/** How long to wait after an answer before asking again, in milliseconds. */
+/** How long to wait after an answer before asking again, in milliseconds: what a person still
+ *  takes for "at once". */
 const INTERVAL = 1000;
-/** How long to wait for an answer before giving it up, in milliseconds. */
+/** How long to wait for an answer before giving up, in milliseconds. */
 const TIMEOUT = 10_000;
 
+/** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
+
 /**
+ * Shows the users, now and whenever they have changed.
  * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {(state: "connecting" | "open" | "closed", detail?: string) => void} status
+ * @param {Status} status is told the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
   let tag = null;
   return poll(status, async (signal) => {
+    // The browser's cache would send the tag as well, but then hide the 304 and hand us the old
+    // list as if it were new.
     const headers = tag ? { "If-None-Match": tag } : {};
     const response = await fetch("/users", { headers, signal });
     if (response.status === 304) return;
@@ -23,8 +29,9 @@ export function watchUsers(show, status) {
 }
 
 /**
+ * Shows the server's time, now and every second.
  * @param {(time: string) => void} show
- * @param {(state: "connecting" | "open" | "closed", detail?: string) => void} status
+ * @param {Status} status is told the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
@@ -35,19 +42,21 @@ export function watchClock(show, status) {
   });
 }
 
-/** Asks again and again. The timer starts anew after each answer, so that polls never overlap: with
+/** Asks again and again. The timer restarts after each answer, so that polls never overlap: with
  *  `setInterval`, a slow server would be sent more and more of them. */
 function poll(status, ask) {
   const stopped = new AbortController();
   let timer;
   async function again() {
+    let news = ["open", `asking every ${INTERVAL / 1000} s`];
     try {
       await ask(AbortSignal.any([stopped.signal, AbortSignal.timeout(TIMEOUT)]));
-      if (!stopped.signal.aborted) status("open", "asking every second");
     } catch (error) {
-      if (!stopped.signal.aborted) status("closed", `${error.message}, asking again in 1 s`);
+      news = ["closed", `${error.message}, asking again in ${INTERVAL / 1000} s`];
     }
-    if (!stopped.signal.aborted) timer = setTimeout(again, INTERVAL);
+    if (stopped.signal.aborted) return;
+    status(...news);
+    timer = setTimeout(again, INTERVAL);
   }
   again();
   return () => {

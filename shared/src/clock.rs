@@ -1,4 +1,4 @@
-//! The time formatter, and one tick a second for however many listen.
+//! The time formatter, and one tick per second for however many listen.
 
 use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
@@ -18,7 +18,7 @@ pub fn format(time: DateTime<Local>) -> String {
     time.format(FORMAT).to_string()
 }
 
-/// One item at each full second: the second that has just begun.
+/// One item every full second: the second that has just begun.
 ///
 /// All listeners of the process share one timer, which runs only while somebody listens. A
 /// listener that is late gets the newest second and not those it missed. The stream ends only if
@@ -72,7 +72,7 @@ impl Drop for Ticker {
 /// nor repeats a second when somebody sets the clock.
 async fn tick(sender: watch::Sender<DateTime<Local>>, now: impl Fn() -> DateTime<Local>) {
     loop {
-        // More than a full second is passed only within a leap second.
+        // chrono counts past one full second only in a leap second.
         let passed = Duration::from_nanos(now().nanosecond().into());
         time::sleep(Duration::from_secs(1).saturating_sub(passed)).await;
         sender.send_if_modified(|shown| {

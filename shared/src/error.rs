@@ -13,7 +13,7 @@ use crate::users::{ChangeError, UsernameError};
 /// The largest request body in bytes; a username needs a twentieth of that.
 pub const MAX_BODY: usize = 4 * 1024;
 
-/// How long a request that is no GET may take, its body included. A client that sends its body
+/// How long a request other than GET may take, its body included. A client that sends its body
 /// more slowly, or stops halfway, would otherwise hold its connection for as long as it likes.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,7 +31,10 @@ pub enum Error {
     )]
     ForeignOrigin(String),
     /// 403: only for the machine that the server runs on.
-    #[error("Only the machine that the server runs on may do this.")]
+    #[error(
+        "This works only on the machine that the server runs on, and only while no other machine can \
+         reach it (--host 127.0.0.1)."
+    )]
     NotLocal,
     /// 404.
     #[error("There is nothing at this address.")]
@@ -51,7 +54,7 @@ pub enum Error {
     /// 415: the body says that it is something else than JSON.
     #[error("The body must be JSON and say so: Content-Type: application/json")]
     NotJson,
-    /// 422: no username.
+    /// 422: not a username.
     #[error("{0}")]
     BadUsername(#[from] UsernameError),
     /// 409 if the list is full, 500 if the change could not be saved.
@@ -112,7 +115,7 @@ impl From<JsonPayloadError> for Error {
 }
 
 /// The sentence for an answer that came without one, such as actix's own 404.
-pub(crate) fn sentence(status: StatusCode) -> String {
+pub(crate) fn default_sentence(status: StatusCode) -> String {
     match status {
         StatusCode::NOT_FOUND => Error::NotFound.to_string(),
         StatusCode::BAD_REQUEST => "The request is not one that this address understands.".into(),

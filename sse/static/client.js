@@ -1,14 +1,16 @@
 // Server-Sent Events: EventSource reads a response that never ends.
 
-/** After how many heartbeats without a sound the connection is given up. */
+/** After how many heartbeats of silence the connection is given up: one may be late, two are not. */
 const PATIENCE = 2.5;
-/** How long to wait before a new EventSource, in milliseconds, when the browser gave up its own. */
-const RETRY = 3000;
-const STATES = ["CONNECTING", "OPEN", "CLOSED"];
+/** How long to wait before a new EventSource, in milliseconds, when the browser has given up its own. */
+const REOPEN_AFTER = 3000;
+
+/** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
 
 /**
+ * Shows the users, now and whenever they have changed.
  * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {(state: "connecting" | "open" | "closed", detail?: string) => void} status
+ * @param {Status} status is told the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
@@ -16,8 +18,9 @@ export function watchUsers(show, status) {
 }
 
 /**
+ * Shows the server's time, every second.
  * @param {(time: string) => void} show
- * @param {(state: "connecting" | "open" | "closed", detail?: string) => void} status
+ * @param {Status} status is told the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
@@ -25,37 +28,39 @@ export function watchClock(show, status) {
 }
 
 function watch(path, eventName, show, status) {
-  const silence = PATIENCE * 1000 * document.body.dataset.heartbeat;
-  let source, timer, lastId = "";
+  // The server puts its heartbeat, in seconds, on the page.
+  const silence = PATIENCE * 1000 * Number(document.body.dataset.heartbeat);
+  let source, timer, lastId;
 
   function open() {
     source?.close();
+    // The browser sends Last-Event-ID by itself, but a new EventSource knows nothing of the old one.
     source = new EventSource(lastId ? `${path}?lastEventId=${lastId}` : path);
     source.addEventListener(eventName, (event) => {
+      heard();
       lastId = event.lastEventId;
       show(event.data);
-      alive();
     });
-    source.addEventListener("ping", alive);
-    source.onopen = alive;
+    source.addEventListener("ping", heard);
+    source.onopen = heard;
     // The browser comes back by itself after a break, but never after a status other than 200.
     source.onerror = () => {
       report();
-      if (source.readyState === EventSource.CLOSED) openIn(RETRY);
+      if (source.readyState === EventSource.CLOSED) reopenAfter(REOPEN_AFTER * (1 + Math.random()));
     };
-    alive();
-  }
-  function alive() {
     report();
-    openIn(silence); // A connection that is dead without a word never says so.
+    reopenAfter(silence);
   }
-  function openIn(milliseconds) {
+  function heard() {
+    report();
+    reopenAfter(silence); // A dead connection raises no error; only silence shows it.
+  }
+  function reopenAfter(milliseconds) {
     clearTimeout(timer);
     timer = setTimeout(open, milliseconds);
   }
   function report() {
-    const state = STATES[source.readyState];
-    status(state.toLowerCase(), `readyState ${source.readyState} (${state})`);
+    status(["connecting", "open", "closed"][source.readyState], `readyState ${source.readyState}`);
   }
 
   open();

@@ -19,7 +19,8 @@ use serde_json::Value;
 use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
 use tokio::time::timeout;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_sse");
+/// The lesson itself, as `cargo run` starts it.
+const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
 /// The events of one stream, decoded by a library that is not ours.
 struct Events(Pin<Box<dyn Stream<Item = Event> + Send>>);

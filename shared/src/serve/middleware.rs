@@ -8,7 +8,7 @@ use actix_web::{
     middleware::{DefaultHeaders, Next},
 };
 
-use crate::error::{self, REQUEST_TIMEOUT, sentence};
+use crate::error::{self, REQUEST_TIMEOUT, default_sentence};
 
 /// A page may load what this server sends and nothing else: no script in the HTML, no foreign
 /// address, nobody else's frame around it.
@@ -26,20 +26,15 @@ pub(super) fn security_headers() -> DefaultHeaders {
         .add((header::CACHE_CONTROL, "no-cache"))
 }
 
-/// Logs each request with the status of its answer, if `RUST_LOG=debug` asks for it. actix's own logger
+/// Logs each request with the status of its answer, if `RUST_LOG=shared=debug` asks for it. actix's own logger
 /// also counts each body's bytes, for which it keeps a kilobyte for every open stream.
 pub(super) async fn log_requests(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let method = request.method().clone();
     let answer = next.call(request).await?;
-    let request = answer.request();
-    log::debug!(
-        "{} {} → {}",
-        request.method(),
-        request.uri(),
-        answer.status()
-    );
+    log::debug!("{method} {} → {}", answer.request().uri(), answer.status());
     Ok(answer)
 }
 
@@ -57,7 +52,7 @@ pub(super) async fn json_errors(
     if is_json || !(status.is_client_error() || status.is_server_error()) {
         return Ok(answer.map_into_boxed_body());
     }
-    let body = serde_json::json!({ "error": sentence(status) }).to_string();
+    let body = serde_json::json!({ "error": default_sentence(status) }).to_string();
     let mut answer = answer.map_body(|_, _| BoxBody::new(body));
     let json = header::HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -16,8 +16,8 @@ use crate::{
     users::{Username, Users},
 };
 
-/// Adds the common routes and what handlers may ask for. The routes come after the lesson's own, so that a lesson's `GET /users` and the
-/// common `POST /users` share their address.
+/// Adds the common routes and what handlers may ask for. The routes come after the lesson's own, so
+/// that a lesson's `GET /users` and the common `POST /users` share their address.
 pub(super) fn common(app: &mut ServiceConfig, state: &State) {
     let json = web::JsonConfig::default()
         .limit(MAX_BODY)

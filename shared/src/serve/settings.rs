@@ -27,7 +27,7 @@ pub(crate) struct Flags {
     #[arg(long, env, value_name = "FILE")]
     pub(super) users: Option<PathBuf>,
 
-    /// Another origin whose pages may send and open a WebSocket; repeatable
+    /// Another origin whose pages may send changes and open a `WebSocket`; repeatable
     #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<Origin>,
 }
@@ -64,7 +64,7 @@ pub struct Settings {
     pub(crate) lesson: Lesson,
     pub(super) allowed_origins: Vec<Origin>,
     /// Whether only this machine can reach the server.
-    pub(super) loopback: bool,
+    pub(crate) loopback: bool,
 }
 
 impl Settings {

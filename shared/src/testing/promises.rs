@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Server;
 
+/// The content type of what is sent and of every error.
 const JSON: &str = "application/json";
 
 /// A stop, with whatever is still open, takes less than this.
@@ -37,9 +38,9 @@ pub async fn keeps_them_all(binary: &str) {
     process::a_stop_is_quick_and_clean(binary).await;
 }
 
-/// The users that `server` has now, as `GET /` and `GET /users` cannot tell for every technique: one
-/// is added, and its id says how many were added before.
-async fn next_id(server: &Server) -> u64 {
+/// Adds a user and returns its id, which shows how many were added before. What `GET /users` answers
+/// differs from lesson to lesson.
+async fn add_probe(server: &Server) -> u64 {
     server.add_user("probe").await
 }
 

@@ -30,7 +30,7 @@ pub enum LoadError {
     },
     /// The file holds something else than a list of users.
     #[error(
-        "{} is not a users file: {reason}. Mend it or move it away; it was left as it is",
+        "{} is not a users file: {reason}. Fix it or move it away; it was left as it is",
         path.display()
     )]
     Malformed {

@@ -3,7 +3,7 @@
 use reqwest::{Method, Response, header};
 use serde_json::{Value, json};
 
-use super::{JSON, Server, expect_error, next_id, send};
+use super::{JSON, Server, add_probe, expect_error, send};
 use crate::testing::read_until;
 
 /// Files of the page and their content types.
@@ -126,7 +126,7 @@ pub(super) async fn another_site_may_not_change_anything(binary: &str) {
     let upgrade = unusual(&server, Method::GET, "null", "null").await;
     expect_error(upgrade, 403, "a foreign WebSocket").await;
 
-    assert_eq!(next_id(&server).await, 3, "nothing of that added a user");
+    assert_eq!(add_probe(&server).await, 3, "nothing of that added a user");
     assert_eq!(
         mallory(&server, Method::POST, users, &own).await.status(),
         201,
