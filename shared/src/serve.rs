@@ -40,6 +40,10 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 /// whose client does not read.
 const SHUTDOWN_SECONDS: u64 = 1;
 
+/// How many connections each worker thread (one per core) takes at the same time; further clients wait.
+/// An open stream costs about 11 KiB here and as much in the kernel.
+const MAX_CONNECTIONS: usize = 10_000;
+
 /// Which lesson this is.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesson {
@@ -101,17 +105,25 @@ where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
     let flags = Flags::read(catalog::find(lesson.name));
-    env_logger::Builder::new()
-        .filter_level(LevelFilter::Warn)
-        .parse_default_env()
-        .init();
+    start_logging();
     match run(lesson, flags, configure).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}: {error}.", lesson.name);
+            // If stderr is closed, too, the exit code has to do.
+            writeln!(io::stderr(), "{}: {error}.", lesson.name).ok();
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs to stderr: warnings, or what `RUST_LOG` asks for.
+fn start_logging() {
+    env_logger::Builder::new()
+        .filter_level(LevelFilter::Warn)
+        // Any client can make it write an error line, by sending something that is not HTTP.
+        .filter_module("actix_http", LevelFilter::Off)
+        .parse_default_env()
+        .init();
 }
 
 async fn run<F>(lesson: Lesson, flags: Flags, configure: F) -> Result<(), StartError>
@@ -139,17 +151,21 @@ where
             // The last one wrapped is the first to see a request.
             .wrap(from_fn(middleware::time_limit))
             .wrap(from_fn(origin::same_origin))
+            .wrap(origin::cross_origin(&state.settings.allowed_origins))
             .wrap(from_fn(middleware::head_as_get))
+            .wrap(from_fn(middleware::no_chunks_for_http_1_0))
             .wrap(from_fn(middleware::json_errors))
             .wrap(middleware::security_headers())
             .wrap(from_fn(middleware::log_requests))
     })
     // By default a stream or a hanging request stays for as long as it likes after its client has
-    // gone away: the client's FIN is taken for "I have sent all I had to say".
+    // gone away: the client's FIN is taken for "I have sent all I had to say". The price is that a
+    // client which really means that gets no answer; browsers never do.
     .h1_allow_half_closed(false)
     // Without it, a client that has just sent something gets the next push about 40 ms late: the
     // small write waits for an acknowledgement that the other side delays.
     .tcp_nodelay(true)
+    .max_connections(MAX_CONNECTIONS)
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)

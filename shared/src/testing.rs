@@ -65,9 +65,20 @@ impl Server {
     #[must_use]
     pub fn start_on(port: u16, binary: &str, flags: &[&str]) -> Self {
         let mut command = lesson(binary, flags);
-        command
-            .args(["--port", &port.to_string()])
-            .stdout(Stdio::piped());
+        command.args(["--port", &port.to_string()]);
+        Self::spawn(command)
+    }
+
+    /// Starts `binary` on a free port with these environment variables and no flags.
+    #[must_use]
+    pub fn start_with(binary: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = lesson(binary, &[]);
+        command.env("PORT", "0").envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is a pipe");

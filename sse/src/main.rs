@@ -40,6 +40,9 @@ const LESSON: Lesson = Lesson {
 /// so that after a restart of the server not all of them return at the same moment.
 const RETRY: RangeInclusive<u32> = 1_500..=3_000;
 
+/// What an id is always less than: a JavaScript number holds no larger one exactly.
+const MAX_ID: u64 = 1 << 53;
+
 #[actix_web::main]
 async fn main() -> ExitCode {
     shared::serve(LESSON, |app| {
@@ -73,9 +76,9 @@ async fn clock(
     cut: web::Data<Cut>,
 ) -> HttpResponse {
     let seen = last_event_id(&request);
-    let first_id = seen.and_then(|seen| seen.checked_add(1)).unwrap_or(1);
+    let first_id = seen.map_or(1, |seen| seen + 1);
     let news = clock::ticks()
-        .zip(stream::iter(first_id..=u64::MAX))
+        .zip(stream::iter(first_id..))
         .map(|(second, id)| event(Name::Message, Some(id), &clock::format(second)));
     event_stream(news, settings.heartbeat, &cut)
 }
@@ -116,13 +119,16 @@ fn pings(period: Duration) -> impl Stream<Item = Bytes> {
 
 /// The id of the last event that the client has seen. The browser sends it when it comes back by
 /// itself; a page that opens a new `EventSource` can only put it into the address. An id that is not
-/// a number did not come from this server and counts as none.
+/// a number, or too large a one, did not come from this server and counts as none.
 fn last_event_id(request: &HttpRequest) -> Option<u64> {
-    if let Some(id) = request.headers().get("Last-Event-ID") {
-        return id.to_str().ok()?.parse().ok();
-    }
-    let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
-    query.get("lastEventId")?.parse().ok()
+    let id: u64 = if let Some(header) = request.headers().get("Last-Event-ID") {
+        header.to_str().ok()?.parse().ok()?
+    } else {
+        let query =
+            web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
+        query.get("lastEventId")?.parse().ok()?
+    };
+    (id < MAX_ID).then_some(id)
 }
 
 /// What an event is called, which decides who hears it in the browser. An enum, because a line break

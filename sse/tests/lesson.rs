@@ -229,7 +229,7 @@ async fn the_clock_tells_each_second_and_counts_on_where_the_client_left_off() {
     let server = Server::start(BINARY, &[]);
     let mut fresh = Events::open(&server, "/clock").await;
     let mut back = Events::resume(&server, "/clock", Some("41")).await;
-    let mut confused = Events::resume(&server, "/clock", Some("18446744073709551615")).await;
+    let mut confused = Events::resume(&server, "/clock", Some("18446744073709551614")).await;
     for (number, resumed) in [("1", "42"), ("2", "43")] {
         let event = fresh.next().await.unwrap();
         assert_eq!(event.event, "message", "no name, so onmessage hears it");

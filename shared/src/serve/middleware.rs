@@ -4,7 +4,7 @@ use actix_web::{
     Error,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{Method, StatusCode, header},
+    http::{ConnectionType, Method, StatusCode, Version, header},
     middleware::{DefaultHeaders, Next},
 };
 
@@ -80,6 +80,22 @@ pub(super) async fn head_as_get(
     Ok(answer)
 }
 
+/// Sends a stream to an HTTP/1.0 client, such as an old proxy, as it is, and closes the connection
+/// after it: such a client knows no chunks (RFC 9112 §6.1) and would take their sizes for text.
+pub(super) async fn no_chunks_for_http_1_0(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let knows_chunks = request.version() >= Version::HTTP_11;
+    let mut answer = next.call(request).await?;
+    if !knows_chunks && answer.response().body().size() == BodySize::Stream {
+        let head = answer.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
+    Ok(answer)
+}
+
 /// Answers 408 to a request that takes longer than [`REQUEST_TIMEOUT`]. A GET may take as long as it
 /// likes: a long poll or a WebSocket lives on it.
 pub(super) async fn time_limit(
@@ -94,5 +110,44 @@ pub(super) async fn time_limit(
         // The request is gone with the future that held it, so this cannot be an answer to it with
         // all the usual headers; actix makes a bare one of the error.
         Err(_) => Err(error::Error::TooSlow.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future, time::Duration};
+
+    use actix_web::{App, HttpResponse, http::Method, middleware::from_fn, test, web};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// Time is paused: it moves only while everything waits, and then at once.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_is_ended_and_a_get_may_wait() {
+        async fn never() -> HttpResponse {
+            future::pending().await
+        }
+        let app = App::new()
+            .default_service(web::to(never))
+            .wrap(from_fn(time_limit));
+        let app = test::init_service(app).await;
+        let start = Instant::now();
+        let post = test::TestRequest::default()
+            .method(Method::POST)
+            .to_request();
+        let error = test::try_call_service(&app, post)
+            .await
+            .expect_err("an end");
+        assert_eq!(
+            error.as_response_error().status_code(),
+            StatusCode::REQUEST_TIMEOUT
+        );
+        assert_eq!(start.elapsed().as_secs(), REQUEST_TIMEOUT.as_secs());
+
+        let get = test::TestRequest::default().to_request();
+        let minutes = Duration::from_secs(600);
+        let waiting = tokio::time::timeout(minutes, test::try_call_service(&app, get));
+        assert!(waiting.await.is_err(), "still waiting after ten minutes");
     }
 }

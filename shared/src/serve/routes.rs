@@ -6,7 +6,7 @@ use actix_web::{
     http::header,
     web::{self, ServiceConfig},
 };
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{State, settings::Settings, static_folder};
 use crate::{
@@ -53,28 +53,30 @@ pub(super) fn common(app: &mut ServiceConfig, state: &State) {
         .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
 }
 
-/// What a client sends to add a user: `{"username": "…"}`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewUser {
-    username: String,
-}
-
-async fn add_user(users: web::Data<Users>, new: web::Json<NewUser>) -> Result<HttpResponse, Error> {
-    let username = Username::parse(&new.username)?;
-    let user = users.add(username).await?;
+/// `POST /users` with `{"username":"…"}`. It takes the object apart by hand, because a derived
+/// `Deserialize` would take `["…"]` as well.
+async fn add_user(
+    users: web::Data<Users>,
+    body: web::Json<Map<String, Value>>,
+) -> Result<HttpResponse, Error> {
+    let username = body.get("username").and_then(Value::as_str);
+    let Some(username) = username.filter(|_| body.len() == 1) else {
+        let sentence = r#"The body must be {"username": "…"} and nothing else."#;
+        return Err(Error::BadRequest(sentence.into()));
+    };
+    let user = users.add(Username::parse(username)?).await?;
     let location = (header::LOCATION, format!("/users/{}", user.id));
     Ok(HttpResponse::Created().insert_header(location).json(user))
 }
 
+/// `DELETE /users/{id}`
 async fn remove_user(users: web::Data<Users>, id: web::Path<u64>) -> Result<HttpResponse, Error> {
     let removed = users.remove(*id).await?;
-    removed
-        .map(|_| HttpResponse::NoContent().finish())
-        .ok_or(Error::NoSuchUser(*id))
+    let removed = removed.map(|_| HttpResponse::NoContent().finish());
+    removed.ok_or(Error::NoSuchUser(*id))
 }
 
-/// Ends every open stream. Only for the person at the machine: in a classroom one student's button
+/// `POST /cut`: ends every open stream and every request that is being held. Only for the person at the machine: in a classroom one student's button
 /// must not cut the others' streams.
 async fn cut(
     request: HttpRequest,

@@ -8,12 +8,15 @@ use std::{
 
 use super::{List, MAX_SAFE_INTEGER, MAX_USERS};
 
+/// The largest users file in bytes that is read: three times what [`MAX_USERS`] can need.
+const MAX_FILE: u64 = 1024 * 1024;
+
 /// Why the users could not be loaded. The message says what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file, or the lock file beside it, cannot be opened.
+    /// The file, its folder, or the lock file beside it cannot be opened.
     #[error(
-        "cannot open {}: {error}. Check that the folder exists and that you may read and write in it",
+        "cannot open {}: {error}. Check that its folder exists and that you may read and write both",
         path.display()
     )]
     Unreadable {
@@ -48,33 +51,35 @@ pub enum LoadError {
 #[derive(Debug)]
 pub(super) struct UsersFile {
     path: PathBuf,
+    folder: Folder,
     /// Locked for as long as this server lives; the system lets go of it even after a `kill -9`.
-    /// It is a file of its own because the users file itself is replaced at each change.
+    /// It is a file of its own because the users file itself is replaced with each change.
     _lock: File,
 }
 
 impl UsersFile {
     /// Claims the file at `path`, which need not exist yet.
     pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
-        // A link is followed once, here: replacing the file must not replace the link.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let lock_path = beside(&path, "lock");
-        let lock = match File::create(&lock_path) {
-            Ok(lock) => lock,
-            Err(error) => {
-                return Err(LoadError::Unreadable {
-                    path: lock_path,
-                    error,
-                });
-            }
+        let unreadable = |error| LoadError::Unreadable {
+            path: path.to_owned(),
+            error,
         };
+        let file_path = resolve(path).map_err(unreadable)?;
+        let folder = Folder::of(&file_path).map_err(unreadable)?;
+        let mut options = File::options();
+        // Not truncated: whatever else may have this name keeps what it holds.
+        options.write(true).create(true).truncate(false);
+        let lock = options
+            .open(beside(&file_path, "lock"))
+            .map_err(unreadable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(LoadError::InUse { path }),
-            Err(TryLockError::Error(error)) => Err(LoadError::Unreadable {
-                path: lock_path,
-                error,
+            Ok(()) => Ok(Self {
+                path: file_path,
+                folder,
+                _lock: lock,
             }),
+            Err(TryLockError::WouldBlock) => Err(LoadError::InUse { path: file_path }),
+            Err(TryLockError::Error(error)) => Err(unreadable(error)),
         }
     }
 
@@ -94,15 +99,46 @@ impl UsersFile {
     }
 
     /// Replaces the file. After a crash at any moment there is either the old file or the new one:
-    /// the new one is written beside it, synced, and only then takes its name.
+    /// the new one is written beside it, synced, and only then takes its name. It keeps the old
+    /// one's permissions.
     pub(super) fn save(&self, list: &List) -> io::Result<()> {
         let new_path = beside(&self.path, "new");
-        let mut new_file = File::create(&new_path)?;
+        match fs::remove_file(&new_path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {} // What a crash has left behind, or nothing.
+        }
+        let mut new_file = File::create_new(&new_path)?;
+        if let Ok(old_file) = fs::metadata(&self.path) {
+            new_file.set_permissions(old_file.permissions())?;
+        }
         new_file.write_all(&serde_json::to_vec_pretty(list)?)?;
         new_file.sync_all()?;
         fs::rename(&new_path, &self.path)?;
-        sync_folder(&self.path)
+        self.folder.sync()
     }
+}
+
+/// Where the users file is, or will be. A link is followed once, here, because replacing the file
+/// must not replace the link. What exists must be a file of moderate size that may be changed.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let resolved = match fs::canonicalize(path) {
+        Ok(resolved) => resolved,
+        Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => {
+            return Ok(path.to_owned());
+        }
+        Err(error) => return Err(error),
+    };
+    let metadata = fs::metadata(&resolved)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(io::Error::other(format!(
+            "it is larger than {MAX_FILE} bytes"
+        )));
+    }
+    File::options().read(true).write(true).open(&resolved)?;
+    Ok(resolved)
 }
 
 /// What JSON alone cannot promise: ids that are in order and never used twice, and not too many.
@@ -125,9 +161,9 @@ fn checked(mut list: List) -> Result<List, String> {
         .last()
         .map_or(1, |user| user.id.saturating_add(1));
     list.next_id = list.next_id.max(after_last);
-    if list.next_id > MAX_SAFE_INTEGER || list.version > MAX_SAFE_INTEGER {
+    if list.next_id >= MAX_SAFE_INTEGER || list.version >= MAX_SAFE_INTEGER {
         return Err(format!(
-            "an id or the version is larger than {MAX_SAFE_INTEGER}"
+            "an id or the version is too large: less than {MAX_SAFE_INTEGER} each"
         ));
     }
     Ok(list)
@@ -141,17 +177,40 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     name.into()
 }
 
-/// Makes a rename durable: the folder, too, is written to disk.
+/// The folder of the users file, open so that a rename in it can be made durable.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+#[derive(Debug)]
+struct Folder(File);
+
+#[cfg(unix)]
+impl Folder {
+    fn of(path: &Path) -> io::Result<Self> {
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new("."))).map(Self)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
 }
 
 /// Windows cannot open a folder to sync it.
 #[cfg(not(unix))]
-fn sync_folder(_path: &Path) -> io::Result<()> {
-    Ok(())
+#[derive(Debug)]
+struct Folder;
+
+#[cfg(not(unix))]
+impl Folder {
+    fn of(_path: &Path) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
+
+#[cfg(test)]
+mod tests;

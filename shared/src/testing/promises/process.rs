@@ -56,6 +56,37 @@ pub(super) fn a_server_that_cannot_start_says_why(binary: &str) {
     );
 }
 
+pub(super) async fn flags_can_be_set_by_the_environment(binary: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.json");
+    let environment = [
+        ("HOST", "localhost"),
+        ("HEARTBEAT", "7.5"),
+        ("USERS", file.to_str().expect("UTF-8")),
+        ("ALLOW_ORIGIN", "http://a.example,http://b.example"),
+    ];
+    let server = Server::start_with(binary, &environment);
+    assert!(
+        server.address().is_ipv4(),
+        "localhost means 127.0.0.1 first"
+    );
+    let page = server.get("/").await.text().await.expect("text");
+    assert!(page.contains(r#"<body data-heartbeat="7.5">"#), "{page}");
+    server.add_user("saved").await;
+    assert!(file.is_file());
+    for origin in ["http://a.example", "http://b.example"] {
+        let request = server
+            .client
+            .delete(server.url("/users/9"))
+            .header("Origin", origin);
+        assert_eq!(
+            request.send().await.expect("an answer").status(),
+            404,
+            "not 403: {origin}"
+        );
+    }
+}
+
 pub(super) async fn an_acknowledged_user_survives_a_kill(binary: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("users.json");

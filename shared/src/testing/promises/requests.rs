@@ -40,6 +40,7 @@ const BAD_BODIES: &[(&str, &str, u16)] = &[
     (JSON, "{", 400),
     (JSON, "\u{feff}{}", 400),
     (JSON, "[]", 400),
+    (JSON, r#"["Bob"]"#, 400),
     (JSON, "null", 400),
     (JSON, "{}", 400),
     (JSON, r#"{"username":7}"#, 400),
@@ -191,5 +192,20 @@ pub(super) async fn a_thousand_requests_at_once_are_all_answered(binary: &str) {
             answer.await.expect("no panic").expect("an answer").status(),
             StatusCode::OK
         );
+    }
+}
+
+pub(super) async fn an_http_1_0_client_gets_no_chunks(binary: &str) {
+    let server = Server::start(binary, &["--heartbeat", "0.05"]);
+    for path in ["/", "/users", "/clock"] {
+        let mut connection = server
+            .send_raw(&format!("GET {path} HTTP/1.0\r\n\r\n"))
+            .await;
+        let some = |text: &str| {
+            text.split_once("\r\n\r\n")
+                .is_some_and(|(_, body)| !body.is_empty())
+        };
+        let answer = read_until(&mut connection, some).await;
+        assert!(!answer.contains("transfer-encoding"), "{path}: {answer}");
     }
 }
