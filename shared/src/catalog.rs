@@ -25,11 +25,32 @@ pub const LESSONS: &[Entry] = &[
         technique: "ask again every second",
     },
     Entry {
+        number: 2,
+        name: "long-polling",
+        title: "Long polling",
+        port: 8002,
+        technique: "ask once, the server answers when there is news",
+    },
+    Entry {
+        number: 3,
+        name: "iframe-stream",
+        title: "iframe streaming",
+        port: 8003,
+        technique: "Comet: a hidden iframe that never finishes loading",
+    },
+    Entry {
         number: 4,
         name: "sse",
         title: "Server-Sent Events",
         port: 8004,
         technique: "one response that never ends, read by EventSource",
+    },
+    Entry {
+        number: 5,
+        name: "websocket",
+        title: "WebSocket",
+        port: 8005,
+        technique: "one connection, both directions",
     },
 ];
 

@@ -60,6 +60,9 @@ pub enum Error {
     /// 409 if the list is full, 500 if the change could not be saved.
     #[error("{0}")]
     NotChanged(#[from] ChangeError),
+    /// 426: only a WebSocket is spoken here (RFC 9110 §15.5.22).
+    #[error("This address speaks WebSocket: the request must ask for an upgrade to it.")]
+    UpgradeRequired,
     /// 500: something failed that is not the client's fault; the log says what.
     #[error("Something went wrong on the server.")]
     Internal,
@@ -75,6 +78,7 @@ impl ResponseError for Error {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::BadUsername(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotChanged(ChangeError::Full) => StatusCode::CONFLICT,
             Self::NotChanged(ChangeError::NotSaved(_)) | Self::Internal => {
@@ -90,6 +94,9 @@ impl ResponseError for Error {
         let mut response = HttpResponse::build(self.status_code());
         if let Self::MethodNotAllowed(methods) = self {
             response.insert_header((header::ALLOW, *methods));
+        }
+        if matches!(self, Self::UpgradeRequired) {
+            response.insert_header((header::UPGRADE, "websocket"));
         }
         // What is left of a body that was not read would be taken for the next request.
         if matches!(self, Self::TooSlow) {

@@ -16,4 +16,4 @@ mod serve;
 pub mod testing;
 pub mod users;
 
-pub use serve::{Lesson, serve, settings::Settings};
+pub use serve::{Lesson, serve, serve_with_flags, settings::Settings, sockets::Connection};

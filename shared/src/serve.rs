@@ -4,7 +4,7 @@ mod middleware;
 mod origin;
 mod routes;
 pub(crate) mod settings;
-mod sockets;
+pub(crate) mod sockets;
 
 use std::{
     io::{self, Write as _},
@@ -19,6 +19,7 @@ use actix_web::{
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
+use clap::Args;
 use log::LevelFilter;
 
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     cut::Cut,
     users::{LoadError, Users},
 };
-use settings::{Flags, Settings};
+use settings::{Flags, NoFlags, Settings};
 
 /// How long an idle connection is kept. It must be longer than a browser's polling interval of a
 /// second, or each poll pays for a new connection.
@@ -104,6 +105,15 @@ pub async fn serve<F>(lesson: Lesson, configure: F) -> ExitCode
 where
     F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
 {
+    serve_with_flags(lesson, move |app, _: &NoFlags| configure(app)).await
+}
+
+/// As [`serve()`], for a lesson that has flags of its own.
+pub async fn serve_with_flags<Own, F>(lesson: Lesson, configure: F) -> ExitCode
+where
+    Own: Args + Clone + Send + 'static,
+    F: Fn(&mut ServiceConfig, &Own) + Clone + Send + 'static,
+{
     let flags = Flags::read(catalog::find(lesson.name));
     start_logging();
     match run(lesson, flags, configure).await {
@@ -126,9 +136,10 @@ fn start_logging() {
         .init();
 }
 
-async fn run<F>(lesson: Lesson, flags: Flags, configure: F) -> Result<(), StartError>
+async fn run<Own, F>(lesson: Lesson, flags: Flags<Own>, configure: F) -> Result<(), StartError>
 where
-    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+    Own: Args + Clone + Send + 'static,
+    F: Fn(&mut ServiceConfig, &Own) + Clone + Send + 'static,
 {
     let users = match &flags.users {
         Some(file) => Users::in_file(file)?,
@@ -145,7 +156,7 @@ where
 
     let server = HttpServer::new(move || {
         App::new()
-            .configure(configure.clone())
+            .configure(|app| configure(app, &flags.own))
             .configure(|app| routes::common(app, &state))
             .default_service(web::to(routes::no_route))
             // The last one wrapped is the first to see a request.
@@ -169,7 +180,7 @@ where
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(sockets::notice_dead_peers)
+    .on_connect(sockets::prepare)
     .shutdown_signal(stop_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;
@@ -180,7 +191,7 @@ where
 
 /// The address to listen on. A name that stands for several means its IPv4 address, because
 /// `--port 0` would give each a port of its own.
-fn address(flags: &Flags) -> Result<SocketAddr, StartError> {
+fn address(flags: &Flags<impl Args>) -> Result<SocketAddr, StartError> {
     let unknown = |error| StartError::Host {
         host: flags.host.clone(),
         error,

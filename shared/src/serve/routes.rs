@@ -28,11 +28,18 @@ pub(super) fn common(app: &mut ServiceConfig, state: &State) {
         ))
         .into()
     });
+    let query = web::QueryConfig::default().error_handler(|error, _| {
+        Error::BadRequest(format!(
+            "The query is not one that is expected here: {error}."
+        ))
+        .into()
+    });
     app.app_data(state.users.clone())
         .app_data(state.cut.clone())
         .app_data(state.settings.clone())
         .app_data(json)
         .app_data(path)
+        .app_data(query)
         .route("/", web::get().to(page::show))
         .service(
             web::resource("/users")

@@ -2,14 +2,14 @@
 
 use std::{net::SocketAddr, num::ParseFloatError, path::PathBuf, time::Duration};
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 
 use super::{Lesson, origin::Origin};
 use crate::catalog::Entry;
 
 /// The flags that every lesson has. Each can also be set by the environment variable of its name.
 #[derive(Debug, Parser)]
-pub(crate) struct Flags {
+pub(crate) struct Flags<Own: Args> {
     /// The address to listen on; 0.0.0.0 lets other machines in
     #[arg(long, env, default_value = "127.0.0.1")]
     pub(super) host: String,
@@ -30,9 +30,16 @@ pub(crate) struct Flags {
     /// Another origin whose pages may send changes and open a `WebSocket`; repeatable
     #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<Origin>,
+
+    #[command(flatten)]
+    pub(super) own: Own,
 }
 
-impl Flags {
+/// What a lesson without flags of its own has instead.
+#[derive(Debug, Clone, Args)]
+pub(super) struct NoFlags {}
+
+impl<Own: Args> Flags<Own> {
     /// Reads the flags of this process. Ends it with a message if they are wrong or ask for help.
     pub(super) fn read(entry: Entry) -> Self {
         let command = Self::command()
@@ -68,7 +75,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(super) fn new(lesson: Lesson, flags: &Flags, address: SocketAddr) -> Self {
+    pub(super) fn new(lesson: Lesson, flags: &Flags<impl Args>, address: SocketAddr) -> Self {
         Self {
             heartbeat: flags.heartbeat,
             lesson,

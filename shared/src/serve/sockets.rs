@@ -1,9 +1,9 @@
 //! What is set on each connection's socket.
 
-use std::{any::Any, io, time::Duration};
+use std::{any::Any, io, net::Shutdown, sync::Arc, time::Duration};
 
 use actix_web::{dev::Extensions, rt::net::TcpStream};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 
 /// How long a peer may leave what it was sent unacknowledged, or its receive window shut, before
 /// the connection is given up. Long enough for a laptop to change its network.
@@ -12,20 +12,38 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a silent peer is asked whether it is still there.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Lets the system notice peers that are gone. One whose network vanished sends no FIN, so that the
-/// connection would stay for ever: keep-alive finds it when nothing is being sent, and
-/// `TCP_USER_TIMEOUT` (RFC 5482) when something is, also if the peer is there but does not read.
-pub(super) fn notice_dead_peers(connection: &dyn Any, _data: &mut Extensions) {
-    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
-        return;
-    };
-    if let Err(error) = set_timeouts(stream) {
-        log::warn!("cannot set the timeouts of a connection: {error}");
+/// The socket of a connection, for handlers: `request.conn_data::<Connection>()`.
+#[derive(Debug, Clone)]
+pub struct Connection(Arc<Socket>);
+
+impl Connection {
+    /// Ends the connection at once, whatever is still to be sent. Nothing else gets rid of a peer that
+    /// has stopped reading: what is meant to end it waits behind what it does not read.
+    pub fn shut_down(&self) {
+        if let Err(error) = self.0.shutdown(Shutdown::Both) {
+            log::debug!("the connection had ended already: {error}");
+        }
     }
 }
 
-fn set_timeouts(stream: &TcpStream) -> io::Result<()> {
+/// Sets the timeouts of a new connection and keeps a handle to its socket for the handlers.
+pub(super) fn prepare(connection: &dyn Any, data: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else {
+        return;
+    };
     let socket = SockRef::from(stream);
+    match notice_dead_peers(&socket).and_then(|()| socket.try_clone()) {
+        Ok(socket) => {
+            data.insert(Connection(Arc::new(socket)));
+        }
+        Err(error) => log::warn!("cannot prepare a connection: {error}"),
+    }
+}
+
+/// Lets the system notice peers that are gone. One whose network vanished sends no FIN, so that the
+/// connection would stay for ever: keep-alive finds it when nothing is being sent, and
+/// `TCP_USER_TIMEOUT` (RFC 5482) when something is, also if the peer is there but does not read.
+fn notice_dead_peers(socket: &Socket) -> io::Result<()> {
     let probes = TcpKeepalive::new()
         .with_time(PROBE_INTERVAL)
         .with_interval(PROBE_INTERVAL);
