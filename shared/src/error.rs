@@ -60,7 +60,7 @@ pub enum Error {
     /// 409 if the list is full, 500 if the change could not be saved.
     #[error("{0}")]
     NotChanged(#[from] ChangeError),
-    /// 426: only a WebSocket is spoken here (RFC 9110 §15.5.22).
+    /// 426: only a WebSocket of version 13 is spoken here (RFC 9110 §15.5.22, RFC 6455 §4.4).
     #[error("This address speaks WebSocket: the request must ask for an upgrade to it.")]
     UpgradeRequired,
     /// 500: something failed that is not the client's fault; the log says what.
@@ -97,6 +97,7 @@ impl ResponseError for Error {
         }
         if matches!(self, Self::UpgradeRequired) {
             response.insert_header((header::UPGRADE, "websocket"));
+            response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
         }
         // What is left of a body that was not read would be taken for the next request.
         if matches!(self, Self::TooSlow) {

@@ -181,6 +181,20 @@ impl Server {
         kibibytes.expect("VmRSS in kB") * 1024
     }
 
+    /// How much processor time the server has used so far, in the kernel's ticks of 10 ms.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        let stat = stat.expect("a running server");
+        // The name in brackets may hold spaces; utime and stime are the 12th and 13th field after it.
+        let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+        let times = fields.split_whitespace().skip(11).take(2);
+        times
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum()
+    }
+
     /// Asks the server to stop, as Ctrl-C (`Signal::INT`) or a service manager (`Signal::TERM`)
     /// does, without waiting for it.
     pub fn signal(&self, signal: Signal) {

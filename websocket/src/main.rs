@@ -1,2 +1,142 @@
-//! Lesson 5.
-fn main() {}
+//! # Lesson 5: WebSocket
+//!
+//! `cargo run -p websocket`
+//!
+//! One HTTP request turns its connection into one that carries messages in both directions, each in a
+//! frame of its own with a head of 2 to 14 bytes (RFC 6455 §5.2). The server sends news as it comes;
+//! the browser can send at any time, too, without a request:
+//!
+//! ```text
+//! server: {"event":"users","data":{"version":7,"users":[{"id":1,"username":"张三"}]}}
+//! client: {"username":"李四"}
+//! server: {"event":"users","data":{"version":8,"users":[…]}}
+//! ```
+
+mod frames;
+mod socket;
+
+use std::process::ExitCode;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytestring::ByteString;
+use futures_util::{StreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::json;
+use shared::{
+    Lesson, clock,
+    error::Error,
+    users::{Username, Users},
+};
+use socket::{Message, Socket};
+
+/// The name decides the port and the title, the folder where `static/` is.
+const LESSON: Lesson = Lesson {
+    name: env!("CARGO_PKG_NAME"),
+    folder: env!("CARGO_MANIFEST_DIR"),
+};
+
+/// The flags of this lesson.
+#[derive(Debug, Clone, clap::Args)]
+struct Flags {
+    /// The largest message that a client may send, in bytes
+    #[arg(long, env, value_name = "BYTES", default_value_t = socket::MAX_MESSAGE)]
+    max_message: usize,
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    shared::serve_with_flags(LESSON, |app, flags: &Flags| {
+        app.app_data(web::Data::new(flags.clone()))
+            .route("/users", web::get().to(users))
+            .route("/clock", web::get().to(clock))
+            .route("/echo", web::get().to(echo));
+    })
+    .await
+}
+
+/// `GET /users`, upgraded: the list at once and after each change. A text `{"username":"…"}` from the
+/// client adds a user, and everybody, the client included, gets the new list.
+async fn users(
+    request: HttpRequest,
+    body: web::Payload,
+    flags: web::Data<Flags>,
+    users: web::Data<Users>,
+) -> Result<HttpResponse, Error> {
+    let (response, socket) = Socket::open(&request, body, flags.max_message)?;
+    let news = users
+        .watch()
+        .map(|snapshot| format!(r#"{{"event":"users","data":{}}}"#, snapshot.json()).into());
+    socket.run(news, async move |message| {
+        match add_user(&users, message).await {
+            Ok(()) => None,
+            Err(sentence) => {
+                let error = json!({ "event": "error", "data": { "error": sentence } });
+                Some(Message::Text(error.to_string().into()))
+            }
+        }
+    });
+    Ok(response)
+}
+
+/// What a client sends to add a user.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    username: String,
+}
+
+/// Adds the user that a message asks for, or says why not.
+async fn add_user(users: &Users, message: Message) -> Result<(), String> {
+    let Message::Text(text) = message else {
+        return Err("Send text, not bytes.".into());
+    };
+    let new: NewUser = serde_json::from_str(&text)
+        .map_err(|error| format!(r#"Send {{"username": "…"}}: {error}."#))?;
+    let username = Username::parse(&new.username).map_err(|error| error.to_string())?;
+    users
+        .add(username)
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// `GET /clock`, upgraded: the time, every full second. What the client sends is ignored.
+async fn clock(
+    request: HttpRequest,
+    body: web::Payload,
+    flags: web::Data<Flags>,
+) -> Result<HttpResponse, Error> {
+    let (response, socket) = Socket::open(&request, body, flags.max_message)?;
+    let news = clock::ticks().map(|second| {
+        let time = clock::format(second);
+        ByteString::from(json!({ "event": "clock", "data": { "time": time } }).to_string())
+    });
+    socket.run(news, async |_| None);
+    Ok(response)
+}
+
+/// `?prefix=Server:%20`: what the echo puts in front of a text.
+#[derive(Deserialize)]
+struct Echo {
+    #[serde(default = "default_prefix")]
+    prefix: String,
+}
+
+fn default_prefix() -> String {
+    "Server: ".into()
+}
+
+/// `GET /echo`, upgraded: each text comes back with a prefix, each binary message as it was.
+async fn echo(
+    request: HttpRequest,
+    body: web::Payload,
+    flags: web::Data<Flags>,
+    echo: web::Query<Echo>,
+) -> Result<HttpResponse, Error> {
+    let (response, socket) = Socket::open(&request, body, flags.max_message)?;
+    socket.run(stream::pending(), async move |message| match message {
+        Message::Text(text) => Some(Message::Text(format!("{}{text}", echo.prefix).into())),
+        Message::Binary(bytes) => Some(Message::Binary(bytes)),
+    });
+    Ok(response)
+}

@@ -9,6 +9,8 @@ use crate::catalog::Entry;
 
 /// The flags that every lesson has. Each can also be set by the environment variable of its name.
 #[derive(Debug, Parser)]
+// clap names a group after the struct, and a lesson may call its own flags so, too.
+#[group(skip)]
 pub(crate) struct Flags<Own: Args> {
     /// The address to listen on; 0.0.0.0 lets other machines in
     #[arg(long, env, default_value = "127.0.0.1")]

@@ -1,0 +1,202 @@
+//! [`Frames`]: looks at the head of each frame before the rest of it is let in.
+//!
+//! actix-ws checks a frame's length only when it has the whole frame, so a client that announces
+//! 300 MiB makes the server hold 250 MiB of them. And it decodes all that has arrived in one go, so
+//! that a bad frame takes the good ones before it along. Here each frame is let in by itself, and one
+//! that announces too much not at all.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::{
+    FromRequest as _, HttpRequest,
+    error::PayloadError,
+    web::{Bytes, BytesMut, Payload},
+};
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+
+/// Bytes from the network, as they come.
+type BoxedBytes = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
+
+/// The bytes that a client sends after the handshake, cut at the borders of frames.
+pub(crate) struct Frames {
+    bytes: BoxedBytes,
+    /// What has arrived and was not let in yet: at most what one read brings.
+    waiting: BytesMut,
+    /// How much of the frame whose head was read last is still to be let in, in bytes.
+    left: usize,
+    /// A frame was let in as a whole: the decoder must have its turn before the next.
+    pause: bool,
+    /// The most bytes a frame may hold.
+    limit: usize,
+}
+
+impl Frames {
+    /// Puts itself between a request's body and its decoder.
+    pub(crate) fn guard(request: &HttpRequest, body: Payload, limit: usize) -> Option<Payload> {
+        let frames = Self {
+            bytes: Box::pin(body),
+            waiting: BytesMut::new(),
+            left: 0,
+            pause: false,
+            limit,
+        };
+        let payload: BoxedBytes = Box::pin(frames);
+        let mut body = actix_web::dev::Payload::Stream { payload };
+        // The only way to make the type that actix-ws takes; it is ready at once and cannot fail.
+        Payload::from_request(request, &mut body)
+            .now_or_never()?
+            .ok()
+    }
+}
+
+impl Stream for Frames {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.pause) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        loop {
+            if self.left == 0 {
+                match frame_length(&self.waiting) {
+                    Some((head, body)) if body <= self.limit as u64 => {
+                        self.left = head + usize::try_from(body).unwrap_or(usize::MAX);
+                    }
+                    Some(_) => return Poll::Ready(Some(Err(PayloadError::Overflow))),
+                    None => {}
+                }
+            }
+            let ready = self.left.min(self.waiting.len());
+            if ready > 0 {
+                self.left -= ready;
+                self.pause = self.left == 0;
+                return Poll::Ready(Some(Ok(self.waiting.split_to(ready).freeze())));
+            }
+            match ready!(self.bytes.poll_next_unpin(context)) {
+                Some(Ok(bytes)) => self.waiting.extend_from_slice(&bytes),
+                end => return Poll::Ready(end),
+            }
+        }
+    }
+}
+
+/// How long the frame at the start of `bytes` is, its head and its body, in bytes (RFC 6455 §5.2);
+/// `None` while too little of the head is there to say.
+fn frame_length(bytes: &[u8]) -> Option<(usize, u64)> {
+    /// Set in the second byte if four bytes of masking key follow, as from every client.
+    const MASK: u8 = 0x80;
+    let [_, second, rest @ ..] = bytes else {
+        return None;
+    };
+    let (length_bytes, body) = match second & !MASK {
+        126 => (2, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+        127 => (8, u64::from_be_bytes(*rest.first_chunk()?)),
+        short => (0, u64::from(short)),
+    };
+    let key_bytes = if second & MASK == 0 { 0 } else { 4 };
+    Some((2 + length_bytes + key_bytes, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{test::TestRequest, web};
+    use futures_util::stream;
+
+    use super::*;
+
+    /// Lets the `chunks` through and says what each poll gave: bytes, a pause, or an error.
+    fn let_in(chunks: Vec<Vec<u8>>, limit: usize) -> Vec<Result<Vec<u8>, &'static str>> {
+        let bytes = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
+        let mut frames = Frames {
+            bytes: Box::pin(bytes),
+            waiting: BytesMut::new(),
+            left: 0,
+            pause: false,
+            limit,
+        };
+        let mut seen = Vec::new();
+        loop {
+            match frames.next().now_or_never() {
+                None => seen.push(Err("pause")),
+                Some(None) => return seen,
+                Some(Some(Ok(bytes))) => seen.push(Ok(bytes.to_vec())),
+                Some(Some(Err(_))) => {
+                    seen.push(Err("too long"));
+                    return seen;
+                }
+            }
+        }
+    }
+
+    /// A masked text frame with a body of `length` bytes.
+    fn frame(length: usize) -> Vec<u8> {
+        let mut frame = vec![0x81];
+        match length {
+            0..126 => frame.push(0x80 | u8::try_from(length).unwrap()),
+            126..65_536 => {
+                frame.push(128 + 126);
+                frame.extend(u16::try_from(length).unwrap().to_be_bytes());
+            }
+            _ => {
+                frame.push(128 + 127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend([1, 2, 3, 4]);
+        frame.extend(vec![b'x'; length]);
+        frame
+    }
+
+    #[test]
+    fn frames_that_came_together_are_let_in_one_by_one() {
+        let (short, empty, long) = (frame(3), frame(0), frame(70_000));
+        let together = [short.clone(), empty.clone(), long.clone()].concat();
+        let seen = let_in(vec![together], 70_000);
+        let one_by_one = [
+            Ok(short),
+            Err("pause"),
+            Ok(empty),
+            Err("pause"),
+            Ok(long),
+            Err("pause"),
+        ];
+        assert_eq!(seen, one_by_one);
+    }
+
+    /// However the network cuts them up, the bytes come out as they went in.
+    #[test]
+    fn a_frame_that_comes_byte_by_byte_is_let_in() {
+        for length in [0, 1, 125, 126, 127, 65_535, 65_536] {
+            let frame = frame(length);
+            let seen = let_in(frame.iter().map(|byte| vec![*byte]).collect(), 65_536);
+            let bytes: Vec<u8> = seen.into_iter().flatten().flatten().collect();
+            assert!(bytes == frame, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_announces_too_much_is_refused_at_its_head() {
+        for length in [65_537, 300 << 20] {
+            let head = frame(length)[..14].to_vec();
+            assert_eq!(let_in(vec![head], 65_536), [Err("too long")]);
+        }
+        let mut endless = vec![0x82, 128 + 127];
+        endless.extend(u64::MAX.to_be_bytes());
+        assert_eq!(
+            let_in(vec![frame(1), endless], 10),
+            [Ok(frame(1)), Err("pause"), Err("too long")]
+        );
+    }
+
+    #[actix_web::test]
+    async fn it_can_stand_in_for_a_body() {
+        let request = TestRequest::default().to_http_request();
+        let body = web::Payload::from_request(&request, &mut actix_web::dev::Payload::None);
+        let mut body = Frames::guard(&request, body.await.unwrap(), 10).unwrap();
+        assert!(body.next().await.is_none());
+    }
+}

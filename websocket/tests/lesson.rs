@@ -1,0 +1,507 @@
+//! What this lesson promises, checked over real sockets against the real binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a broken promise ends the test"
+)]
+
+mod raw;
+
+use std::time::{Duration, Instant};
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use raw::Raw;
+use reqwest::header;
+use serde_json::{Value, json};
+use shared::testing::{PATIENCE, Server, Signal, eventually, promises};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{
+        Message,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
+};
+
+/// The lesson itself, as `cargo run` starts it.
+const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+
+/// A WebSocket client that is not actix. It answers pings while it is asked for the next message.
+struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Client {
+    async fn open(server: &Server, path: &str) -> Self {
+        let address = format!("ws://{}{path}", server.address());
+        let opening = timeout(PATIENCE, connect_async(address)).await;
+        Self(opening.unwrap().unwrap().0)
+    }
+
+    async fn send(&mut self, message: Message) {
+        self.0.send(message).await.unwrap();
+    }
+
+    /// The next message that is no ping.
+    async fn next(&mut self) -> Message {
+        loop {
+            let message = timeout(PATIENCE, self.0.next())
+                .await
+                .expect("a message in time");
+            match message
+                .expect("the connection is open")
+                .expect("a well-formed frame")
+            {
+                Message::Ping(_) => {}
+                message => return message,
+            }
+        }
+    }
+
+    /// The data of the next event, which must be called `name`.
+    async fn event(&mut self, name: &str) -> Value {
+        let message = self.next().await;
+        let event: Value = serde_json::from_str(message.to_text().unwrap()).unwrap();
+        assert_eq!(event["event"], name, "{event}");
+        event["data"].clone()
+    }
+
+    /// The number of users in the next event.
+    async fn count(&mut self) -> usize {
+        self.event("users").await["users"].as_array().unwrap().len()
+    }
+
+    /// The close code that the server sends.
+    async fn close_code(&mut self) -> u16 {
+        loop {
+            if let Message::Close(frame) = self.next().await {
+                return frame.expect("a close code").code.into();
+            }
+        }
+    }
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_them_all(BINARY).await;
+}
+
+#[tokio::test]
+async fn two_clients_both_get_the_list_at_once_and_each_change_unasked() {
+    let server = Server::start(BINARY, &[]);
+    let mut tabs = [
+        Client::open(&server, "/users").await,
+        Client::open(&server, "/users").await,
+    ];
+    for tab in &mut tabs {
+        assert_eq!(tab.count().await, 2);
+    }
+    let id = server.add_user("李四").await;
+    for tab in &mut tabs {
+        let snapshot = tab.event("users").await;
+        assert_eq!(snapshot["users"][2], json!({"id": id, "username": "李四"}));
+    }
+}
+
+/// The other direction: no request, no head, one frame.
+#[tokio::test]
+async fn a_client_adds_a_user_over_its_own_connection_and_everybody_hears_of_it() {
+    let server = Server::start(BINARY, &[]);
+    let mut sender = Client::open(&server, "/users").await;
+    let mut other = Client::open(&server, "/users").await;
+    assert_eq!((sender.count().await, other.count().await), (2, 2));
+    sender.send(Message::text(r#"{"username":" 李四 "}"#)).await;
+    for client in [&mut sender, &mut other] {
+        assert_eq!(client.event("users").await["users"][2]["username"], "李四");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_message_is_answered_with_an_error_and_the_connection_stays() {
+    let server = Server::start(BINARY, &[]);
+    let mut client = Client::open(&server, "/users").await;
+    assert_eq!(client.count().await, 2);
+    for text in [
+        "",
+        "{",
+        "[]",
+        "{}",
+        r#"{"username":7}"#,
+        r#"{"username":" "}"#,
+        r#"{"name":"x"}"#,
+    ] {
+        client.send(Message::text(text)).await;
+        let error = client.event("error").await;
+        assert!(
+            error["error"].as_str().unwrap().len() > 15,
+            "{text}: {error}"
+        );
+    }
+    client.send(Message::binary(vec![0, 255])).await;
+    client.event("error").await;
+    client.send(Message::text(r#"{"username":"Bob"}"#)).await;
+    assert_eq!(client.count().await, 3, "nothing of that added a user");
+}
+
+#[tokio::test]
+async fn the_clock_tells_each_second() {
+    let server = Server::start(BINARY, &[]);
+    let mut client = Client::open(&server, "/clock").await;
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        times.push(
+            client.event("clock").await["time"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    let digits = times[0].replace(|letter: char| letter.is_ascii_digit(), "0");
+    assert_eq!(digits, "0000-00-00 00:00:00");
+    assert!(
+        times.is_sorted() && times[0] != times[1] && times[1] != times[2],
+        "{times:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_echo_puts_a_prefix_before_text_and_returns_bytes_as_they_are() {
+    let server = Server::start(BINARY, &[]);
+    for (query, prefix) in [
+        ("", "Server: "),
+        ("?prefix=", ""),
+        ("?prefix=%E4%BD%A0%20", "你 "),
+    ] {
+        let mut client = Client::open(&server, &format!("/echo{query}")).await;
+        for text in ["x", "", "李四", &"y".repeat(60_000)] {
+            client.send(Message::text(text)).await;
+            assert_eq!(
+                client.next().await,
+                Message::text(format!("{prefix}{text}"))
+            );
+        }
+        for bytes in [vec![], vec![0, 255, 128], vec![7; 65_536]] {
+            client.send(Message::binary(bytes.clone())).await;
+            assert_eq!(client.next().await, Message::binary(bytes));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_largest_message_is_a_flag() {
+    let server = Server::start(BINARY, &["--max-message", "1000000"]);
+    let mut client = Client::open(&server, "/echo").await;
+    client.send(Message::binary(vec![7; 1_000_000])).await;
+    assert_eq!(client.next().await, Message::binary(vec![7; 1_000_000]));
+    client.send(Message::binary(vec![7; 1_000_001])).await;
+    assert_eq!(client.close_code().await, 1009);
+}
+
+#[tokio::test]
+async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
+    let server = Server::start(BINARY, &[]);
+    for path in ["/users", "/clock", "/echo"] {
+        let response = server.get(path).await;
+        assert_eq!(response.status(), 426, "{path}");
+        assert_eq!(response.headers()[header::UPGRADE], "websocket");
+        assert_eq!(response.headers()[header::SEC_WEBSOCKET_VERSION], "13");
+        let error: Value = response.json().await.unwrap();
+        assert!(error["error"].as_str().unwrap().contains("WebSocket"));
+    }
+    let handshake = |version: &str, key: &str| {
+        let request = server
+            .client
+            .get(server.url("/echo"))
+            .header(header::UPGRADE, "websocket");
+        let request = request.header(header::CONNECTION, "upgrade");
+        request
+            .header("Sec-WebSocket-Version", version)
+            .header("Sec-WebSocket-Key", key)
+            .send()
+    };
+    assert_eq!(
+        handshake("8", "dGhlIHNhbXBsZSBub25jZQ==")
+            .await
+            .unwrap()
+            .status(),
+        426
+    );
+    assert_eq!(handshake("13", "short").await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_cannot_connect() {
+    let server = Server::start(BINARY, &[]);
+    let handshake =
+        Raw::handshake("/users").replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
+    let mut connection = server.send_raw(&handshake).await;
+    let answer = shared::testing::read_until(&mut connection, |text| text.contains('}')).await;
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_close_is_answered_with_the_same_code_and_the_connection_ends_at_once() {
+    let server = Server::start(BINARY, &[]);
+    for code in [1000_u16, 1001, 3000, 4999] {
+        let mut client = Client::open(&server, "/echo").await;
+        let frame = CloseFrame {
+            code: CloseCode::from(code),
+            reason: "bye".into(),
+        };
+        client.send(Message::Close(Some(frame))).await;
+        assert_eq!(client.close_code().await, code);
+        // The client keeps its half open; the server must not wait for it.
+        let limit = Duration::from_millis(800);
+        eventually("it is released", limit, || server.connections() == 0).await;
+    }
+}
+
+/// What breaks the protocol, the bytes that do, and the close code that says so. The masks are zero.
+const BAD_FRAMES: &[(&str, &[u8], u16)] = &[
+    ("a frame without a mask", b"\x81\x01x", 1002),
+    ("a reserved bit", b"\xC1\x81\0\0\0\0x", 1002),
+    ("an unknown opcode", b"\x83\x81\0\0\0\0x", 1002),
+    ("a continuation of nothing", b"\x80\x81\0\0\0\0x", 1002),
+    ("a ping in two parts", b"\x09\x81\0\0\0\0x", 1002),
+    ("a close code of one byte", b"\x88\x81\0\0\0\0x", 1002),
+    ("the close code 1005", b"\x88\x82\0\0\0\0\x03\xED", 1002),
+    (
+        "a text within a text",
+        b"\x01\x81\0\0\0\0x\x81\x81\0\0\0\0y",
+        1002,
+    ),
+    ("bad UTF-8", b"\x81\x82\0\0\0\0\xC3\x28", 1007),
+    (
+        "bad UTF-8 in parts",
+        b"\x01\x81\0\0\0\0\xC3\x80\x81\0\0\0\0\x28",
+        1007,
+    ),
+    (
+        "300 MiB announced",
+        b"\x82\xFF\0\0\0\0\x12\xC0\0\0\0\0\0\0",
+        1009,
+    ),
+    (
+        "2^63 bytes announced",
+        b"\x82\xFF\x80\0\0\0\0\0\0\0\0\0\0\0",
+        1009,
+    ),
+];
+
+fn bad_frames() -> impl Iterator<Item = (&'static str, Vec<u8>, u16)> {
+    let half = vec![0; 35_000];
+    let halves = [Raw::frame(0x02, &half), Raw::frame(0x80, &half)].concat();
+    let bad_frames = BAD_FRAMES
+        .iter()
+        .map(|(what, bytes, code)| (*what, bytes.to_vec(), *code));
+    bad_frames.chain([("70 KB in two parts", halves, 1009)])
+}
+
+#[tokio::test]
+async fn a_broken_frame_is_answered_with_one_close_of_the_right_code_and_then_the_end() {
+    let server = Server::start(BINARY, &[]);
+    for (what, bytes, code) in bad_frames() {
+        let mut client = Raw::open(&server, "/echo").await;
+        client.send(&bytes).await;
+        let (frames, elapsed) = client.read_to_the_end().await;
+        assert_eq!(frames, [(0x88, code.to_be_bytes().to_vec())], "{what}");
+        assert!(elapsed < Duration::from_millis(800), "{what}: {elapsed:?}");
+    }
+    assert_eq!(server.connections(), 0);
+}
+
+/// The library decodes all that has arrived in one go and would drop the good ones.
+#[tokio::test]
+async fn good_messages_that_came_together_with_a_bad_frame_are_answered_first() {
+    let server = Server::start(BINARY, &[]);
+    for (what, bad, code) in bad_frames() {
+        let mut client = Raw::open(&server, "/echo?prefix=").await;
+        let good = [Raw::frame(0x81, b"one"), Raw::frame(0x82, b"two")].concat();
+        client.send(&[good, bad].concat()).await;
+        let (frames, _) = client.read_to_the_end().await;
+        let close = (0x88, code.to_be_bytes().to_vec());
+        let expected = [(0x81, b"one".to_vec()), (0x82, b"two".to_vec()), close];
+        assert_eq!(frames, expected, "{what}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_announced_frame_of_300_mebibytes_costs_less_than_2() {
+    let server = Server::start(BINARY, &[]);
+    let mut client = Raw::open(&server, "/echo").await;
+    client.send(&Raw::frame(0x81, b"warm")).await;
+    client.read_frame().await;
+    let before = server.memory();
+    client.send(&Raw::head(0x82, 300 << 20)).await;
+    // As much as the server takes; it ends the connection long before that.
+    for _ in 0..300 {
+        if !client.try_send(&vec![0; 1 << 20]).await {
+            break;
+        }
+    }
+    let cost = server.memory().saturating_sub(before);
+    assert!(cost < 2 << 20, "{cost} bytes");
+    eventually("it is released", PATIENCE, || server.connections() == 0).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_vanish_are_released_within_200_milliseconds() {
+    let server = Server::start(BINARY, &[]);
+    let mut clients = Vec::new();
+    for path in ["/users", "/echo"].repeat(50) {
+        clients.push(Raw::open(&server, path).await);
+    }
+    assert_eq!(server.connections(), 100);
+    drop(clients);
+    let limit = Duration::from_millis(200);
+    eventually("all are released", limit, || server.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_pings_stays() {
+    let server = Server::start(BINARY, &["--heartbeat", "0.1"]);
+    let mut client = Client::open(&server, "/users").await;
+    assert_eq!(client.count().await, 2);
+    let mut pings = 0;
+    while pings < 10 {
+        match timeout(PATIENCE, client.0.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap()
+        {
+            Message::Ping(_) => pings += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Without `TCP_NODELAY` a small frame waits until the one before is acknowledged, and a client that
+/// has just sent something puts that off for 40 ms.
+#[tokio::test]
+async fn a_client_that_has_just_sent_something_gets_the_next_push_without_delay() {
+    let server = Server::start(BINARY, &[]);
+    let mut client = Client::open(&server, "/users").await;
+    assert_eq!(client.count().await, 2);
+    let mut slow = 0;
+    for _ in 0..20 {
+        client.send(Message::text(r#"{"username":"own"}"#)).await;
+        client.count().await;
+        let start = Instant::now();
+        server.add_user("another's").await;
+        client.count().await;
+        slow += usize::from(start.elapsed() > Duration::from_millis(25));
+    }
+    assert!(slow < 10, "{slow} of 20 came late");
+}
+
+/// It reads, so that nothing is stuck; it only never says a word.
+#[tokio::test]
+async fn a_peer_that_never_answers_a_ping_is_dropped_after_two_heartbeats() {
+    let server = Server::start(BINARY, &["--heartbeat", "0.4"]);
+    let mut client = Raw::open(&server, "/users").await;
+    let (frames, elapsed) = client.read_to_the_end().await;
+    assert!(
+        frames.iter().any(|(opcode, _)| *opcode == 0x89),
+        "it was pinged: {frames:?}"
+    );
+    assert!(
+        elapsed > Duration::from_millis(700) && elapsed < Duration::from_millis(1200),
+        "{elapsed:?}"
+    );
+}
+
+/// What is meant for it piles up in the connection, and a Close frame would be stuck behind it.
+#[tokio::test]
+async fn a_peer_that_stops_reading_is_dropped_within_two_heartbeats_and_delays_nobody() {
+    let heartbeat = Duration::from_secs(1);
+    let server = Server::start(BINARY, &["--heartbeat", "1"]);
+    let mut reader = Client::open(&server, "/users").await;
+    assert_eq!(reader.count().await, 2);
+    let stalled = Raw::open(&server, "/users").await;
+    let opened = Instant::now();
+    let mut slowest = Duration::ZERO;
+    for number in 1..=600 {
+        let start = Instant::now();
+        server.add_user(&"三".repeat(32)).await;
+        while reader.count().await < 2 + number {}
+        slowest = slowest.max(start.elapsed());
+    }
+    assert!(
+        slowest < Duration::from_secs(1),
+        "a change took {slowest:?}"
+    );
+    // The other one would be dropped, too, if it did not go on answering pings.
+    let answering = async {
+        loop {
+            reader.0.next().await;
+        }
+    };
+    let limit = (heartbeat * 2 + Duration::from_millis(500)).saturating_sub(opened.elapsed());
+    // The reader and the one that adds users.
+    let two_left = || server.connections() == 2;
+    tokio::select! {
+        () = answering => {}
+        _ = eventually("the stalled one is dropped", limit, two_left) => {}
+    }
+    drop(stalled);
+}
+
+#[tokio::test]
+async fn a_thousand_clients_all_hear_of_one_change() {
+    let server = Server::start(BINARY, &[]);
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        clients.push(Client::open(&server, "/users").await);
+    }
+    for client in &mut clients {
+        assert_eq!(client.count().await, 2);
+    }
+    server.add_user("Bob").await;
+    for client in &mut clients {
+        assert_eq!(client.count().await, 3);
+    }
+}
+
+#[tokio::test]
+async fn a_cut_says_going_away_and_the_next_connections_stay() {
+    let server = Server::start(BINARY, &[]);
+    let mut open = [
+        Client::open(&server, "/users").await,
+        Client::open(&server, "/echo").await,
+    ];
+    let response = server.client.post(server.url("/cut")).send().await.unwrap();
+    assert_eq!(response.status(), 204);
+    for client in &mut open {
+        assert_eq!(client.close_code().await, 1001);
+    }
+    let mut next = Client::open(&server, "/users").await;
+    assert_eq!(next.count().await, 2);
+    server.add_user("Bob").await;
+    assert_eq!(next.count().await, 3);
+}
+
+#[tokio::test]
+async fn a_stop_with_a_hundred_open_connections_and_a_stalled_one_is_quick_and_says_going_away() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::start(BINARY, &[]);
+        let mut clients = Vec::new();
+        for path in ["/users", "/clock"].repeat(50) {
+            clients.push(Client::open(&server, path).await);
+        }
+        let _stalled = Raw::open(&server, "/users").await;
+        for _ in 0..100 {
+            server.add_user(&"三".repeat(32)).await;
+        }
+        server.signal(signal);
+        for client in &mut clients {
+            assert_eq!(client.close_code().await, 1001);
+        }
+        let exit = server.wait();
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+    }
+}
