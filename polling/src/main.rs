@@ -5,6 +5,10 @@
 //! The browser asks every second whether there is news. Mostly there is none, so the answer should
 //! cost little: the browser says which version it has (`If-None-Match`), and if that is still the
 //! newest, the server answers with headers only (`304 Not Modified`, RFC 9110 §13.1.2).
+//!
+//! Where polling is still right is in `login.rs`: a login with a QR code.
+
+mod login;
 
 use std::process::ExitCode;
 
@@ -25,9 +29,11 @@ const LESSON: Lesson = Lesson {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    shared::serve(LESSON, |app| {
+    let tickets = web::Data::default();
+    shared::serve_with_flags(LESSON, move |app, flags: &login::Flags| {
         app.route("/users", web::get().to(users))
             .route("/clock", web::get().to(clock));
+        login::routes(app, flags, &tickets);
     })
     .await
 }

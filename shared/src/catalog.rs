@@ -13,6 +13,8 @@ pub struct Entry {
     pub port: u16,
     /// The technique in one line.
     pub technique: &'static str,
+    /// A further page of the lesson: its path and what it shows.
+    pub see_also: Option<(&'static str, &'static str)>,
 }
 
 /// Every lesson that there is, in the order of the course.
@@ -23,6 +25,10 @@ pub const LESSONS: &[Entry] = &[
         title: "Polling",
         port: 8001,
         technique: "ask again every second",
+        see_also: Some((
+            "/login",
+            "Where polling is still right: log in with a phone",
+        )),
     },
     Entry {
         number: 2,
@@ -30,6 +36,7 @@ pub const LESSONS: &[Entry] = &[
         title: "Long polling",
         port: 8002,
         technique: "ask once, the server answers when there is news",
+        see_also: None,
     },
     Entry {
         number: 3,
@@ -37,6 +44,7 @@ pub const LESSONS: &[Entry] = &[
         title: "iframe streaming",
         port: 8003,
         technique: "Comet: a hidden iframe that never finishes loading",
+        see_also: None,
     },
     Entry {
         number: 4,
@@ -44,6 +52,7 @@ pub const LESSONS: &[Entry] = &[
         title: "Server-Sent Events",
         port: 8004,
         technique: "one response that never ends, read by EventSource",
+        see_also: None,
     },
     Entry {
         number: 5,
@@ -51,6 +60,7 @@ pub const LESSONS: &[Entry] = &[
         title: "WebSocket",
         port: 8005,
         technique: "one connection, both directions",
+        see_also: None,
     },
 ];
 
@@ -64,6 +74,7 @@ pub fn find(name: &'static str) -> Entry {
         title: name,
         port: 8000,
         technique: "your own lesson",
+        see_also: None,
     };
     LESSONS
         .iter()

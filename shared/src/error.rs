@@ -42,12 +42,18 @@ pub enum Error {
     /// 404: no user has this id.
     #[error("There is no user with the id {0}.")]
     NoSuchUser(u64),
+    /// 404, with a sentence about what is missing and what to do.
+    #[error("{0}")]
+    Missing(&'static str),
     /// 405, with the methods that are allowed, such as `GET, HEAD`.
     #[error("This address does not take that method, only {0}.")]
     MethodNotAllowed(&'static str),
     /// 408: the request took longer than [`REQUEST_TIMEOUT`].
     #[error("The request took too long: {} seconds at most.", REQUEST_TIMEOUT.as_secs())]
     TooSlow,
+    /// 409: not in the state that things are in, with a sentence about what to do.
+    #[error("{0}")]
+    Conflict(&'static str),
     /// 413: the body is larger than [`MAX_BODY`].
     #[error("The body is too large: {MAX_BODY} bytes at most.")]
     BodyTooLarge,
@@ -73,14 +79,14 @@ impl ResponseError for Error {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::ForeignOrigin(_) | Self::NotLocal => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::NoSuchUser(_) => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NoSuchUser(_) | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::BadUsername(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::NotChanged(ChangeError::Full) => StatusCode::CONFLICT,
+            Self::Conflict(_) | Self::NotChanged(ChangeError::Full) => StatusCode::CONFLICT,
             Self::NotChanged(ChangeError::NotSaved(_)) | Self::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

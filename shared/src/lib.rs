@@ -16,4 +16,6 @@ mod serve;
 pub mod testing;
 pub mod users;
 
-pub use serve::{Lesson, serve, serve_with_flags, settings::Settings, sockets::Connection};
+pub use serve::{
+    Lesson, middleware::was_head, serve, serve_with_flags, settings::Settings, sockets::Connection,
+};

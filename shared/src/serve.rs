@@ -1,6 +1,6 @@
 //! [`serve`]: a lesson's routes, and everything around them.
 
-mod middleware;
+pub(crate) mod middleware;
 mod origin;
 mod routes;
 pub(crate) mod settings;

@@ -9,6 +9,7 @@
     reason = "a broken promise ends the test"
 )]
 
+pub mod browser;
 pub mod promises;
 
 use std::{
@@ -239,16 +240,9 @@ pub fn run(binary: &str, flags: &[&str]) -> Exit {
 fn lesson(binary: &str, flags: &[&str]) -> Command {
     raise_file_limit();
     let mut command = Command::new(binary);
-    for variable in [
-        "HOST",
-        "PORT",
-        "HEARTBEAT",
-        "USERS",
-        "ALLOW_ORIGIN",
-        "RUST_LOG",
-    ] {
-        command.env_remove(variable);
-    }
+    // Without whatever flags the environment of the tests may hold.
+    command.env_clear().args(flags);
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
     command
         .args(flags)
         .stdin(Stdio::null())

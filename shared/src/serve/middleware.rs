@@ -1,7 +1,7 @@
 //! What happens to every request and every answer.
 
 use actix_web::{
-    Error,
+    Error, HttpMessage as _, HttpRequest,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{ConnectionType, Method, StatusCode, Version, header},
@@ -63,6 +63,16 @@ pub(super) async fn json_errors(
     Ok(answer)
 }
 
+/// Left on a request by [`head_as_get`].
+struct AskedWithHead;
+
+/// Whether a GET that a handler sees was a HEAD, whose answer nobody will read: a handler that hands
+/// something out once must not count it.
+#[must_use]
+pub fn was_head(request: &HttpRequest) -> bool {
+    request.extensions().contains::<AskedWithHead>()
+}
+
 /// Answers HEAD as GET without the body (RFC 9110 §9.3.2), so that `curl -I` works everywhere. A
 /// body without end is dropped, or the answer to HEAD would have none either.
 pub(super) async fn head_as_get(
@@ -72,6 +82,7 @@ pub(super) async fn head_as_get(
     let is_head = request.method() == Method::HEAD;
     if is_head {
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(AskedWithHead);
     }
     let answer = next.call(request).await?.map_into_boxed_body();
     if is_head && answer.response().body().size() == BodySize::Stream {

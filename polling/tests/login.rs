@@ -1,0 +1,229 @@
+//! What the login with a QR code promises, checked over real sockets against the real binary. The
+//! transitions of a ticket have unit tests in `src/login/ticket/tests.rs`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a broken promise ends the test"
+)]
+
+#[path = "login/qr_code.rs"]
+mod qr_code;
+#[path = "login/refusals.rs"]
+mod refusals;
+
+use reqwest::{Method, RequestBuilder, Response, header};
+use serde_json::{Value, json};
+use shared::testing::Server;
+
+const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+
+/// A browser or a phone: it keeps at most one cookie, by hand, so that each test sees what is sent.
+struct Client<'server> {
+    server: &'server Server,
+    cookie: String,
+}
+
+impl<'server> Client<'server> {
+    fn new(server: &'server Server) -> Self {
+        let cookie = String::new();
+        Self { server, cookie }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.server.client.request(method, self.server.url(path));
+        request.header(header::COOKIE, &self.cookie)
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    /// Sends a POST and keeps the cookie of the answer.
+    async fn post(&mut self, path: &str) -> Response {
+        let response = self.request(Method::POST, path).send().await.unwrap();
+        if let Some(cookie) = response.headers().get(header::SET_COOKIE) {
+            let (cookie, _) = cookie.to_str().unwrap().split_once(';').unwrap();
+            cookie.clone_into(&mut self.cookie);
+        }
+        response
+    }
+
+    async fn new_ticket(&mut self) -> Value {
+        let response = self.post("/login").await;
+        assert_eq!(response.status(), 201);
+        response.json().await.unwrap()
+    }
+
+    /// The path of a new ticket, `/login/…`.
+    async fn new_path(&mut self) -> String {
+        let ticket = self.new_ticket().await;
+        format!("/login/{}", ticket["id"].as_str().unwrap())
+    }
+
+    async fn poll(&self, path: &str) -> Value {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        response.json().await.unwrap()
+    }
+
+    async fn confirm(&self, path: &str, username: &str) -> Response {
+        let request = self.request(Method::POST, &format!("{path}/confirm"));
+        let request = request.json(&json!({ "username": username }));
+        request.send().await.unwrap()
+    }
+
+    /// A phone that has scanned the code of `path`.
+    async fn that_scanned(server: &'server Server, path: &str) -> Self {
+        let mut phone = Self::new(server);
+        let response = phone.post(&format!("{path}/scan")).await;
+        assert_eq!(response.status(), 204);
+        phone
+    }
+}
+
+fn status(name: &str) -> Value {
+    json!({ "status": name })
+}
+
+async fn is_error(response: Response, status: u16, what: &str) {
+    assert_eq!(response.status(), status, "{what}");
+    let body: Value = response.json().await.unwrap();
+    let sentence = body["error"].as_str().unwrap();
+    assert!(
+        sentence.contains(' ') && sentence.ends_with('.'),
+        "{what}: {sentence}"
+    );
+}
+
+#[tokio::test]
+async fn a_login_goes_from_the_qr_code_to_the_username() {
+    let server = Server::start(BINARY, &[]);
+    let mut browser = Client::new(&server);
+    let ticket = browser.new_ticket().await;
+    assert_eq!(ticket["expires_in"], 120);
+    let id = ticket["id"].as_str().unwrap();
+    let hexadecimal = |letter: char| matches!(letter, '0'..='9' | 'a'..='f');
+    assert!(id.len() == 32 && id.chars().all(hexadecimal), "{id}");
+    let path = format!("/login/{id}");
+    assert_eq!(ticket["url"], server.url(&format!("{path}/phone")));
+    assert_eq!(browser.poll(&path).await, status("waiting"));
+
+    let phone = Client::that_scanned(&server, &path).await;
+    assert_eq!(browser.poll(&path).await, status("scanned"));
+    assert_eq!(phone.confirm(&path, " 张三 ").await.status(), 204);
+    let confirmed = json!({ "status": "confirmed", "username": "张三" });
+    assert_eq!(browser.poll(&path).await, confirmed);
+    for _ in 0..3 {
+        assert_eq!(browser.poll(&path).await, status("consumed"));
+    }
+}
+
+/// A cookie for scripts, for other sites or for other paths would give the login away.
+#[tokio::test]
+async fn the_cookie_is_a_secret_of_its_own_and_stays_where_it_belongs() {
+    let server = Server::start(BINARY, &[]);
+    let response = Client::new(&server).post("/login").await;
+    let cookie = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let ticket = response.text().await.unwrap();
+    let (pair, attributes) = cookie.split_once("; ").unwrap();
+    let secret = pair.strip_prefix("login=").unwrap();
+    assert_eq!(secret.len(), 32, "{pair}");
+    assert!(!ticket.contains(secret));
+    let mut attributes: Vec<_> = attributes.split("; ").collect();
+    attributes.sort_unstable();
+    assert_eq!(attributes, ["HttpOnly", "Path=/login", "SameSite=Strict"]);
+}
+
+/// Each tab asks for a ticket of its own, and both have the same cookies.
+#[tokio::test]
+async fn two_tabs_of_one_browser_do_not_disturb_each_other() {
+    let server = Server::start(BINARY, &[]);
+    let mut browser = Client::new(&server);
+    let (first, second) = (browser.new_path().await, browser.new_path().await);
+    let phone = Client::that_scanned(&server, &first).await;
+    assert_eq!(browser.poll(&first).await, status("scanned"));
+    assert_eq!(browser.poll(&second).await, status("waiting"));
+    phone.confirm(&first, "Alice").await;
+    assert_eq!(browser.poll(&second).await, status("waiting"));
+    assert_eq!(browser.poll(&first).await["username"], "Alice");
+}
+
+/// Messengers fetch a link to show a preview of it, with GET or with HEAD.
+#[tokio::test]
+async fn fetching_the_link_does_not_scan() {
+    let server = Server::start(BINARY, &[]);
+    let mut browser = Client::new(&server);
+    let path = browser.new_path().await;
+    for method in [Method::GET, Method::HEAD] {
+        let preview = Client::new(&server).request(method, &format!("{path}/phone"));
+        let response = preview.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        assert!(!response.headers().contains_key(header::SET_COOKIE));
+        assert_eq!(browser.poll(&path).await, status("waiting"));
+    }
+}
+
+#[tokio::test]
+async fn asking_with_head_does_not_consume_the_ticket() {
+    let server = Server::start(BINARY, &[]);
+    let mut browser = Client::new(&server);
+    let path = browser.new_path().await;
+    let phone = Client::that_scanned(&server, &path).await;
+    phone.confirm(&path, "Alice").await;
+    for _ in 0..3 {
+        let head = browser.request(Method::HEAD, &path).send().await.unwrap();
+        assert_eq!(head.status(), 200);
+    }
+    assert_eq!(browser.poll(&path).await["username"], "Alice");
+    assert_eq!(browser.poll(&path).await, status("consumed"));
+}
+
+/// However many ask at the same moment.
+#[tokio::test]
+async fn a_login_is_handed_over_once() {
+    let server = Server::start(BINARY, &[]);
+    let mut browser = Client::new(&server);
+    let path = browser.new_path().await;
+    let phone = Client::that_scanned(&server, &path).await;
+    phone.confirm(&path, "Alice").await;
+    let polls: Vec<_> = (0..50)
+        .map(|_| tokio::spawn(browser.request(Method::GET, &path).send()))
+        .collect();
+    let mut confirmed = 0;
+    for poll in polls {
+        let answer: Value = poll.await.unwrap().unwrap().json().await.unwrap();
+        let first = answer["status"] == "confirmed";
+        assert!(first || answer == status("consumed"), "{answer}");
+        confirmed += usize::from(first);
+    }
+    assert_eq!(confirmed, 1);
+}
+
+/// The QR code comes as a `data:` address, which the policy of the other pages would not show.
+#[tokio::test]
+async fn the_page_may_show_the_qr_code_and_nobody_may_frame_it() {
+    let server = Server::start(BINARY, &[]);
+    let response = server.get("/login").await;
+    let policies: Vec<_> = response
+        .headers()
+        .get_all(header::CONTENT_SECURITY_POLICY)
+        .iter()
+        .collect();
+    assert_eq!(policies.len(), 1);
+    let policy = policies[0].to_str().unwrap();
+    for rule in [
+        "default-src 'self';",
+        "img-src 'self' data:;",
+        "frame-ancestors 'none';",
+    ] {
+        assert!(policy.contains(rule), "{policy}");
+    }
+    assert!(response.text().await.unwrap().contains("role=\"status\""));
+}

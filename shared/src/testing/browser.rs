@@ -1,0 +1,268 @@
+//! A headless Chromium, driven through Debian's `chromedriver`, for the tests of a lesson's page:
+//!
+//! ```no_run
+//! # async fn example(server: shared::testing::Server) {
+//! # use shared::testing::browser::Browser;
+//! let browser = Browser::start().await;
+//! let [a, b] = [browser.open(&server.url("/")).await, browser.open(&server.url("/")).await];
+//! a.type_text("input[name=username]", "Bob\n").await;
+//! b.until("document.querySelectorAll('#users li').length === 3").await;
+//! assert!(browser.console_errors().await.is_empty());
+//! # }
+//! ```
+//!
+//! The two talk `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, TcpStream},
+    process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{sync::Mutex, time};
+
+use super::PATIENCE;
+
+/// What Chromium is started with, besides a profile of its own. As root it does not start with its
+/// sandbox, and it should not call home.
+const FLAGS: [&str; 8] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    // It ends when the other end of the pipe does: it never outlives its chromedriver.
+    "--remote-debugging-pipe",
+];
+
+/// How long to wait between two looks at a page.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// By this name `WebDriver` gives out a reference to an element (its "web element identifier").
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// A running Chromium with a fresh profile. It ends when this is dropped.
+///
+/// Its tabs share cookies and connections, as the tabs of one person do. For a second person, start a
+/// second browser.
+#[derive(Debug)]
+pub struct Browser {
+    _driver: Driver,
+    /// The address of the `WebDriver` session.
+    session: String,
+    client: Client,
+    /// `WebDriver` talks to one window at a time. Whoever chooses it holds this until the answer is there,
+    /// over two awaits, which is what tokio's mutex is for.
+    choosing: Mutex<()>,
+    /// Removed after the driver has ended: fields are dropped in their order.
+    _profile: TempDir,
+}
+
+/// One page. In `WebDriver`'s words it is a window: a tab behind another one would be put to sleep.
+#[derive(Debug)]
+pub struct Tab<'browser> {
+    browser: &'browser Browser,
+    handle: Value,
+}
+
+impl Browser {
+    /// Starts a chromedriver on a free port, and Chromium through it.
+    pub async fn start() -> Self {
+        let driver = Driver::start();
+        let profile = TempDir::new().expect("a folder for the profile");
+        let profile_flag = format!("--user-data-dir={}", profile.path().display());
+        let flags: Vec<_> = FLAGS.into_iter().chain([profile_flag.as_str()]).collect();
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": { "args": flags },
+            "goog:loggingPrefs": { "browser": "ALL" },
+            // Do not wait for a page to load before each command: a page that streams may never have.
+            "pageLoadStrategy": "none",
+            "timeouts": { "script": PATIENCE.as_millis() },
+        } } });
+        let client = Client::builder().no_proxy().timeout(3 * PATIENCE).build();
+        let mut browser = Self {
+            session: format!("http://127.0.0.1:{}/session", driver.port),
+            _driver: driver,
+            client: client.expect("a client without TLS"),
+            choosing: Mutex::default(),
+            _profile: profile,
+        };
+        let session = browser.command("", wanted).await.expect("Chromium starts");
+        let id = session["sessionId"].as_str().expect("a session");
+        browser.session = format!("{}/{id}", browser.session);
+        browser
+    }
+
+    /// Opens `url` in a new tab and waits until the page has loaded.
+    pub async fn open(&self, url: &str) -> Tab<'_> {
+        let window = self.command("/window/new", json!({ "type": "window" }));
+        let window = window.await.expect("a new window");
+        let tab = Tab {
+            browser: self,
+            handle: window["handle"].clone(),
+        };
+        let going = tab.command("/url", json!({ "url": url })).await;
+        going.expect("an address");
+        tab.until("document.URL !== 'about:blank' && document.readyState === 'complete'")
+            .await;
+        tab
+    }
+
+    /// What went wrong in all tabs since the last call: uncaught exceptions, `console.error`, what a
+    /// Content-Security-Policy forbade. Requests that failed are left out: where a test stops the server,
+    /// they have to.
+    pub async fn console_errors(&self) -> Vec<String> {
+        let log = self.command("/se/log", json!({ "type": "browser" })).await;
+        let log = log.expect("the browser's log");
+        let entries = log.as_array().expect("a list");
+        let is_error = |entry: &&Value| entry["level"] == "SEVERE" && entry["source"] != "network";
+        let message = |entry: &Value| entry["message"].as_str().unwrap_or_default().to_owned();
+        entries.iter().filter(is_error).map(message).collect()
+    }
+
+    /// Sends a `WebDriver` command and returns its answer, or the driver's words for what went wrong.
+    async fn command(&self, path: &str, body: Value) -> Result<Value, String> {
+        let url = format!("{}{path}", self.session);
+        let answer = self.client.post(url).json(&body).send().await;
+        let answer = answer.map_err(|error| format!("chromedriver: {error}"))?;
+        let went_well = answer.status().is_success();
+        let mut answer: Value = answer.json().await.map_err(|error| error.to_string())?;
+        if went_well {
+            return Ok(answer["value"].take());
+        }
+        let message = answer["value"]["message"].as_str().unwrap_or_default();
+        Err(message.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+impl Tab<'_> {
+    /// The value of a JavaScript expression; if it is a promise, what it resolves to.
+    pub async fn evaluate(&self, expression: &str) -> Value {
+        match self.try_evaluate(expression).await {
+            Ok(value) => value,
+            Err(error) => panic!("{expression}: {error}"),
+        }
+    }
+
+    /// Waits until a JavaScript expression is true (or another truthy value, which is returned). One
+    /// that throws, say because an element is not there yet, is not true yet.
+    pub async fn until(&self, expression: &str) -> Value {
+        let start = Instant::now();
+        loop {
+            let outcome = self.try_evaluate(expression).await;
+            match outcome {
+                Ok(value) if is_truthy(&value) => return value,
+                outcome if start.elapsed() > PATIENCE => {
+                    let errors = self.browser.console_errors().await;
+                    panic!(
+                        "not within {PATIENCE:?}: {expression}\n{outcome:?}\nconsole: {errors:?}"
+                    )
+                }
+                _ => time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Clicks on the element that the CSS selector finds, as a mouse does.
+    pub async fn click(&self, selector: &str) {
+        self.to_element(selector, "click", json!({})).await;
+    }
+
+    /// Types into the element that the CSS selector finds, as a keyboard does; `\n` is the Enter key.
+    pub async fn type_text(&self, selector: &str, text: &str) {
+        let keys = json!({ "text": text });
+        self.to_element(selector, "value", keys).await;
+    }
+
+    async fn to_element(&self, selector: &str, action: &str, body: Value) {
+        let query = json!({ "using": "css selector", "value": selector });
+        let acting = async {
+            let element = self.command("/element", query).await?;
+            let id = element[ELEMENT].as_str().unwrap_or_default();
+            self.command(&format!("/element/{id}/{action}"), body).await
+        };
+        if let Err(error) = acting.await {
+            panic!("{action} {selector}: {error}")
+        }
+    }
+
+    async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
+        let script = format!("return ({expression});");
+        let body = json!({ "script": script, "args": [] });
+        self.command("/execute/sync", body).await
+    }
+
+    /// Sends a command to this tab.
+    async fn command(&self, path: &str, body: Value) -> Result<Value, String> {
+        let _choosing = self.browser.choosing.lock().await;
+        let window = json!({ "handle": self.handle });
+        self.browser.command("/window", window).await?;
+        self.browser.command(path, body).await
+    }
+}
+
+/// Whether JavaScript takes the value for true.
+fn is_truthy(value: &Value) -> bool {
+    !(value.is_null() || *value == false || *value == 0 || *value == "")
+}
+
+/// A running chromedriver.
+#[derive(Debug)]
+struct Driver {
+    child: Child,
+    port: u16,
+    /// It may still write there, and would be ended if nobody could read.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Driver {
+    /// Starts it on a free port and waits until it says which.
+    fn start() -> Self {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let started = command.spawn();
+        let mut child = started.expect("chromedriver: apt-get install chromium chromium-driver");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
+        let mut said = String::new();
+        let port = loop {
+            let length = stdout.read_line(&mut said).expect("stdout is text");
+            assert!(length > 0, "chromedriver names no port: {said:?}");
+            // ChromeDriver was started successfully on port 40161.
+            let end = said.rsplit_once("successfully on port ");
+            let port = end.and_then(|(_, port)| port.trim_end().trim_end_matches('.').parse().ok());
+            if let Some(port) = port {
+                break port;
+            }
+        };
+        Self {
+            child,
+            port,
+            _stdout: stdout,
+        }
+    }
+
+    /// Asks it to end its browser and itself.
+    fn shut_down(&mut self) -> std::io::Result<()> {
+        let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        // It answers when the browser has ended.
+        connection.read(&mut [0; 1024]).map(drop)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // If it does not answer, it is killed, and the browser ends with it.
+        self.shut_down().ok();
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
