@@ -244,10 +244,6 @@ fn lesson(binary: &str, flags: &[&str]) -> Command {
     command.env_clear().args(flags);
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     command
-        .args(flags)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped());
-    command
 }
 
 /// Lets this process, and the servers that it starts, open as many sockets as the system allows: the
