@@ -34,8 +34,10 @@ use settings::{Flags, NoFlags, Settings};
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// How long a connection that is being closed may take to say goodbye. actix's default of a second
-/// is how long a WebSocket would linger after its Close frame.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(200);
+/// is how long a WebSocket would linger after its Close frame. But it must be more than half a second:
+/// actix counts from a clock that it looks at twice a second, and never notices a deadline that has
+/// passed when it is set (actix-http 3.20), so that the connection would stay until its client goes.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(600);
 
 /// How many seconds a graceful stop waits for connections that do not end on [`Cut`], such as one
 /// whose client does not read.

@@ -16,6 +16,7 @@ use std::{
 use bytestring::ByteString;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::{sync::watch, task};
 
 pub use file::LoadError;
@@ -57,6 +58,26 @@ impl Snapshot {
     #[must_use]
     pub fn json(&self) -> ByteString {
         self.json.clone()
+    }
+}
+
+/// What a client sends to add a user, `{"username":"…"}` and nothing else. The name is not checked yet.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
+pub struct NewUser {
+    /// To be parsed by [`Username::parse`].
+    pub username: String,
+}
+
+/// Taken apart by hand: a derived `Deserialize` would take `["…"]` as well.
+impl TryFrom<Map<String, Value>> for NewUser {
+    type Error = &'static str;
+
+    fn try_from(mut object: Map<String, Value>) -> Result<Self, Self::Error> {
+        match (object.remove("username"), object.is_empty()) {
+            (Some(Value::String(username)), true) => Ok(Self { username }),
+            _ => Err(r#"it must be {"username": "…"} and nothing else"#),
+        }
     }
 }
 

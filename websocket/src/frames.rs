@@ -2,11 +2,14 @@
 //!
 //! actix-ws checks a frame's length only when it has the whole frame, so a client that announces
 //! 300 MiB makes the server hold 250 MiB of them. And it decodes all that has arrived in one go, so
-//! that a bad frame takes the good ones before it along. Here each frame is let in by itself, and one
-//! that announces too much not at all.
+//! that a bad frame takes the good ones before it along. It also keeps each fragment of a message in
+//! an allocation of its own. Here each frame is let in by itself; one that announces too much, or
+//! belongs to a message in too many fragments, is not let in at all.
 
 use std::{
+    cell::Cell,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -16,6 +19,11 @@ use actix_web::{
     web::{Bytes, BytesMut, Payload},
 };
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
+use tokio::time::Instant;
+
+/// The most fragments of one message. Libraries send a few; 65,536 of one byte each would cost the
+/// server 8 MB.
+const MAX_FRAGMENTS: usize = 1_024;
 
 /// Bytes from the network, as they come.
 type BoxedBytes = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
@@ -27,28 +35,63 @@ pub(crate) struct Frames {
     waiting: BytesMut,
     /// How much of the frame whose head was read last is still to be let in, in bytes.
     left: usize,
-    /// A frame was let in as a whole: the decoder must have its turn before the next.
+    /// A frame was let in as a whole. `Pending` makes the decoder stop collecting and decode, and the
+    /// waker brings it straight back for the next one.
     pause: bool,
+    /// How many fragments of an unfinished message were let in.
+    fragments: usize,
     /// The most bytes a frame may hold.
     limit: usize,
+    /// When the last bytes arrived, for whoever wants to know whether the peer is alive: while it
+    /// sends a long frame it cannot answer a ping.
+    heard: Rc<Cell<Instant>>,
 }
 
 impl Frames {
     /// Puts itself between a request's body and its decoder.
-    pub(crate) fn guard(request: &HttpRequest, body: Payload, limit: usize) -> Option<Payload> {
-        let frames = Self {
-            bytes: Box::pin(body),
-            waiting: BytesMut::new(),
-            left: 0,
-            pause: false,
-            limit,
-        };
+    pub(crate) fn guard(
+        request: &HttpRequest,
+        body: Payload,
+        limit: usize,
+        heard: Rc<Cell<Instant>>,
+    ) -> Option<Payload> {
+        let frames = Self::new(Box::pin(body), limit, heard);
         let payload: BoxedBytes = Box::pin(frames);
         let mut body = actix_web::dev::Payload::Stream { payload };
         // The only way to make the type that actix-ws takes; it is ready at once and cannot fail.
         Payload::from_request(request, &mut body)
             .now_or_never()?
             .ok()
+    }
+}
+
+impl Frames {
+    fn new(bytes: BoxedBytes, limit: usize, heard: Rc<Cell<Instant>>) -> Self {
+        let waiting = BytesMut::new();
+        Self {
+            bytes,
+            waiting,
+            left: 0,
+            pause: false,
+            fragments: 0,
+            limit,
+            heard,
+        }
+    }
+
+    /// Whether the frame with this first byte may still be let in, as far as fragments go: a finished
+    /// data frame ends its message, and control frames may come in between (RFC 6455 §5.4).
+    fn counts(&mut self, first: u8) -> bool {
+        /// Set in the first byte of a message's last frame.
+        const FINISHED: u8 = 0x80;
+        /// Set in the first byte of a Close, ping or pong.
+        const CONTROL: u8 = 0x08;
+        match (first & CONTROL, first & FINISHED) {
+            (0, 0) => self.fragments += 1,
+            (0, _) => self.fragments = 0,
+            _ => {}
+        }
+        self.fragments <= MAX_FRAGMENTS
     }
 }
 
@@ -61,14 +104,14 @@ impl Stream for Frames {
             return Poll::Pending;
         }
         loop {
-            if self.left == 0 {
-                match frame_length(&self.waiting) {
-                    Some((head, body)) if body <= self.limit as u64 => {
-                        self.left = head + usize::try_from(body).unwrap_or(usize::MAX);
-                    }
-                    Some(_) => return Poll::Ready(Some(Err(PayloadError::Overflow))),
-                    None => {}
+            if self.left == 0
+                && let Some((first, length)) = head(&self.waiting)
+            {
+                if length.body > self.limit as u64 || !self.counts(first) {
+                    return Poll::Ready(Some(Err(PayloadError::Overflow)));
                 }
+                let body = usize::try_from(length.body).unwrap_or(usize::MAX);
+                self.left = body.saturating_add(length.head);
             }
             let ready = self.left.min(self.waiting.len());
             if ready > 0 {
@@ -77,19 +120,28 @@ impl Stream for Frames {
                 return Poll::Ready(Some(Ok(self.waiting.split_to(ready).freeze())));
             }
             match ready!(self.bytes.poll_next_unpin(context)) {
-                Some(Ok(bytes)) => self.waiting.extend_from_slice(&bytes),
+                Some(Ok(bytes)) => {
+                    self.heard.set(Instant::now());
+                    self.waiting.extend_from_slice(&bytes);
+                }
                 end => return Poll::Ready(end),
             }
         }
     }
 }
 
-/// How long the frame at the start of `bytes` is, its head and its body, in bytes (RFC 6455 §5.2);
-/// `None` while too little of the head is there to say.
-fn frame_length(bytes: &[u8]) -> Option<(usize, u64)> {
+/// How long a frame's head and body are, in bytes.
+struct Length {
+    head: usize,
+    body: u64,
+}
+
+/// The first byte and the length of the frame at the start of `bytes` (RFC 6455 §5.2); `None` while
+/// too little of its head is there to say.
+fn head(bytes: &[u8]) -> Option<(u8, Length)> {
     /// Set in the second byte if four bytes of masking key follow, as from every client.
     const MASK: u8 = 0x80;
-    let [_, second, rest @ ..] = bytes else {
+    let [first, second, rest @ ..] = bytes else {
         return None;
     };
     let (length_bytes, body) = match second & !MASK {
@@ -98,7 +150,8 @@ fn frame_length(bytes: &[u8]) -> Option<(usize, u64)> {
         short => (0, u64::from(short)),
     };
     let key_bytes = if second & MASK == 0 { 0 } else { 4 };
-    Some((2 + length_bytes + key_bytes, body))
+    let head = 2 + length_bytes + key_bytes;
+    Some((*first, Length { head, body }))
 }
 
 #[cfg(test)]
@@ -111,13 +164,8 @@ mod tests {
     /// Lets the `chunks` through and says what each poll gave: bytes, a pause, or an error.
     fn let_in(chunks: Vec<Vec<u8>>, limit: usize) -> Vec<Result<Vec<u8>, &'static str>> {
         let bytes = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
-        let mut frames = Frames {
-            bytes: Box::pin(bytes),
-            waiting: BytesMut::new(),
-            left: 0,
-            pause: false,
-            limit,
-        };
+        let heard = Rc::new(Cell::new(Instant::now()));
+        let mut frames = Frames::new(Box::pin(bytes), limit, heard);
         let mut seen = Vec::new();
         loop {
             match frames.next().now_or_never() {
@@ -192,11 +240,26 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_message_in_too_many_fragments_is_refused_and_pings_in_between_do_not_count() {
+        let (first, next) = ([0x01, 128, 0, 0, 0, 0], [0x00, 128, 0, 0, 0, 0]);
+        let (ping, last) = ([0x89, 128, 0, 0, 0, 0], [0x80, 128, 0, 0, 0, 0]);
+        let whole = [&first[..], &next.repeat(MAX_FRAGMENTS - 1), &ping, &last].concat();
+        let seen = let_in(vec![[whole.clone(), whole].concat()], 10);
+        assert!(
+            seen.last() == Some(&Err("pause")),
+            "two messages that just fit"
+        );
+        let seen = let_in(vec![[&first[..], &next.repeat(MAX_FRAGMENTS)].concat()], 10);
+        assert!(seen.last() == Some(&Err("too long")));
+    }
+
     #[actix_web::test]
     async fn it_can_stand_in_for_a_body() {
+        let heard = Rc::new(Cell::new(Instant::now()));
         let request = TestRequest::default().to_http_request();
         let body = web::Payload::from_request(&request, &mut actix_web::dev::Payload::None);
-        let mut body = Frames::guard(&request, body.await.unwrap(), 10).unwrap();
+        let mut body = Frames::guard(&request, body.await.unwrap(), 10, heard).unwrap();
         assert!(body.next().await.is_none());
     }
 }

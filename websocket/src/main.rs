@@ -25,7 +25,7 @@ use serde_json::json;
 use shared::{
     Lesson, clock,
     error::Error,
-    users::{Username, Users},
+    users::{NewUser, Username, Users},
 };
 use socket::{Message, Socket};
 
@@ -40,7 +40,8 @@ const LESSON: Lesson = Lesson {
 struct Flags {
     /// The largest message that a client may send, in bytes
     #[arg(long, env, value_name = "BYTES", default_value_t = socket::MAX_MESSAGE)]
-    max_message: usize,
+    #[arg(value_parser = clap::value_parser!(u32).range(socket::MESSAGE_LIMITS))]
+    max_message: u32,
 }
 
 #[actix_web::main]
@@ -78,20 +79,13 @@ async fn users(
     Ok(response)
 }
 
-/// What a client sends to add a user.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NewUser {
-    username: String,
-}
-
 /// Adds the user that a message asks for, or says why not.
 async fn add_user(users: &Users, message: Message) -> Result<(), String> {
     let Message::Text(text) = message else {
         return Err("Send text, not bytes.".into());
     };
     let new: NewUser = serde_json::from_str(&text)
-        .map_err(|error| format!(r#"Send {{"username": "…"}}: {error}."#))?;
+        .map_err(|error| format!("The text is not as expected: {error}."))?;
     let username = Username::parse(&new.username).map_err(|error| error.to_string())?;
     users
         .add(username)
@@ -115,6 +109,10 @@ async fn clock(
     Ok(response)
 }
 
+/// The longest prefix of the echo in bytes. It comes back with each message, so that a client could
+/// make the server send far more than it sends itself.
+const MAX_PREFIX: usize = 256;
+
 /// `?prefix=Server:%20`: what the echo puts in front of a text.
 #[derive(Deserialize)]
 struct Echo {
@@ -133,6 +131,10 @@ async fn echo(
     flags: web::Data<Flags>,
     echo: web::Query<Echo>,
 ) -> Result<HttpResponse, Error> {
+    if echo.prefix.len() > MAX_PREFIX {
+        let sentence = format!("The prefix is too long: {MAX_PREFIX} bytes at most.");
+        return Err(Error::BadRequest(sentence));
+    }
     let (response, socket) = Socket::open(&request, body, flags.max_message)?;
     socket.run(stream::pending(), async move |message| match message {
         Message::Text(text) => Some(Message::Text(format!("{}{text}", echo.prefix).into())),

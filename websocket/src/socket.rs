@@ -1,6 +1,11 @@
 //! [`Socket`]: one open WebSocket, from the handshake to the end of its connection.
 
-use std::{ops::AsyncFn, time::Duration};
+use std::{
+    cell::Cell,
+    ops::{AsyncFn, RangeInclusive},
+    rc::Rc,
+    time::Duration,
+};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -17,21 +22,25 @@ use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use shared::{Connection, Settings, cut::Cut, error::Error};
 use tokio::{
     pin, select,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
 };
 
 use crate::frames::Frames;
 
 /// The largest message in bytes unless a flag says otherwise. A username needs a five-hundredth.
-pub(crate) const MAX_MESSAGE: usize = 64 * 1024;
+pub(crate) const MAX_MESSAGE: u32 = 64 * 1024;
 
-/// For how many heartbeats a peer may be silent, or not take what it is sent.
+/// What the flag may make of it. A Close frame or a ping of 125 bytes must fit (RFC 6455 §5.5), and a
+/// frame is held in memory as a whole.
+pub(crate) const MESSAGE_LIMITS: RangeInclusive<i64> = 125..=16 * 1024 * 1024;
+
+/// For how many heartbeats a peer may be silent, or a single frame wait until the peer takes it.
 const PATIENCE: u32 = 2;
 
-/// How long the peer has to answer a Close frame before the connection is cut.
+/// How long a peer has to read a Close frame before the connection is cut, unless it has sent one.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// A message from the client, or to it.
+/// What a message says, from the client or to it; pings and the like are not for the lesson to see.
 pub(crate) enum Message {
     /// UTF-8.
     Text(ByteString),
@@ -41,12 +50,10 @@ pub(crate) enum Message {
 
 /// How a conversation ends.
 enum End {
-    /// The connection is gone.
+    /// The connection is gone, or the peer is silent or does not read: no Close frame would reach it.
     Gone,
-    /// The peer is silent or does not read: no Close frame would reach it.
-    Dead,
-    /// With a Close frame, after the peer's or on our own account.
-    Close(Option<CloseReason>),
+    /// With a Close frame, after the peer's or on our own account, and so much time to read it.
+    Close(Option<CloseReason>, Duration),
 }
 
 /// One open WebSocket.
@@ -57,6 +64,8 @@ pub(crate) struct Socket {
     connection: Connection,
     cut: Cut,
     heartbeat: Duration,
+    /// When the last bytes came from the peer.
+    heard: Rc<Cell<Instant>>,
 }
 
 impl Socket {
@@ -67,7 +76,7 @@ impl Socket {
     pub(crate) fn open(
         request: &HttpRequest,
         body: web::Payload,
-        max_message: usize,
+        max_message: u32,
     ) -> Result<(HttpResponse, Self), Error> {
         let is = |name, expected: &[u8]| {
             let value = request.headers().get(name);
@@ -76,6 +85,12 @@ impl Socket {
         if !is(header::UPGRADE, b"websocket") || !is(header::SEC_WEBSOCKET_VERSION, b"13") {
             return Err(Error::UpgradeRequired);
         }
+        // A body before the frames, or chunks around them, is how requests are smuggled.
+        if request.headers().contains_key(header::TRANSFER_ENCODING) {
+            return Err(Error::BadRequest("An upgrade has no body.".into()));
+        }
+        let max_message = usize::try_from(max_message).map_err(|_| Error::Internal)?;
+        let heard = Rc::new(Cell::new(Instant::now()));
         let connection = request
             .conn_data::<Connection>()
             .ok_or(Error::Internal)?
@@ -86,7 +101,8 @@ impl Socket {
         let settings = request
             .app_data::<web::Data<Settings>>()
             .ok_or(Error::Internal)?;
-        let body = Frames::guard(request, body, max_message).ok_or(Error::Internal)?;
+        let body =
+            Frames::guard(request, body, max_message, Rc::clone(&heard)).ok_or(Error::Internal)?;
         let (response, session, messages) = actix_ws::handle(request, body)
             .map_err(|error| Error::BadRequest(format!("No WebSocket handshake: {error}.")))?;
         let messages = messages
@@ -100,6 +116,7 @@ impl Socket {
             connection,
             cut,
             heartbeat,
+            heard,
         };
         Ok((response, socket))
     }
@@ -112,67 +129,80 @@ impl Socket {
         answer: impl AsyncFn(Message) -> Option<Message> + 'static,
     ) {
         rt::spawn(async move {
-            let Self {
-                mut session,
-                mut messages,
-                connection,
-                cut,
-                heartbeat,
-            } = self;
-            let talk = talk(&mut session, &mut messages, news, answer, heartbeat);
+            let mut socket = self;
+            let cut = socket.cut.wait();
             let end = select! {
-                end = talk => end,
-                () = cut.wait() => End::Close(Some(CloseCode::Away.into())),
+                end = socket.talk(news, answer) => end,
+                () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
             };
-            match end {
-                End::Gone => {}
-                End::Dead => connection.shut_down(),
-                End::Close(reason) => close(session, reason, &connection).await,
+            let connection = socket.connection.clone();
+            if let End::Close(reason, grace) = end {
+                socket.close(reason, grace).await;
             }
+            connection.shut_down();
         });
     }
-}
 
-/// Talks until there is a reason to stop. One thing is sent at a time, and a peer that does not take it
-/// in time is given up: nothing queues for it but what its connection buffers.
-async fn talk(
-    session: &mut Session,
-    messages: &mut AggregatedMessageStream,
-    news: impl Stream<Item = ByteString>,
-    answer: impl AsyncFn(Message) -> Option<Message>,
-    heartbeat: Duration,
-) -> End {
-    pin!(news);
-    let patience = heartbeat * PATIENCE;
-    let mut heard = Instant::now();
-    let mut pings = interval_at(heard + heartbeat, heartbeat);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let frame = select! {
-            text = news.next() => match text {
-                Some(text) => Some(actix_ws::Message::Text(text)),
-                None => return End::Close(Some(CloseCode::Away.into())),
-            },
-            message = messages.next() => {
-                heard = Instant::now();
-                match reply(message, &answer).await {
+    /// Talks until there is a reason to stop. One frame is sent at a time, and a peer that does not take
+    /// it in time is given up: all that queues for it is the 32 messages that actix-ws holds, and what
+    /// its connection buffers.
+    async fn talk(
+        &mut self,
+        news: impl Stream<Item = ByteString>,
+        answer: impl AsyncFn(Message) -> Option<Message>,
+    ) -> End {
+        pin!(news);
+        let (heartbeat, patience) = (self.heartbeat, self.heartbeat * PATIENCE);
+        let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let silent = self.heard.get() + patience;
+            let frame = select! {
+                // In this order: whoever has something to say is not silent.
+                biased;
+                message = self.messages.next() => match reply(message, &answer, patience).await {
                     Ok(frame) => frame,
                     Err(end) => return end,
+                },
+                () = sleep_until(silent) => {
+                    if self.heard.get() + patience <= Instant::now() {
+                        return End::Gone;
+                    }
+                    None // A part of a long frame has come in the meantime.
                 }
+                _ = pings.tick() => Some(actix_ws::Message::Ping(Bytes::new())),
+                text = news.next() => match text {
+                    Some(text) => Some(actix_ws::Message::Text(text)),
+                    None => return End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
+                },
+            };
+            let Some(frame) = frame else { continue };
+            let sending = Instant::now();
+            if !matches!(
+                timeout(patience, self.session.send(frame)).await,
+                Ok(Ok(()))
+            ) {
+                return End::Gone;
             }
-            _ = pings.tick() => {
-                if heard.elapsed() >= patience {
-                    return End::Dead;
-                }
-                Some(actix_ws::Message::Ping(Bytes::new()))
+            // What had to wait and was taken then shows that the peer is there, though it had no chance
+            // to be heard meanwhile.
+            if sending.elapsed() >= heartbeat {
+                self.heard.set(Instant::now());
             }
-        };
-        let Some(frame) = frame else { continue };
-        match timeout(patience, session.send(frame)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return End::Gone,
-            Err(_) => return End::Dead,
         }
+    }
+
+    /// Sends a Close frame and gives the peer `grace` to read what is queued before it.
+    async fn close(mut self, reason: Option<CloseReason>, grace: Duration) {
+        let goodbye = async {
+            self.session.close(reason).await.ok()?;
+            // Ends when the body has been sent; after a protocol error it says the same error for ever.
+            while self.messages.next().await?.is_ok() {}
+            Some(())
+        };
+        // Too late, or already gone: the connection is cut in any case.
+        timeout(grace, goodbye).await.ok();
+        sleep(CLOSE_TIMEOUT).await;
     }
 }
 
@@ -180,11 +210,12 @@ async fn talk(
 async fn reply(
     message: Option<Result<AggregatedMessage, ProtocolError>>,
     answer: &impl AsyncFn(Message) -> Option<Message>,
+    patience: Duration,
 ) -> Result<Option<actix_ws::Message>, End> {
     let message = match message {
         None => return Err(End::Gone),
         Some(Err(error)) => return Err(end_of(&error)),
-        Some(Ok(AggregatedMessage::Close(reason))) => return Err(End::Close(reason)),
+        Some(Ok(AggregatedMessage::Close(reason))) => return Err(End::Close(reason, patience)),
         Some(Ok(AggregatedMessage::Ping(bytes))) => {
             return Ok(Some(actix_ws::Message::Pong(bytes)));
         }
@@ -214,7 +245,7 @@ fn end_of(error: &ProtocolError) -> End {
         }
         _ => CloseCode::Protocol,
     };
-    End::Close(Some(code.into()))
+    End::Close(Some(code.into()), CLOSE_TIMEOUT)
 }
 
 /// The close code for what actix-ws 0.4 tells apart only by its words.
@@ -227,14 +258,4 @@ fn code_of(error: &std::io::Error) -> CloseCode {
     } else {
         CloseCode::Protocol
     }
-}
-
-/// Sends a Close frame and lets the peer answer it. Afterwards the connection is cut in any case: the
-/// frame may be stuck behind what the peer does not read.
-async fn close(session: Session, reason: Option<CloseReason>, connection: &Connection) {
-    let sent = timeout(CLOSE_TIMEOUT, session.close(reason)).await;
-    if matches!(sent, Ok(Ok(()))) {
-        sleep(CLOSE_TIMEOUT).await;
-    }
-    connection.shut_down();
 }

@@ -130,6 +130,7 @@ async fn a_bad_message_is_answered_with_an_error_and_the_connection_stays() {
         r#"{"username":7}"#,
         r#"{"username":" "}"#,
         r#"{"name":"x"}"#,
+        r#"["x"]"#,
     ] {
         client.send(Message::text(text)).await;
         let error = client.event("error").await;
@@ -209,6 +210,15 @@ async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
         let error: Value = response.json().await.unwrap();
         assert!(error["error"].as_str().unwrap().contains("WebSocket"));
     }
+    let head = server
+        .client
+        .head(server.url("/echo"))
+        .header(header::UPGRADE, "websocket");
+    assert_eq!(
+        head.send().await.unwrap().status(),
+        426,
+        "HEAD is no handshake"
+    );
     let handshake = |version: &str, key: &str| {
         let request = server
             .client
@@ -231,13 +241,15 @@ async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_cannot_connect() {
+async fn a_page_of_another_origin_cannot_connect_and_is_not_kept_waiting() {
     let server = Server::start(BINARY, &[]);
     let handshake =
         Raw::handshake("/users").replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
     let mut connection = server.send_raw(&handshake).await;
     let answer = shared::testing::read_until(&mut connection, |text| text.contains('}')).await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    // It keeps its end open; the server must not.
+    eventually("it is released", PATIENCE, || server.connections() == 0).await;
 }
 
 #[tokio::test]
@@ -398,20 +410,44 @@ async fn a_client_that_has_just_sent_something_gets_the_next_push_without_delay(
     assert!(slow < 10, "{slow} of 20 came late");
 }
 
-/// It reads, so that nothing is stuck; it only never says a word.
+/// It reads, so that nothing is stuck; it only says no word any more, from the start or after an
+/// answer to the first ping.
 #[tokio::test]
-async fn a_peer_that_never_answers_a_ping_is_dropped_after_two_heartbeats() {
+async fn a_peer_that_answers_no_ping_is_dropped_after_two_heartbeats() {
     let server = Server::start(BINARY, &["--heartbeat", "0.4"]);
-    let mut client = Raw::open(&server, "/users").await;
-    let (frames, elapsed) = client.read_to_the_end().await;
-    assert!(
-        frames.iter().any(|(opcode, _)| *opcode == 0x89),
-        "it was pinged: {frames:?}"
-    );
-    assert!(
-        elapsed > Duration::from_millis(700) && elapsed < Duration::from_millis(1200),
-        "{elapsed:?}"
-    );
+    for answers_one in [false, true] {
+        let mut client = Raw::open(&server, "/echo").await;
+        if answers_one {
+            assert_eq!(client.read_frame().await, Some((0x89, vec![])));
+            client.send(&Raw::frame(0x8A, b"")).await;
+        }
+        let (frames, elapsed) = client.read_to_the_end().await;
+        assert!(
+            frames.iter().all(|(first, _)| *first == 0x89),
+            "only pings: {frames:?}"
+        );
+        assert!(!frames.is_empty() || answers_one, "it was asked");
+        let in_time = Duration::from_millis(700)..Duration::from_millis(1_100);
+        assert!(in_time.contains(&elapsed), "{answers_one}: {elapsed:?}");
+    }
+}
+
+/// It cannot answer a ping before its frame is finished.
+#[tokio::test]
+async fn a_peer_that_sends_a_long_frame_slowly_is_not_silent() {
+    let server = Server::start(BINARY, &["--heartbeat", "0.3"]);
+    let mut client = Raw::open(&server, "/echo?prefix=").await;
+    let mut pieces = tokio::time::interval(Duration::from_millis(200));
+    for piece in Raw::frame(0x81, &[b'x'; 90]).chunks(10) {
+        pieces.tick().await;
+        client.send(piece).await;
+    }
+    loop {
+        match client.read_frame().await.expect("the connection is open") {
+            (0x89, _) => {}
+            echo => break assert_eq!(echo, (0x81, vec![b'x'; 90])),
+        }
+    }
 }
 
 /// What is meant for it piles up in the connection, and a Close frame would be stuck behind it.
@@ -493,7 +529,8 @@ async fn a_stop_with_a_hundred_open_connections_and_a_stalled_one_is_quick_and_s
             clients.push(Client::open(&server, path).await);
         }
         let _stalled = Raw::open(&server, "/users").await;
-        for _ in 0..100 {
+        // More than the buffers between two sockets hold.
+        for _ in 0..500 {
             server.add_user(&"三".repeat(32)).await;
         }
         server.signal(signal);

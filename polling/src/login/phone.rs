@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, http::header, web};
 use askama::Template;
-use serde_json::{Map, Value};
-use shared::{error::Error, users::Username};
+use shared::{
+    error::Error,
+    users::{NewUser, Username},
+};
 
 use super::{Tickets, show, ticket_id};
 
@@ -44,15 +46,10 @@ pub(super) async fn scan(
 pub(super) async fn confirm(
     tickets: web::Data<Tickets>,
     id: web::Path<String>,
-    body: web::Json<Map<String, Value>>,
+    new: web::Json<NewUser>,
 ) -> Result<HttpResponse, Error> {
-    let username = body.get("username").and_then(Value::as_str);
-    let Some(username) = username.filter(|_| body.len() == 1) else {
-        let sentence = r#"The body must be {"username": "…"} and nothing else."#;
-        return Err(Error::BadRequest(sentence.into()));
-    };
     let (id, now) = (ticket_id(&id)?, Instant::now());
-    let username = Username::parse(username)?;
+    let username = Username::parse(&new.username)?;
     tickets.with(id, now, |ticket| ticket.confirm(username, now))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -82,6 +82,8 @@ pub(super) async fn head_as_get(
     let is_head = request.method() == Method::HEAD;
     if is_head {
         request.head_mut().method = Method::GET;
+        // An upgraded connection has no answer without a body.
+        request.headers_mut().remove(header::UPGRADE);
         request.extensions_mut().insert(AskedWithHead);
     }
     let answer = next.call(request).await?.map_into_boxed_body();

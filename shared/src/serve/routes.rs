@@ -6,14 +6,13 @@ use actix_web::{
     http::header,
     web::{self, ServiceConfig},
 };
-use serde_json::{Map, Value};
 
 use super::{State, settings::Settings, static_folder};
 use crate::{
     cut::Cut,
     error::{Error, MAX_BODY},
     page,
-    users::{Username, Users},
+    users::{NewUser, Username, Users},
 };
 
 /// Adds the common routes and what handlers may ask for. The routes come after the lesson's own, so
@@ -60,18 +59,9 @@ pub(super) fn common(app: &mut ServiceConfig, state: &State) {
         .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
 }
 
-/// `POST /users` with `{"username":"…"}`. It takes the object apart by hand, because a derived
-/// `Deserialize` would take `["…"]` as well.
-async fn add_user(
-    users: web::Data<Users>,
-    body: web::Json<Map<String, Value>>,
-) -> Result<HttpResponse, Error> {
-    let username = body.get("username").and_then(Value::as_str);
-    let Some(username) = username.filter(|_| body.len() == 1) else {
-        let sentence = r#"The body must be {"username": "…"} and nothing else."#;
-        return Err(Error::BadRequest(sentence.into()));
-    };
-    let user = users.add(Username::parse(username)?).await?;
+/// `POST /users` with `{"username":"…"}`
+async fn add_user(users: web::Data<Users>, new: web::Json<NewUser>) -> Result<HttpResponse, Error> {
+    let user = users.add(Username::parse(&new.username)?).await?;
     let location = (header::LOCATION, format!("/users/{}", user.id));
     Ok(HttpResponse::Created().insert_header(location).json(user))
 }

@@ -16,6 +16,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -60,8 +61,9 @@ pub struct Browser {
     /// `WebDriver` talks to one window at a time. Whoever chooses it holds this until the answer is there,
     /// over two awaits, which is what tokio's mutex is for.
     choosing: Mutex<()>,
-    /// Removed after the driver has ended: fields are dropped in their order.
-    _profile: TempDir,
+    /// The profile and whatever else the two write. It is removed after the driver has ended: fields are
+    /// dropped in their order.
+    _folder: TempDir,
 }
 
 /// One page. In `WebDriver`'s words it is a window: a tab behind another one would be put to sleep.
@@ -74,9 +76,10 @@ pub struct Tab<'browser> {
 impl Browser {
     /// Starts a chromedriver on a free port, and Chromium through it.
     pub async fn start() -> Self {
-        let driver = Driver::start();
-        let profile = TempDir::new().expect("a folder for the profile");
-        let profile_flag = format!("--user-data-dir={}", profile.path().display());
+        let folder = TempDir::new().expect("a folder for the profile");
+        let driver = Driver::start(folder.path());
+        let profile = folder.path().join("profile");
+        let profile_flag = format!("--user-data-dir={}", profile.display());
         let flags: Vec<_> = FLAGS.into_iter().chain([profile_flag.as_str()]).collect();
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "goog:chromeOptions": { "args": flags },
@@ -91,7 +94,7 @@ impl Browser {
             _driver: driver,
             client: client.expect("a client without TLS"),
             choosing: Mutex::default(),
-            _profile: profile,
+            _folder: folder,
         };
         let session = browser.command("", wanted).await.expect("Chromium starts");
         let id = session["sessionId"].as_str().expect("a session");
@@ -222,10 +225,11 @@ struct Driver {
 }
 
 impl Driver {
-    /// Starts it on a free port and waits until it says which.
-    fn start() -> Self {
+    /// Starts it on a free port and waits until it says which. `folder` is for its files and Chromium's.
+    fn start(folder: &Path) -> Self {
         let mut command = Command::new("chromedriver");
-        command.arg("--port=0").stdin(Stdio::null());
+        command.arg("--port=0").env("TMPDIR", folder);
+        command.stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let started = command.spawn();
         let mut child = started.expect("chromedriver: apt-get install chromium chromium-driver");

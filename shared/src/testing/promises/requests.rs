@@ -125,6 +125,9 @@ pub(super) async fn a_body_that_is_too_large_or_breaks_off_changes_nothing(binar
         answer.starts_with("HTTP/1.1 413"),
         "10 GB announced: {answer}"
     );
+    for refused in [&mut connection, &mut liar] {
+        read_until(refused, |_| false).await; // The end: the server waits for nothing more.
+    }
 
     #[cfg(target_os = "linux")]
     let before = server.connections();
