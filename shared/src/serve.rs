@@ -167,6 +167,7 @@ where
             .wrap(origin::cross_origin(&state.settings.allowed_origins))
             .wrap(from_fn(middleware::head_as_get))
             .wrap(from_fn(middleware::no_chunks_for_http_1_0))
+            .wrap(from_fn(middleware::close_after_chunks))
             .wrap(from_fn(middleware::json_errors))
             .wrap(middleware::security_headers())
             .wrap(from_fn(middleware::log_requests))

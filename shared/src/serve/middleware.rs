@@ -8,6 +8,7 @@ use actix_web::{
     middleware::{DefaultHeaders, Next},
 };
 
+use super::sockets::Connection;
 use crate::error::{self, REQUEST_TIMEOUT, default_sentence};
 
 /// A page may load what this server sends and nothing else: no script in the HTML, no foreign
@@ -107,6 +108,30 @@ pub(super) async fn no_chunks_for_http_1_0(
         head.set_connection_type(ConnectionType::Close);
     }
     Ok(answer)
+}
+
+/// Closes the connection after a request whose body came in chunks. Such a body need not end, and
+/// actix goes on reading what no handler wants for as long as it comes. Browsers never send one.
+pub(super) async fn close_after_chunks(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let connection = request
+        .conn_data::<Connection>()
+        .filter(|_| chunked)
+        .cloned();
+    let mut answer = next.call(request).await;
+    if let Some(connection) = connection {
+        if let Ok(answer) = &mut answer {
+            answer
+                .response_mut()
+                .head_mut()
+                .set_connection_type(ConnectionType::Close);
+        }
+        connection.stop_reading();
+    }
+    answer
 }
 
 /// Answers 408 to a request that takes longer than [`REQUEST_TIMEOUT`]. A GET may take as long as it

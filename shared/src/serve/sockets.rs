@@ -17,10 +17,20 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Connection(Arc<Socket>);
 
 impl Connection {
+    /// Takes nothing more from the peer: once what has arrived is read, the connection ends as if the
+    /// peer had closed it.
+    pub(crate) fn stop_reading(&self) {
+        self.shut(Shutdown::Read);
+    }
+
     /// Ends the connection at once, whatever is still to be sent. Nothing else gets rid of a peer that
     /// has stopped reading: what is meant to end it waits behind what it does not read.
     pub fn shut_down(&self) {
-        if let Err(error) = self.0.shutdown(Shutdown::Both) {
+        self.shut(Shutdown::Both);
+    }
+
+    fn shut(&self, how: Shutdown) {
+        if let Err(error) = self.0.shutdown(how) {
             log::debug!("the connection had ended already: {error}");
         }
     }

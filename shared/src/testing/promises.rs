@@ -35,6 +35,7 @@ pub async fn keeps_them_all(binary: &str) {
     requests::a_thousand_requests_at_once_are_all_answered(binary).await;
     process::a_server_that_cannot_start_says_why(binary);
     process::flags_can_be_set_by_the_environment(binary).await;
+    requests::a_body_that_nobody_reads_does_not_keep_its_connection(binary).await;
     requests::an_http_1_0_client_gets_no_chunks(binary).await;
     process::an_acknowledged_user_survives_a_kill(binary).await;
     process::a_stop_is_quick_and_clean(binary).await;

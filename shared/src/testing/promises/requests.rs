@@ -125,9 +125,6 @@ pub(super) async fn a_body_that_is_too_large_or_breaks_off_changes_nothing(binar
         answer.starts_with("HTTP/1.1 413"),
         "10 GB announced: {answer}"
     );
-    for refused in [&mut connection, &mut liar] {
-        read_until(refused, |_| false).await; // The end: the server waits for nothing more.
-    }
 
     #[cfg(target_os = "linux")]
     let before = server.connections();
@@ -210,5 +207,26 @@ pub(super) async fn an_http_1_0_client_gets_no_chunks(binary: &str) {
         };
         let answer = read_until(&mut connection, some).await;
         assert!(!answer.contains("transfer-encoding"), "{path}: {answer}");
+    }
+}
+
+/// The client goes on for ever, or says that it will, and keeps its end open.
+pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(binary: &str) {
+    let server = Server::start(binary, &[]);
+    let length = "Content-Length: 10000000000\r\n\r\n{";
+    let chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    for (address, body) in [
+        ("GET /", length),
+        ("GET /", chunks),
+        ("GET /users", chunks),
+        ("POST /users", length),
+        ("POST /users", chunks),
+        ("POST /nowhere", chunks),
+        ("POST /cut", chunks),
+    ] {
+        let request = format!("{address} HTTP/1.1\r\nHost: x\r\n{body}");
+        let mut connection = server.send_raw(&request).await;
+        let answer = read_until(&mut connection, |_| false).await;
+        assert!(answer.starts_with("HTTP/1.1 "), "{request}: {answer}");
     }
 }
