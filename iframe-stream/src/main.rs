@@ -7,27 +7,29 @@
 //! iframe on a document that never ends, and each piece of news is one more script in it:
 //!
 //! ```text
-//! <script nonce="5f0c…">parent.setUsers({"version":7,"users":[…]});document.currentScript.remove()</script>
+//! <script nonce="5f0c…">document.currentScript.remove();parent.setUsers({"version":7,"users":[…]})</script>
 //! ```
 
-use std::{convert::Infallible, process::ExitCode, time::Duration};
+use std::{borrow::Cow, convert::Infallible, process::ExitCode, time::Duration};
 
 use actix_web::{
     HttpResponse,
     http::header::{self, ContentType},
     web::{self, Bytes},
 };
+use bytestring::ByteString;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use shared::{Lesson, Settings, clock, cut::Cut, users::Users};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
+/// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
 };
 
-/// How long the head of the document is, in bytes. Browsers look at the first kilobyte to find out
-/// what the document is (WHATWG HTML, 13.2.3.2) and some show nothing of it before they have it.
+/// How long the head of the document is, in bytes. A browser may hold a document back until it has its
+/// first kilobyte, to find out how it is encoded (WHATWG HTML, 13.2.3.2). Chromium 156 does not.
 const HEAD_LENGTH: usize = 1024;
 
 #[actix_web::main]
@@ -45,32 +47,35 @@ async fn users(
     settings: web::Data<Settings>,
     cut: web::Data<Cut>,
 ) -> HttpResponse {
-    let calls = users
-        .watch()
-        .map(|snapshot| format!("parent.setUsers({})", script_safe(&snapshot.json())));
-    document(calls, settings.heartbeat, &cut)
+    let news = users.watch().map(|snapshot| ("setUsers", snapshot.json()));
+    document(news, settings.heartbeat, &cut)
 }
 
 /// `GET /clock`: a document that calls `parent.setTime` at each full second.
 async fn clock(settings: web::Data<Settings>, cut: web::Data<Cut>) -> HttpResponse {
-    let calls =
-        clock::ticks().map(|second| format!(r#"parent.setTime("{}")"#, clock::format(second)));
-    document(calls, settings.heartbeat, &cut)
+    let news = clock::ticks().map(|second| {
+        let time = format!(r#""{}""#, clock::format(second));
+        ("setTime", time.into())
+    });
+    document(news, settings.heartbeat, &cut)
 }
 
-/// A document that never ends: its head, then a script for each of the `calls`, and one that says
-/// "still alive" each `heartbeat`. It does end when the server is told to cut its streams.
+/// Which function of the page is to be called, and with what, as JSON.
+type Call = (&'static str, ByteString);
+
+/// A document that never ends: its head, then a script for each of the `news`, and one that says
+/// "still alive" each `heartbeat`. It does end when the server cuts its streams.
 fn document(
-    calls: impl Stream<Item = String> + 'static,
+    news: impl Stream<Item = Call> + 'static,
     heartbeat: Duration,
     cut: &Cut,
 ) -> HttpResponse {
-    // Only scripts that carry this number may run, and nobody can guess it: a script that came with
-    // a user's name would not (CSP Level 3, 7.1).
+    // Only scripts that carry this number may run, and nobody can guess it: a script that got in with
+    // a user's name would not run (CSP Level 3, 7.1).
     let nonce = format!("{:032x}", rand::random::<u128>());
     let policy = format!("default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors 'self'");
-    let scripts =
-        stream::select(calls, heartbeats(heartbeat)).map(move |call| script(&nonce, &call));
+    let scripts = stream::select(news, heartbeats(heartbeat))
+        .map(move |(function, json)| script(&nonce, function, &json));
     let body = stream::once(future::ready(head()))
         .chain(scripts)
         .take_until(cut.wait());
@@ -80,6 +85,7 @@ fn document(
         .insert_header((header::CONTENT_SECURITY_POLICY, policy))
         // nginx would collect the scripts until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
+        // A body of actix may fail, this one cannot.
         .streaming(body.map(Ok::<_, Infallible>))
 }
 
@@ -91,16 +97,22 @@ fn head() -> Bytes {
     format!("{start}<!--{}-->{end}", " ".repeat(padding)).into()
 }
 
-/// One piece of news. The script takes itself away when it has run, and there is no line break after
-/// it, which would stay as text: the document is as small after a million scripts as after one.
-fn script(nonce: &str, call: &str) -> Bytes {
-    format!(r#"<script nonce="{nonce}">{call};document.currentScript.remove()</script>"#).into()
+/// One piece of news. The script first takes itself away, so that it does so even if the page's function
+/// fails, and there is no line break after it, which would stay as text: the document is as small after
+/// a million scripts as after one.
+fn script(nonce: &str, function: &str, json: &str) -> Bytes {
+    let start = format!(r#"<script nonce="{nonce}">document.currentScript.remove();parent."#);
+    let json = script_safe(json);
+    [&start, function, "(", &json, ")</script>"].concat().into()
 }
 
-/// JSON as it may stand in a script in HTML. `</script>` in a user's name would end the script,
-/// and before ES2019 the two line separators could not stand in a string. In JSON these characters
-/// can only be inside strings, and there `\u003c` means the same as `<`.
-fn script_safe(json: &str) -> String {
+/// JSON as it may stand in a script in HTML. `</script>` in a user's name would end the script, and
+/// before ES2019 the two line separators could not stand in a string. In JSON these characters can
+/// only be inside strings, and there `\u003c` means the same as `<`.
+fn script_safe(json: &str) -> Cow<'_, str> {
+    if !json.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+        return json.into(); // Nearly always: a long list need not be copied.
+    }
     let mut safe = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
@@ -112,18 +124,18 @@ fn script_safe(json: &str) -> String {
             character => safe.push(character),
         }
     }
-    safe
+    safe.into()
 }
 
-/// A call that says "still alive" each `period`. A connection that breaks makes no event at all in
-/// an iframe, so silence is all that the page can notice.
-fn heartbeats(period: Duration) -> impl Stream<Item = String> {
+/// A call that says "still alive" each `period`. A connection that breaks raises no event in the page,
+/// so silence is all that it can notice.
+fn heartbeats(period: Duration) -> impl Stream<Item = Call> {
     let mut interval = time::interval_at(Instant::now() + period, period);
-    // A reader that was away for ten periods is owed one heartbeat, not ten.
+    // A client that did not read for ten periods is owed one heartbeat, not ten.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stream::unfold(interval, |mut interval| async move {
         interval.tick().await;
-        Some(("parent.alive()".to_owned(), interval))
+        Some((("alive", ByteString::new()), interval))
     })
 }
 

@@ -1,13 +1,16 @@
 // iframe streaming: a hidden iframe that never finishes loading runs one script a piece of news.
 
-/** After how many heartbeats without a sound the frame is given up. */
+/** After how many heartbeats of silence the frame is given up: one may be late, two are not. */
 const PATIENCE = 2.5;
 /** The longest back-off before a new frame, in milliseconds. */
 const MAX_BACK_OFF = 30_000;
 
+/** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
+
 /**
+ * Shows the users, now and whenever they have changed.
  * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {(state: "connecting" | "open" | "closed", detail?: string) => void} status
+ * @param {Status} status is told the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
@@ -15,41 +18,48 @@ export function watchUsers(show, status) {
 }
 
 /**
+ * Shows the server's time, every second.
  * @param {(time: string) => void} show
- * @param {(state: "connecting" | "open" | "closed", detail?: string) => void} status
+ * @param {Status} status is told the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
   return watch("/clock", "setTime", show, status);
 }
 
-/** The frames that are open, each with what to do when one of its scripts has run. */
+/** The frames that are open, each with the function to call when it has said something. */
 const frames = new Map();
 
-/** Every frame calls this. The one that means it is the one whose script is running now. */
+/** Every frame calls this, and does not say which it is. It is the one whose script is running now. */
 window.alive = () => {
-  for (const [frame, hear] of frames) if (frame.contentDocument?.currentScript) hear();
+  for (const [frame, heard] of frames) if (frame.contentDocument?.currentScript) heard();
 };
 
 function watch(path, callback, show, status) {
-  const silence = PATIENCE * 1000 * document.body.dataset.heartbeat;
-  let frame, timer, failures = 0;
+  // The server puts its heartbeat, in seconds, on the page.
+  const silence = PATIENCE * 1000 * Number(document.body.dataset.heartbeat);
+  let frame, timer;
+  let failures = 0;
 
   function open() {
-    status("connecting", "loading a frame");
+    status("connecting", "a new frame");
     frame = document.createElement("iframe");
     frame.hidden = true;
     frame.src = path;
-    frame.onload = () => fail("the frame has ended"); // While all is well, it never does.
-    frames.set(frame, hear);
+    // While all is well, it never loads to its end. Without a document it is the browser's error page.
+    frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
+    frames.set(frame, heard);
     document.body.append(frame);
-    timer = setTimeout(fail, silence, "nothing was heard");
+    waitForSound();
   }
-  function hear() {
+  function heard() {
     failures = 0;
-    clearTimeout(timer);
-    timer = setTimeout(fail, silence, "nothing was heard");
     status("open", "the frame is still loading, as it should");
+    waitForSound();
+  }
+  function waitForSound() {
+    clearTimeout(timer);
+    timer = setTimeout(fail, silence, "nothing was heard"); // A connection that breaks raises no event.
   }
   function fail(reason) {
     close();
@@ -60,11 +70,11 @@ function watch(path, callback, show, status) {
   function close() {
     clearTimeout(timer);
     frames.delete(frame);
-    frame?.remove();
+    frame?.remove(); // This also ends its connection.
   }
 
   window[callback] = (news) => {
-    hear();
+    heard();
     show(news);
   };
   // Before the page itself has loaded, the frame would keep it from ever finishing.

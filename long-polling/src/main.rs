@@ -4,9 +4,9 @@
 //!
 //! The browser asks once and says which version it has. If the server has a newer one it answers at
 //! once; if not, it keeps the request and answers when there is news. After each answer the browser
-//! asks again. So news arrives as it happens, and silence costs one request every 25 seconds.
+//! asks again. So news arrives as it happens, and silence costs one request in 25 seconds.
 
-use std::{process::ExitCode, time::Duration};
+use std::{pin::pin, process::ExitCode, time::Duration};
 
 use actix_web::{
     HttpResponse,
@@ -14,7 +14,7 @@ use actix_web::{
     web,
 };
 use chrono::Local;
-use futures_util::{StreamExt as _, future};
+use futures_util::{StreamExt as _, future, stream};
 use serde::Deserialize;
 use serde_json::json;
 use shared::{
@@ -23,16 +23,19 @@ use shared::{
     error::Error,
     users::{Snapshot, Users},
 };
+use tokio::time;
 
+/// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
 };
 
-/// How many seconds a request is kept if it does not say. Proxies commonly give up after 30 to 60.
+/// For how many seconds a request is held if it does not say. The least patient proxies give up on
+/// a request after 30 s, and their error would look like a server that is gone.
 const DEFAULT_WAIT: u64 = 25;
 
-/// The most seconds that a request may ask to be kept.
+/// The most seconds that a request may ask for: few proxies have the patience for more.
 const MAX_WAIT: u64 = 60;
 
 #[actix_web::main]
@@ -44,58 +47,60 @@ async fn main() -> ExitCode {
     .await
 }
 
-/// `?version=7&wait=25`: the version that the client has, and for how many seconds it will wait.
+/// `?version=1790000000000&wait=25`: the version that the client has, if it has one, and for how many
+/// seconds it is willing to wait.
 #[derive(Deserialize)]
 struct Poll {
     version: Option<u64>,
     wait: Option<u64>,
 }
 
-/// `GET /users`: the list as soon as its version is not the one that the client has, or 204 if that
+/// `GET /users`: the list as soon as its version is not the one that the client has; 204 if that
 /// does not happen in time.
 async fn users(
-    poll: web::Query<Poll>,
+    poll: Option<web::Query<Poll>>,
     users: web::Data<Users>,
     cut: web::Data<Cut>,
 ) -> Result<HttpResponse, Error> {
+    // `None` is a query that cannot be read, such as `?wait=soon`.
+    let poll = poll.ok_or_else(bad_poll)?;
     let wait = poll.wait.unwrap_or(DEFAULT_WAIT);
     if wait > MAX_WAIT {
-        let sentence = format!("wait is a number of seconds, {MAX_WAIT} at most.");
-        return Err(Error::BadRequest(sentence));
+        return Err(bad_poll());
     }
     let Some(version) = poll.version else {
         return Ok(news(&users.snapshot()));
     };
-    tokio::select! {
-        // In this order: news that is there already is told even if the wait is 0.
+    Ok(tokio::select! {
+        // From top to bottom: news that is there already is told even if the wait is 0.
         biased;
-        snapshot = users.changed_since(version) => Ok(news(&snapshot)),
-        () = cut.wait() => Ok(no_news()),
-        () = tokio::time::sleep(Duration::from_secs(wait)) => Ok(no_news()),
-    }
+        // It subscribes first and reads second, so that a change between the two is not lost. And it
+        // asks for another version, not for a larger one: after a restart it may be smaller.
+        snapshot = users.changed_since(version) => news(&snapshot),
+        () = cut.wait() => no_news(),
+        () = time::sleep(Duration::from_secs(wait)) => no_news(),
+    })
 }
 
-/// `?after=2020-09-24 22:51:02`: the time that the client shows.
+/// `?after=2020-09-24 22:51:02`: the time that the client shows, if it shows one.
 #[derive(Deserialize)]
 struct ClockPoll {
     after: Option<String>,
 }
 
-/// `GET /clock`: the time, as soon as it is not the one that the client shows.
+/// `GET /clock`: the time, `{"time":"2020-09-24 22:51:03"}`, as soon as it is not the one that the
+/// client shows.
 async fn clock(poll: web::Query<ClockPoll>, cut: web::Data<Cut>) -> HttpResponse {
     let shown = poll.into_inner().after;
-    let is_new = |time: &String| Some(time) != shown.as_ref();
-    // Listen first, look second: a second that begins between the two is not missed.
-    let ticks = clock::ticks().map(clock::format);
-    let mut times = Box::pin(ticks.filter(|time| future::ready(is_new(time))));
-    let now = clock::format(Local::now());
-    let time = if is_new(&now) {
-        Some(now)
-    } else {
-        tokio::select! {
-            time = times.next() => time,
-            () = cut.wait() => None,
-        }
+    // Here, too, listen first and look second: a second that begins between the two is not missed.
+    let ticks = clock::ticks();
+    let now = stream::once(future::ready(Local::now()));
+    let times = now.chain(ticks).map(clock::format);
+    let mut unseen = pin!(times.filter(|time| future::ready(Some(time) != shown.as_ref())));
+    let time = tokio::select! {
+        biased;
+        time = unseen.next() => time,
+        () = cut.wait() => None,
     };
     time.map_or_else(no_news, |time| {
         HttpResponse::Ok()
@@ -118,3 +123,14 @@ fn no_news() -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .finish()
 }
+
+/// 400, and what the query should have been.
+fn bad_poll() -> Error {
+    Error::BadRequest(format!(
+        "version is a number that this server has sent, wait a number of whole seconds from 0 to \
+         {MAX_WAIT}; each may be given once or not at all."
+    ))
+}
+
+#[cfg(test)]
+mod tests;

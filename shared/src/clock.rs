@@ -72,13 +72,14 @@ impl Drop for Ticker {
 /// nor repeats a second when somebody sets the clock.
 async fn tick(sender: watch::Sender<DateTime<Local>>, now: impl Fn() -> DateTime<Local>) {
     loop {
-        // chrono counts past one full second only in a leap second.
-        let passed = Duration::from_nanos(now().nanosecond().into());
-        time::sleep(Duration::from_secs(1).saturating_sub(passed)).await;
+        // Before the first sleep, too: a second may have begun since the channel was made.
         sender.send_if_modified(|shown| {
             let second = second_of(now());
             std::mem::replace(shown, second) != second
         });
+        // chrono counts past one full second only in a leap second.
+        let passed = Duration::from_nanos(now().nanosecond().into());
+        time::sleep(Duration::from_secs(1).saturating_sub(passed)).await;
     }
 }
 

@@ -10,11 +10,11 @@
 )]
 
 pub mod browser;
+mod measure;
 pub mod promises;
 
 use std::{
     cell::Cell,
-    fs,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     process::{Child, Command, ExitStatus, Stdio},
@@ -37,6 +37,8 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// The sockets that it has open without any client.
+    own_sockets: usize,
     /// When it was asked to stop.
     stopped: Cell<Option<Instant>>,
     address: SocketAddr,
@@ -99,6 +101,7 @@ impl Server {
             .build()
             .expect("a client without TLS");
         Self {
+            own_sockets: measure::sockets(child.id()),
             child,
             stopped: Cell::default(),
             address,
@@ -152,48 +155,6 @@ impl Server {
             .await
             .expect("the request is sent");
         connection
-    }
-
-    /// How many clients' connections the server holds, those included whose client has already gone
-    /// away.
-    #[cfg(target_os = "linux")]
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        let table = fs::read_to_string("/proc/net/tcp").expect("the table of TCP sockets");
-        let own = format!(":{:04X}", self.address.port());
-        // sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode
-        let held = |line: &&str| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let listening = fields[3] == "0A";
-            // A socket that no process holds any more has no inode.
-            fields[1].ends_with(&own) && !listening && fields[9] != "0"
-        };
-        table.lines().skip(1).filter(held).count()
-    }
-
-    /// The server's resident memory in bytes.
-    #[cfg(target_os = "linux")]
-    #[must_use]
-    pub fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("a running server");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        kibibytes.expect("VmRSS in kB") * 1024
-    }
-
-    /// How much processor time the server has used so far, in the kernel's ticks of 10 ms.
-    #[cfg(target_os = "linux")]
-    #[must_use]
-    pub fn cpu_ticks(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.expect("a running server");
-        // The name in brackets may hold spaces; utime and stime are the 12th and 13th field after it.
-        let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
-        let times = fields.split_whitespace().skip(11).take(2);
-        times
-            .map(|ticks| ticks.parse::<u64>().expect("a number"))
-            .sum()
     }
 
     /// Asks the server to stop, as Ctrl-C (`Signal::INT`) or a service manager (`Signal::TERM`)

@@ -1,0 +1,358 @@
+//! What this lesson promises, checked over real sockets against the real binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a broken promise ends the test"
+)]
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Response, header};
+use serde_json::{Value, json};
+use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use tokio::time::timeout;
+
+/// The lesson itself, as `cargo run` starts it.
+const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+
+/// How long the head of a document is, in bytes.
+const HEAD_LENGTH: usize = 1024;
+
+/// A document as a browser reads it: a head, then scripts that carry the nonce of its policy. Anything
+/// else in it ends the test.
+struct Document {
+    response: Response,
+    nonce: String,
+    received: Vec<u8>,
+}
+
+impl Document {
+    async fn open(server: &Server, path: &str) -> Self {
+        let response = server.get(path).await;
+        assert_eq!(response.status(), 200);
+        let nonce = nonce_of(&response);
+        let received = Vec::new();
+        let mut document = Self {
+            response,
+            nonce,
+            received,
+        };
+        while document.received.len() < HEAD_LENGTH {
+            assert!(document.read().await, "the head is all there");
+        }
+        document.received.drain(..HEAD_LENGTH);
+        document
+    }
+
+    /// Waits for more bytes; false at the clean end of the body.
+    async fn read(&mut self) -> bool {
+        let chunk = timeout(PATIENCE, self.response.chunk()).await;
+        let chunk = chunk.expect("news in time").expect("a clean end");
+        self.received
+            .extend_from_slice(chunk.as_deref().unwrap_or_default());
+        chunk.is_some()
+    }
+
+    /// What the next script calls, such as `parent.alive()`; `None` at the end of the document.
+    async fn next_call(&mut self) -> Option<String> {
+        let start = format!(
+            r#"<script nonce="{}">document.currentScript.remove();"#,
+            self.nonce
+        );
+        loop {
+            // The last character may have arrived in part.
+            let text = self.received.utf8_chunks().next();
+            let text = text.map_or("", |chunk| chunk.valid());
+            if let Some((script, _)) = text.split_once("</script>") {
+                let call = script.strip_prefix(&start).expect("a script of its own");
+                let call = call.to_owned();
+                let length = script.len() + "</script>".len();
+                self.received.drain(..length);
+                return Some(call);
+            }
+            if !self.read().await {
+                assert!(self.received.is_empty(), "it ends between two scripts");
+                return None;
+            }
+        }
+    }
+
+    /// The argument of the next call of `parent.FUNCTION`; `None` at the end of the document.
+    async fn next(&mut self, function: &str) -> Option<String> {
+        loop {
+            let call = self.next_call().await?;
+            if call != "parent.alive()" {
+                let argument = call.strip_prefix(&format!("parent.{function}("));
+                let argument = argument.and_then(|rest| rest.strip_suffix(')'));
+                return Some(argument.expect(function).to_owned());
+            }
+        }
+    }
+
+    async fn users(&mut self) -> Vec<Value> {
+        let argument = self.next("setUsers").await.expect("a list");
+        let snapshot: Value = serde_json::from_str(&argument).expect("JSON");
+        assert!(snapshot["version"].is_u64());
+        snapshot["users"].as_array().unwrap().clone()
+    }
+}
+
+/// The number that a script needs to be run, out of the response's policy.
+fn nonce_of(response: &Response) -> String {
+    let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
+        .to_str()
+        .unwrap();
+    let nonce = policy
+        .split_once("script-src 'nonce-")
+        .and_then(|(_, rest)| rest.split_once("';"));
+    nonce.expect("a nonce and nothing else").0.to_owned()
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_them_all(BINARY).await;
+}
+
+#[tokio::test]
+async fn the_response_is_html_that_must_not_be_kept_or_collected_or_framed_by_another_site() {
+    let server = Server::start(BINARY, &[]);
+    for path in ["/users", "/clock"] {
+        let response = server.get(path).await;
+        let headers = response.headers();
+        assert_eq!(headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(headers["X-Accel-Buffering"], "no");
+        assert_eq!(headers[header::TRANSFER_ENCODING], "chunked");
+        // Two policies would both apply, and the page's own forbids every script in the HTML.
+        let policies = headers.get_all(header::CONTENT_SECURITY_POLICY);
+        let policies: Vec<_> = policies.iter().collect();
+        let nonce = nonce_of(&response);
+        let policy =
+            format!("default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors 'self'");
+        assert_eq!(policies, [policy.as_str()]);
+    }
+}
+
+/// That the scripts carry the number of their response is checked wherever `Document` reads one.
+#[tokio::test]
+async fn each_response_has_a_nonce_of_its_own_that_nobody_can_guess() {
+    let server = Server::start(BINARY, &[]);
+    let mut nonces = HashSet::new();
+    for _ in 0..50 {
+        let nonce = Document::open(&server, "/users").await.nonce;
+        assert_eq!(nonce.len(), 32, "128 bits in hexadecimal");
+        assert!(nonces.insert(nonce));
+    }
+}
+
+#[tokio::test]
+async fn the_first_chunk_is_a_head_of_one_kibibyte_and_comes_at_once() {
+    let server = Server::start(BINARY, &[]);
+    for path in ["/users", "/clock"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut connection = server.send_raw(&request).await;
+        let text = read_until(&mut connection, |text| text.contains("<body>\r\n")).await;
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        let (length, rest) = body.split_once("\r\n").unwrap();
+        assert_eq!(usize::from_str_radix(length, 16), Ok(HEAD_LENGTH));
+        let (head, _) = rest.split_once("\r\n").unwrap();
+        assert_eq!(head.len(), HEAD_LENGTH);
+        assert!(head.starts_with("<!DOCTYPE html>"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn two_clients_both_get_the_list_at_once_and_each_change_unasked() {
+    let server = Server::start(BINARY, &[]);
+    let mut tabs = [
+        Document::open(&server, "/users").await,
+        Document::open(&server, "/users").await,
+    ];
+    for tab in &mut tabs {
+        assert_eq!(tab.users().await.len(), 2);
+    }
+    let id = server.add_user("李四").await;
+    for tab in &mut tabs {
+        let user = json!({"id": id, "username": "李四"});
+        assert_eq!(tab.users().await[2], user);
+    }
+    let user = server.url(&format!("/users/{id}"));
+    server.client.delete(user).send().await.unwrap();
+    for tab in &mut tabs {
+        assert_eq!(tab.users().await.len(), 2);
+    }
+}
+
+/// The tempting wrong answer puts JSON into the script as it is: the first of these names ends the
+/// script and starts another one.
+#[tokio::test]
+async fn no_name_gets_out_of_its_string() {
+    let server = Server::start(BINARY, &[]);
+    let mut document = Document::open(&server, "/users").await;
+    document.users().await;
+    for name in [
+        "</script><script>pwned=1//",
+        "</SCRIPT ><script>pwned=1</a",
+        "<!--<script>",
+        "-->]]>&lt;&#60;",
+        "a\u{2028}pwned=1//\u{2029}b",
+        r#"\"});pwned=1//"#,
+        r"\u003c \\ \",
+        "');pwned=1//`${pwned=1}`",
+    ] {
+        server.add_user(name).await;
+        let argument = document.next("setUsers").await.unwrap();
+        let raw = argument.contains(['<', '>', '&', '\u{2028}', '\u{2029}']);
+        assert!(!raw, "{argument}");
+        let snapshot: Value = serde_json::from_str(&argument).unwrap();
+        let newest = snapshot["users"].as_array().unwrap().last().unwrap();
+        assert_eq!(newest["username"], name);
+    }
+}
+
+#[tokio::test]
+async fn the_clock_tells_each_second() {
+    let server = Server::start(BINARY, &[]);
+    let mut document = Document::open(&server, "/clock").await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let argument = document.next("setTime").await.unwrap();
+        let digits = argument.replace(|letter: char| letter.is_ascii_digit(), "0");
+        assert_eq!(digits, r#""0000-00-00 00:00:00""#);
+        told.push((argument, Instant::now()));
+    }
+    for pair in told.windows(2) {
+        assert_ne!(pair[0].0, pair[1].0);
+        let apart = pair[1].1 - pair[0].1;
+        assert!(apart < Duration::from_millis(1900), "{apart:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_document_says_that_it_is_alive() {
+    let server = Server::start(BINARY, &["--heartbeat", "0.05"]);
+    for path in ["/users", "/clock"] {
+        let mut document = Document::open(&server, path).await;
+        let mut beats = 0;
+        while beats < 3 {
+            let call = document.next_call().await.unwrap();
+            beats += u32::from(call == "parent.alive()");
+        }
+    }
+}
+
+/// With actix's default settings this fails: a closed connection is then taken for one that only
+/// has nothing more to say.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_vanish_are_released_within_200_milliseconds() {
+    let server = Server::start(BINARY, &[]);
+    let mut clients = Vec::new();
+    for path in ["/users", "/clock"].repeat(50) {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut client = server.send_raw(&request).await;
+        read_until(&mut client, |text| text.contains("<body>")).await;
+        clients.push(client);
+    }
+    // The system's table of sockets is not read in one go, and while other tests run a socket may be
+    // counted twice.
+    eventually("each is counted", PATIENCE, || server.connections() == 100).await;
+    drop(clients);
+    let limit = Duration::from_millis(200);
+    eventually("all are released", limit, || server.connections() == 0).await;
+}
+
+/// The tempting wrong answer sends to one client after the other and waits for each.
+#[tokio::test]
+async fn a_client_that_stops_reading_delays_nobody_and_ends_up_with_the_newest_list() {
+    let server = Server::start(BINARY, &[]);
+    let mut stalled = Document::open(&server, "/users").await;
+    let mut reader = Document::open(&server, "/users").await;
+    assert_eq!(reader.users().await.len(), 2);
+
+    // About 40 MB, far more than the buffers between two sockets hold.
+    let (long_name, changes) = ("三".repeat(32), 800);
+    let mut slowest = Duration::ZERO;
+    for number in 1..=changes {
+        let start = Instant::now();
+        server.add_user(&long_name).await;
+        while reader.users().await.len() < 2 + number {}
+        slowest = slowest.max(start.elapsed());
+    }
+    assert!(
+        slowest < Duration::from_secs(1),
+        "a change took {slowest:?}"
+    );
+
+    let mut received = 0;
+    while stalled.users().await.len() < 2 + changes {
+        received += 1;
+    }
+    assert!(
+        received < changes / 2,
+        "it was sent {received} old lists of {changes}"
+    );
+}
+
+#[tokio::test]
+async fn a_thousand_clients_all_hear_of_one_change() {
+    let server = Server::start(BINARY, &[]);
+    let mut clients = Vec::new();
+    for _ in 0..1_000 {
+        clients.push(Document::open(&server, "/users").await);
+    }
+    for client in &mut clients {
+        assert_eq!(client.users().await.len(), 2);
+    }
+    server.add_user("Bob").await;
+    for client in &mut clients {
+        assert_eq!(client.users().await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_cut_ends_the_open_documents_cleanly_and_the_next_ones_stay() {
+    let server = Server::start(BINARY, &[]);
+    let mut open = [
+        Document::open(&server, "/users").await,
+        Document::open(&server, "/clock").await,
+    ];
+    let response = server.client.post(server.url("/cut")).send().await.unwrap();
+    assert_eq!(response.status(), 204);
+    for document in &mut open {
+        while document.next_call().await.is_some() {}
+    }
+    let mut next = Document::open(&server, "/users").await;
+    assert_eq!(next.users().await.len(), 2);
+    server.add_user("Bob").await;
+    assert_eq!(next.users().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_stop_with_a_hundred_open_documents_and_a_stalled_one_is_quick_and_ends_them_cleanly() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let server = Server::start(BINARY, &[]);
+        let mut documents = Vec::new();
+        for path in ["/users", "/clock"].repeat(50) {
+            documents.push(Document::open(&server, path).await);
+        }
+        let _stalled = server
+            .send_raw("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await;
+        for _ in 0..300 {
+            server.add_user(&"三".repeat(32)).await;
+        }
+        server.signal(signal);
+        for document in &mut documents {
+            while document.next_call().await.is_some() {}
+        }
+        let exit = server.wait();
+        assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+    }
+}
