@@ -117,7 +117,7 @@ async fn polls_share_one_connection_which_lasts_longer_than_the_time_between_two
     // A little more than the second between two polls of the page.
     let mut next_poll = tokio::time::interval(Duration::from_millis(1100));
     next_poll.tick().await;
-    for _ in 0..3 {
+    for _ in 0..2 {
         let answer = read_until(&mut connection, |text| text.ends_with("]}")).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
         next_poll.tick().await;

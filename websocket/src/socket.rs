@@ -128,9 +128,11 @@ impl Socket {
         news: impl Stream<Item = ByteString> + 'static,
         answer: impl AsyncFn(Message) -> Option<Message> + 'static,
     ) {
+        // Now, before the client knows that it is connected: a cut that comes before the task has begun
+        // must end it, too.
+        let cut = self.cut.wait();
         rt::spawn(async move {
             let mut socket = self;
-            let cut = socket.cut.wait();
             let end = select! {
                 end = socket.talk(news, answer) => end,
                 () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),

@@ -11,7 +11,7 @@ mod raw;
 
 use std::time::{Duration, Instant};
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use raw::Raw;
 use reqwest::header;
 use serde_json::{Value, json};
@@ -313,21 +313,22 @@ fn bad_frames() -> impl Iterator<Item = (&'static str, Vec<u8>, u16)> {
 #[tokio::test]
 async fn a_broken_frame_is_answered_with_one_close_of_the_right_code_and_then_the_end() {
     let server = Server::start(BINARY, &[]);
-    for (what, bytes, code) in bad_frames() {
+    let breaking = bad_frames().map(async |(what, bytes, code)| {
         let mut client = Raw::open(&server, "/echo").await;
         client.send(&bytes).await;
         let (frames, elapsed) = client.read_to_the_end().await;
         assert_eq!(frames, [(0x88, code.to_be_bytes().to_vec())], "{what}");
-        assert!(elapsed < Duration::from_millis(800), "{what}: {elapsed:?}");
-    }
-    assert_eq!(server.connections(), 0);
+        assert!(elapsed < Duration::from_secs(1), "{what}: {elapsed:?}");
+    });
+    join_all(breaking).await;
+    eventually("all are released", PATIENCE, || server.connections() == 0).await;
 }
 
 /// The library decodes all that has arrived in one go and would drop the good ones.
 #[tokio::test]
 async fn good_messages_that_came_together_with_a_bad_frame_are_answered_first() {
     let server = Server::start(BINARY, &[]);
-    for (what, bad, code) in bad_frames() {
+    let breaking = bad_frames().map(async |(what, bad, code)| {
         let mut client = Raw::open(&server, "/echo?prefix=").await;
         let good = [Raw::frame(0x81, b"one"), Raw::frame(0x82, b"two")].concat();
         client.send(&[good, bad].concat()).await;
@@ -335,7 +336,8 @@ async fn good_messages_that_came_together_with_a_bad_frame_are_answered_first() 
         let close = (0x88, code.to_be_bytes().to_vec());
         let expected = [(0x81, b"one".to_vec()), (0x82, b"two".to_vec()), close];
         assert_eq!(frames, expected, "{what}");
-    }
+    });
+    join_all(breaking).await;
 }
 
 #[cfg(target_os = "linux")]
@@ -528,11 +530,13 @@ async fn a_stop_with_a_hundred_open_connections_and_a_stalled_one_is_quick_and_s
         for path in ["/users", "/clock"].repeat(50) {
             clients.push(Client::open(&server, path).await);
         }
-        let _stalled = Raw::open(&server, "/users").await;
-        // More than the buffers between two sockets hold.
-        for _ in 0..500 {
-            server.add_user(&"三".repeat(32)).await;
-        }
+        // It sends until the server, stuck with what it does not read, takes no more.
+        let mut stalled = Raw::open(&server, "/echo").await;
+        let message = Raw::frame(0x82, &vec![0; 60_000]);
+        while timeout(Duration::from_millis(200), stalled.send(&message))
+            .await
+            .is_ok()
+        {}
         server.signal(signal);
         for client in &mut clients {
             assert_eq!(client.close_code().await, 1001);

@@ -1,5 +1,6 @@
 //! Requests to the common routes, good and bad.
 
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -215,7 +216,7 @@ pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(binary
     let server = Server::start(binary, &[]);
     let length = "Content-Length: 10000000000\r\n\r\n{";
     let chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
-    for (address, body) in [
+    let requests = [
         ("GET /", length),
         ("GET /", chunks),
         ("GET /users", chunks),
@@ -223,10 +224,12 @@ pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(binary
         ("POST /users", chunks),
         ("POST /nowhere", chunks),
         ("POST /cut", chunks),
-    ] {
+    ];
+    let asking = requests.map(async |(address, body)| {
         let request = format!("{address} HTTP/1.1\r\nHost: x\r\n{body}");
         let mut connection = server.send_raw(&request).await;
         let answer = read_until(&mut connection, |_| false).await;
         assert!(answer.starts_with("HTTP/1.1 "), "{request}: {answer}");
-    }
+    });
+    join_all(asking).await;
 }
