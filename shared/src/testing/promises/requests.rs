@@ -147,20 +147,19 @@ pub(super) async fn a_body_that_is_too_large_or_breaks_off_changes_nothing(binar
 }
 
 pub(super) async fn the_user_after_the_last_that_fits_is_refused(binary: &str) {
-    let server = Server::start(binary, &[]);
-    for number in 3..=1000 {
-        assert_eq!(server.add_user(&format!("user {number}")).await, number);
-    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.json");
+    let user = |id| json!({"id": id, "username": format!("user {id}")});
+    let users: Vec<_> = (1..1000).map(user).collect();
+    std::fs::write(&file, json!({"users": users}).to_string()).expect("a file");
+    let server = Server::start(binary, &["--users", file.to_str().expect("UTF-8")]);
+    assert_eq!(server.add_user("the last that fits").await, 1000);
     let user = r#"{"username":"one too many"}"#;
     let response = send(&server, Method::POST, "/users", JSON, user).await;
     expect_error(response, 409, "the 1,001st user").await;
-    server
-        .client
-        .delete(server.url("/users/500"))
-        .send()
-        .await
-        .expect("an answer");
-    server.add_user("now there is room").await;
+    let removing = server.client.delete(server.url("/users/500")).send();
+    assert_eq!(removing.await.expect("an answer").status(), 204);
+    assert_eq!(server.add_user("now there is room").await, 1001);
 }
 
 pub(super) async fn head_is_get_without_a_body(binary: &str) {
