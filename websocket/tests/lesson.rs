@@ -240,6 +240,33 @@ async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
     assert_eq!(handshake("13", "short").await.unwrap().status(), 400);
 }
 
+/// A body in chunks before the frames is how a proxy is made to take them for requests.
+#[tokio::test]
+async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
+    let server = Server::start(BINARY, &[]);
+    let with_body = "\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let too_long = format!("/echo?prefix={}", "x".repeat(257));
+    let handshakes = [
+        Raw::handshake("/echo").replace("\r\n\r\n", with_body),
+        Raw::handshake(&too_long),
+    ];
+    for handshake in handshakes {
+        let mut connection = server.send_raw(&handshake).await;
+        let answer = shared::testing::read_until(&mut connection, |text| text.contains('}')).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{handshake}: {answer}");
+    }
+}
+
+/// A Close of 125 bytes must fit, and a frame is held in memory as a whole.
+#[test]
+fn a_limit_that_nobody_could_want_is_refused() {
+    for bytes in ["0", "124", "16777217", "18446744073709551615"] {
+        let exit = shared::testing::run(BINARY, &["--max-message", bytes]);
+        assert_eq!(exit.code, Some(2), "{bytes}: {}", exit.stderr);
+        assert!(exit.stderr.contains("--max-message"), "{}", exit.stderr);
+    }
+}
+
 #[tokio::test]
 async fn a_page_of_another_origin_cannot_connect_and_is_not_kept_waiting() {
     let server = Server::start(BINARY, &[]);
