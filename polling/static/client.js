@@ -17,10 +17,10 @@ const TIMEOUT = 10_000;
 export function watchUsers(show, status) {
   let tag = null;
   return poll(status, async (signal) => {
-    // The browser's cache would send the tag as well, but then hide the 304 and hand us the old
-    // list as if it were new.
+    // Without "no-store" the browser's cache would send tags of its own, hide the 304 and hand us the
+    // old list as if it were new.
     const headers = tag ? { "If-None-Match": tag } : {};
-    const response = await fetch("/users", { headers, signal });
+    const response = await fetch("/users", { headers, cache: "no-store", signal });
     if (response.status === 304) return;
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     show(await response.json());

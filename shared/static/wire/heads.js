@@ -40,7 +40,7 @@ const requestLine = (url, method = "GET") => `${method} ${url.pathname}${url.sea
 export function fetchHead(request, bodyBytes) {
   const { method, headers } = request;
   // As the Fetch Standard has it, "HTTP-network-or-cache fetch".
-  const caching = headers.has("if-none-match") ? { "cache-control": "max-age=0" } : request.cache === "no-store" ? NO_CACHE : {};
+  const caching = request.cache === "no-store" ? NO_CACHE : headers.has("if-none-match") ? { "cache-control": "max-age=0" } : {};
   const origin = method === "GET" || method === "HEAD" ? {} : { origin: location.origin };
   const length = bodyBytes ?? (method === "POST" || method === "PUT" ? 0 : null);
   return head(
