@@ -63,7 +63,9 @@ function poll(status, longestWait, address, hear) {
     } catch (error) {
       if (stopped.signal.aborted) return;
       const pause = backOff(errors++);
-      status("closed", `${error.message}, asking again in ${(pause / 1000).toFixed(1)} s`);
+      // Each browser has words of its own for a server that does not answer, in a TypeError.
+      const reason = error instanceof TypeError ? "no answer" : error.message;
+      status("closed", `${reason}, asking again in ${(pause / 1000).toFixed(1)} s`);
       timer = setTimeout(ask, pause);
     }
   }

@@ -52,7 +52,9 @@ function poll(status, ask) {
     try {
       await ask(AbortSignal.any([stopped.signal, AbortSignal.timeout(TIMEOUT)]));
     } catch (error) {
-      news = ["closed", `${error.message}, asking again in ${INTERVAL / 1000} s`];
+      // Each browser has words of its own for a server that does not answer, in a TypeError.
+      const reason = error instanceof TypeError ? "no answer" : error.message;
+      news = ["closed", `${reason}, asking again in ${INTERVAL / 1000} s`];
     }
     if (stopped.signal.aborted) return;
     status(...news);

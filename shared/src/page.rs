@@ -83,7 +83,10 @@ fn header_lines(request: &HttpRequest) -> String {
         };
         format!("{name}: {value}\n")
     };
-    request.headers().iter().map(line).collect()
+    let mut lines: Vec<_> = request.headers().iter().map(line).collect();
+    // actix does not keep their order; so that it is not another one after each start, `Host` comes first.
+    lines.sort_unstable_by_key(|line| (!line.starts_with("host:"), line.clone()));
+    lines.concat()
 }
 
 /// How long the head was on the wire: its first line, then the lines, each ended by CR LF (RFC 9112 §2.1).

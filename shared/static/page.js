@@ -37,6 +37,8 @@ function userItem({ id, username }, isNew) {
   return item;
 }
 
+const UNREACHABLE = "The server cannot be reached. Is it running?";
+
 /** Sends a request and shows the server's sentence if it is refused. Resolves to whether it went well. */
 async function send(method, path, body) {
   const error = element("error");
@@ -47,7 +49,7 @@ async function send(method, path, body) {
     if (!response.ok) error.textContent = (await response.json()).error;
     return response.ok;
   } catch {
-    error.textContent = "The server cannot be reached. Is it running?";
+    error.textContent = UNREACHABLE;
     return false;
   }
 }
@@ -59,13 +61,14 @@ const WORST_FIRST = ["closed", "connecting", "open"];
 
 function showStatus() {
   const ranked = WORST_FIRST.flatMap((state) => [...connections.values()].filter((c) => c.state === state));
-  const { state, detail } = ranked[0] ?? { state: "closed", detail: "nothing is being watched" };
+  const { state, detail } = ranked[0] ?? { state: "closed", detail: "" };
   const status = element("status");
-  const text = detail ? `${state}: ${detail}` : state;
+  const text = connections.size === 0 ? "off: nothing is being watched" : detail ? `${state}: ${detail}` : state;
   if (status.textContent === text) return; // A screen reader would say it again.
   status.dataset.state = state;
   status.classList.toggle("off", connections.size === 0);
   status.textContent = text;
+  if (state === "open" && element("error").textContent === UNREACHABLE) element("error").textContent = "";
 }
 
 /** Lets a button start and stop a watcher, which tells its news to `show`. */
@@ -80,7 +83,7 @@ function toggle(name, watch, show) {
     } else {
       connections.set(name, { state: "connecting" });
       stop = watch(show, (state, detail) => {
-        if (!connections.has(name)) return;
+        if (!connections.has(name)) return; // It was stopped, and speaks of its end.
         connections.set(name, { state, detail });
         showStatus();
       });

@@ -45,9 +45,9 @@ function watch(path, eventName, show, status) {
     source.onopen = heard;
     // The browser comes back by itself after a break, but never after a status other than 200.
     source.onerror = () => {
-      if (source.readyState !== EventSource.CLOSED) return report("the browser asks again in 1.5 to 3 s");
+      if (source.readyState !== EventSource.CLOSED) return report("no connection, the browser tries again every 1.5 to 3 s");
       const wait = REOPEN_AFTER * (1 + Math.random());
-      report(`a new EventSource in ${(wait / 1000).toFixed(1)} s`);
+      report(`no stream, a new EventSource in ${(wait / 1000).toFixed(1)} s`);
       reopenAfter(wait);
     };
     report();
@@ -61,8 +61,8 @@ function watch(path, eventName, show, status) {
     clearTimeout(timer);
     timer = setTimeout(open, milliseconds);
   }
-  function report(plan = `readyState ${source.readyState}`) {
-    status(["connecting", "open", "closed"][source.readyState], plan);
+  function report(detail = source.readyState === EventSource.OPEN ? "the answer goes on" : "asking") {
+    status(["connecting", "open", "closed"][source.readyState], `${detail} (readyState ${source.readyState})`);
   }
 
   open();

@@ -31,7 +31,7 @@ function watch(path, listeners, status) {
   let socket, timer, failures = 0;
 
   function open() {
-    status("connecting");
+    status("connecting", "asking for an upgrade");
     socket = new WebSocket(`ws://${location.host}${path}`);
     socket.onopen = () => status("open", "frames may go both ways");
     socket.onmessage = (message) => {

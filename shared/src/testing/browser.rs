@@ -11,7 +11,8 @@
 //! # }
 //! ```
 //!
-//! The two talk `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>.
+//! The two talk `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>. The few commands that
+//! tests need are sent with reqwest; fantoccini, without its TLS features, wants a connector that it does not offer.
 
 mod lesson;
 pub mod promises;

@@ -9,14 +9,14 @@ function parse(lines) {
   return new Map(lines.trim().split("\n").map((line) => line.split(/: (.*)/s, 2)));
 }
 
-/** What the browser sends when it goes to a page and at no other time. */
-const NAVIGATION = [
+/** What has another value in each kind of request: it is left out here, and added where it is known. */
+const VARIES = [
   "accept", "cache-control", "if-modified-since", "if-none-match", "origin", "pragma", "priority", "referer",
   "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-fetch-user", "sec-purpose", "upgrade-insecure-requests",
 ];
 
 const toPage = parse(requestHead);
-const always = new Map([...toPage].filter(([name]) => !NAVIGATION.includes(name)));
+const always = new Map([...toPage].filter(([name]) => !VARIES.includes(name)));
 const toEachAnswer = parse(answerHead);
 
 /** `Sec-Fetch-…` says what a request is for. To an address that is not local, a browser sends it with TLS only. */

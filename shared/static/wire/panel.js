@@ -1,5 +1,7 @@
 // The panel of the wire: one row for each thing that crossed the network, and what it all adds up to.
 
+import { arrived, whenMeasured } from "/shared/wire/age.js";
+
 const element = (id) => document.getElementById(id);
 const rows = element("wire-rows");
 
@@ -9,41 +11,101 @@ const MAX_ROWS = 200;
 const MAX_SHOWN = 8192;
 /** How near to its end the list must be to follow what comes, in pixels: about a row. */
 const NEAR = 40;
-/** An update older than this was not measured on one machine, in milliseconds. */
-const MAX_AGE = 60_000;
 
-const totals = { requests: 0, updates: 0, vain: 0, bytes: 0, age: null };
-/** Whether any of the bytes was computed. */
-let computed = false;
+// What crossed.
 
-function showTotals() {
-  element("wire-requests").textContent = totals.requests;
-  element("wire-updates").textContent = totals.updates;
-  element("wire-vain").textContent = totals.vain;
-  element("wire-bytes").textContent = totals.bytes;
-  element("wire-bytes").classList.toggle("computed", computed);
-  element("wire-cost").textContent = totals.updates ? Math.round(totals.bytes / totals.updates) : "–";
-  element("wire-age").textContent = totals.age === null ? "–" : `${totals.age} ms`;
-}
+/** @typedef {{ name: string, text: string, bytes: number, isComputed: boolean }} Part */
 
-element("wire-clear").addEventListener("click", () => {
-  Object.assign(totals, { requests: 0, updates: 0, vain: 0, bytes: 0, age: null });
-  computed = false;
-  rows.replaceChildren();
-  showTotals();
-});
-
-const utf8 = new TextEncoder();
-
-/** @typedef {{ name: string, text: string, bytes: number, computed: boolean }} Part */
+const lengthOf = (text) => new TextEncoder().encode(text).length;
 
 /** A part of a crossing that the page saw.
  *  @returns {Part} */
-export const seen = (name, text, bytes = utf8.encode(text).length) => ({ name, text, bytes, computed: false });
+export const seen = (name, text, bytes = lengthOf(text)) => ({ name, text, bytes, isComputed: false });
 
 /** A part that the page did not see: its bytes follow from what is known.
  *  @returns {Part} */
-export const computes = (name, text, bytes = utf8.encode(text).length) => ({ name, text, bytes, computed: true });
+export const computed = (name, text, bytes = lengthOf(text)) => ({ name, text, bytes, isComputed: true });
+
+/** What is around a chunk of so many bytes: its length in hexadecimal and two line ends (RFC 9112 §7.1).
+ *  @returns {Part} */
+export function chunk(bytes) {
+  const length = bytes.toString(16).toUpperCase();
+  return computed("Chunk around it", `${length}\\r\\n … \\r\\n`, length.length + 4);
+}
+
+/** Bytes as people write them: `81 7f`. */
+export const hex = (bytes) => [...bytes.slice(0, MAX_SHOWN / 4)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+
+// The totals.
+
+const totals = {};
+reset([]);
+
+/** Starts again, with the requests that are still open. */
+function reset(open) {
+  const bytes = open.reduce((sum, row) => sum + Number(row.dataset.bytes), 0);
+  Object.assign(totals, { requests: open.length, vain: 0, updates: 0, bytes, begun: Date.now() });
+  rows.replaceChildren(...open);
+  element("wire-age").textContent = "–";
+  showTotals();
+}
+
+function showTotals() {
+  const { requests, vain, updates, bytes, begun } = totals;
+  const seconds = (Date.now() - begun) / 1000;
+  element("wire-requests").textContent = requests;
+  element("wire-vain").textContent = vain;
+  element("wire-updates").textContent = updates;
+  element("wire-bytes").textContent = bytes;
+  element("wire-cost").textContent = updates ? Math.round(bytes / updates) : "–";
+  element("wire-time").textContent = `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+  // Of less than a few seconds it would only be the start.
+  element("wire-rate").textContent = seconds < 5 ? "–" : Math.round((bytes / seconds) * 60);
+}
+
+setInterval(showTotals, 1000);
+element("wire-clear").addEventListener("click", () => reset([...rows.querySelectorAll("[data-state]")]));
+whenMeasured((age, of) => {
+  element("wire-age").textContent = age === null ? "–" : `${age} ms`;
+  element("wire-age-of").textContent = `Age of the last update (${of})`;
+});
+
+/**
+ * Counts a request and adds its row, which says that it is waiting. Call `goesOn` when there is an answer that
+ * does not end, and `end` when all is over.
+ */
+export function request(what, parts) {
+  totals.requests++;
+  const row = add("up", what, parts);
+  row.dataset.state = "waiting";
+  return {
+    goesOn: () => (row.dataset.state = "open"),
+    end: () => delete row.dataset.state,
+  };
+}
+
+/** Counts a request that brought no news. */
+export function inVain() {
+  totals.vain++;
+  showTotals();
+}
+
+/** Counts an update of what is at `path`. */
+export function update(path, text) {
+  totals.updates++;
+  arrived(path, text);
+  showTotals();
+}
+
+// The rows.
+
+let follows = true;
+rows.addEventListener("scroll", () => {
+  follows = rows.scrollHeight - rows.scrollTop - rows.clientHeight < NEAR;
+});
+
+/** Adds a row without bytes, for what the page noticed. */
+export const note = (what) => add("note", what, []);
 
 /**
  * Adds a row.
@@ -51,29 +113,19 @@ export const computes = (name, text, bytes = utf8.encode(text).length) => ({ nam
  * @param {string} what in a few words
  * @param {Part[]} parts the bytes
  * @param {number} time in milliseconds since 1970
- * @returns {HTMLLIElement & { parts?: Part[] }} the row
+ * @returns {HTMLLIElement} the row
  */
-export function add(direction, what, parts = [], time = Date.now()) {
+export function add(direction, what, parts, time = Date.now()) {
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  const isComputed = parts.some((part) => part.computed);
   totals.bytes += bytes;
-  computed ||= isComputed;
-
+  const about = parts.some((part) => part.isComputed) ? "≈ " : "";
   const row = document.createElement("li");
   row.className = direction;
-  const line = parts.length ? document.createElement("summary") : document.createElement("p");
-  line.append(
-    piece("arrow", { up: "↑", down: "↓", note: "·" }[direction], { up: "sent", down: "received", note: "" }[direction]),
-    piece("time", clock(time)), piece("what", what), piece("bytes", direction === "note" ? "" : `${isComputed ? "≈ " : ""}${bytes} B`),
-  );
-  if (parts.length) {
-    const details = document.createElement("details");
-    details.append(line);
-    details.addEventListener("toggle", () => open(details, parts), { once: true });
-    row.append(details);
-  } else row.append(line);
-
-  const follows = rows.scrollHeight - rows.scrollTop - rows.clientHeight < NEAR;
+  row.dataset.bytes = bytes;
+  const line = document.createElement(parts.length ? "summary" : "p");
+  line.append(arrow(direction), piece("time", clock(time)), piece("what", what));
+  line.append(piece("bytes", direction === "note" ? "" : `${about}${bytes} B`));
+  row.append(parts.length ? details(line, parts) : line);
   rows.append(row);
   if (rows.children.length > MAX_ROWS) rows.firstElementChild.remove();
   if (follows) rows.scrollTop = rows.scrollHeight;
@@ -87,82 +139,49 @@ function clock(time) {
   return `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
-function piece(name, text, spoken) {
+function piece(name, text) {
   const span = document.createElement("span");
   span.className = name;
   span.textContent = text;
-  if (spoken === undefined) return span;
-  span.setAttribute("role", "img");
-  span.setAttribute("aria-label", spoken);
   return span;
 }
 
-/** Shows the bytes in a row that was opened. */
-function open(details, parts) {
-  for (const { name, text, bytes, computed } of parts) {
-    const title = document.createElement("p");
-    title.textContent = `${name}: ${bytes} bytes, ${computed ? "computed" : "seen by the page"}`;
-    const pre = document.createElement("pre");
-    pre.tabIndex = 0;
-    pre.setAttribute("aria-label", name);
-    pre.textContent = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}\n… and more` : text;
-    details.append(title, pre);
-  }
+/** A sign for the eye, and a word for the ear. */
+function arrow(direction) {
+  const span = piece("arrow", { up: "↑", down: "↓", note: "·" }[direction]);
+  const word = { up: "sent", down: "received" }[direction];
+  if (word) span.setAttribute("role", "img");
+  span.setAttribute(word ? "aria-label" : "aria-hidden", word ?? "true");
+  return span;
 }
 
-/** Counts a request, which waits for its answer until the function that this returns is called. */
-export function request(what, parts) {
-  totals.requests++;
-  const row = add("up", what, parts);
-  row.classList.add("waiting");
-  return () => row.classList.remove("waiting");
+/** A row that can be opened, and then shows its bytes. */
+function details(line, parts) {
+  const box = document.createElement("details");
+  line.tabIndex = -1; // One tab stop for the whole list; the arrow keys lead from row to row.
+  box.append(line);
+  box.addEventListener("toggle", () => {
+    if (box.children.length === 1) for (const part of parts) box.append(...showPart(part));
+    if (box.open) box.scrollIntoView({ block: "nearest" });
+  });
+  return box;
 }
 
-/** Counts a request that brought no news. */
-export function inVain() {
-  totals.vain++;
-  showTotals();
+function showPart({ name, text, bytes, isComputed }) {
+  const title = document.createElement("p");
+  title.textContent = `${name}: ${bytes} bytes, ${isComputed ? "computed" : "seen by the page"}`;
+  const pre = document.createElement("pre");
+  pre.textContent = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}\n… and more` : text.trimEnd();
+  return [title, pre];
 }
 
-/** Counts an update of what is at `path`, in which the server's time may stand. */
-export function update(path, text) {
-  totals.updates++;
-  const now = Date.now();
-  if (path === "/clock") {
-    const time = text.match(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)/);
-    if (time) showAge(now - new Date(`${time[1]}T${time[2]}`).getTime());
-  } else {
-    arrived = now;
-    if (change !== null) measure();
-  }
-  showTotals();
-}
-
-function showAge(milliseconds) {
-  const known = milliseconds >= 0 && milliseconds < MAX_AGE;
-  totals.age = known ? milliseconds : null;
-}
-
-// When the users changed: the tab that changes them tells all tabs of this browser. Which comes first
-// here, this or the update, is open.
-const tabs = new BroadcastChannel("wire");
-let change = null, arrived = 0;
-
-/** Tells all tabs that a change was sent at `time` and has been made. */
-export function changed(time) {
-  tabs.postMessage(time);
-  hear(time);
-}
-
-tabs.onmessage = ({ data }) => hear(data);
-
-function hear(time) {
-  change ??= time;
-  if (arrived >= change) measure();
-  showTotals();
-}
-
-function measure() {
-  showAge(arrived - change);
-  change = null;
-}
+rows.addEventListener("keydown", (event) => {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  const lines = [...rows.querySelectorAll("summary")];
+  // Upwards from the list itself to the newest row.
+  const place = lines.indexOf(document.activeElement);
+  const next = lines.at(place === -1 ? (step === 1 ? 0 : -1) : Math.min(Math.max(place + step, 0), lines.length - 1));
+  next?.focus();
+  event.preventDefault();
+});

@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+use tokio::time;
+
 use crate::testing::{
-    PATIENCE, Server,
-    browser::{Browser, Tab, relay::Relay},
+    PATIENCE, Server, Signal,
+    browser::{Browser, LOOK_AGAIN, Tab, relay::Relay},
 };
 
 /// Counted on both sides: what the page says has crossed is what the server received and sent.
@@ -37,19 +40,25 @@ pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &s
     tab.click("#users-toggle").await;
     until_the_wire_is_right(&tab, &relay, (0, 0)).await;
 
-    // The page begins to count anew, and the browser has kept what it may keep.
+    the_wire_is_right_after_a_reload(&tab, &relay, &shown).await;
+
+    tab.click("#wire-clear").await;
+    let totals = "['requests', 'vain', 'updates', 'bytes'].map((name) =>
+        document.getElementById(`wire-${name}`).textContent)";
+    assert_eq!(tab.evaluate(totals).await, json!(["0", "0", "0", "0"]));
+    let rows = "document.querySelectorAll('#wire-rows li').length";
+    assert_eq!(tab.evaluate(rows).await, 0);
+}
+
+/// The page begins to count anew, and the browser has kept what it may keep.
+async fn the_wire_is_right_after_a_reload(tab: &Tab<'_>, relay: &Relay, users: &[&str]) {
     let before = relay.counts();
     tab.evaluate("(window.old = true, location.reload())").await;
     tab.until("!window.old && document.readyState === 'complete'")
         .await;
-    tab.until_users(&shown).await;
+    tab.until_users(users).await;
     tab.click("#users-toggle").await;
-    until_the_wire_is_right(&tab, &relay, before).await;
-
-    tab.click("#wire-clear").await;
-    let numbers = "['requests', 'vain', 'updates', 'bytes'].map((name) =>
-        document.getElementById(`wire-${name}`).textContent).join() + document.querySelectorAll('#wire-rows li').length";
-    assert_eq!(tab.evaluate(numbers).await, "0,0,0,00");
+    until_the_wire_is_right(tab, relay, before).await;
 }
 
 /// Waits until the page has counted as many requests and bytes as the relay has since `before`.
@@ -70,6 +79,7 @@ async fn until_the_wire_is_right(tab: &Tab<'_>, relay: &Relay, before: (u64, u64
             let rows = tab.evaluate(rows).await;
             panic!("the page says {shown:?}, {wanted:?} crossed:\n{rows}");
         }
+        time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -78,7 +88,7 @@ pub(super) async fn a_row_opens_by_keyboard_and_shows_its_bytes(browser: &Browse
     let tab = browser.open_lesson(&server).await;
     tab.type_text("input[name=username]", "Bob\n").await;
     tab.until_users(&["张三", "Alice", "Bob"]).await;
-    tab.until("[...document.querySelectorAll('#wire-rows .what')].some((what) => what.textContent === 'POST /users → 201')")
+    tab.until("[...document.querySelectorAll('#wire-rows .what')].some((what) => what.textContent === 'POST /users → 201 Created')")
         .await;
     tab.evaluate(
         "([...document.querySelectorAll('#wire-rows .up summary')]
@@ -112,6 +122,36 @@ pub(super) async fn open_all_rows(tab: &Tab<'_>) {
         .await;
     tab.until("[...document.querySelectorAll('#wire-rows details')].every((row) => row.querySelector('pre'))")
         .await;
+}
+
+/// Where everything is as it should be, each technique looks well. The wire also shows what it does when it is not.
+pub(super) async fn the_wire_tells_what_goes_wrong(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &["--heartbeat", "0.4"]);
+    let tab = browser.open_lesson(&server).await;
+    // Of a change that no tab has made nobody knows when it was asked for.
+    server.add_user("from elsewhere").await;
+    tab.until("document.getElementById('wire-updates').textContent === '2'")
+        .await;
+    assert_eq!(tab.text("wire-age").await, "–");
+
+    // What is open or waiting stays, and is counted.
+    tab.click("#wire-clear").await;
+    let counts = "['requests', 'vain'].map((name) => Number(document.getElementById(`wire-${name}`).textContent))";
+    let open = "document.querySelectorAll('#wire-rows [data-state]').length";
+    tab.until(&format!("{counts}[0] === {open} || {counts}[0] > 1"))
+        .await;
+
+    server.signal(Signal::KILL);
+    assert_eq!(server.wait().code, None);
+    let notes = "[...document.querySelectorAll('#wire-rows .note')].map((row) => row.textContent)";
+    tab.until(&format!(
+        "{notes}.filter((note) => note.includes('no answer')).length >= 2"
+    ))
+    .await;
+    // Each try is a request, and none brings news.
+    let counts = tab.evaluate(counts).await;
+    let [requests, vain] = [counts[0].as_u64(), counts[1].as_u64()];
+    assert!(vain >= Some(2) && requests >= vain, "{requests:?} {vain:?}");
 }
 
 pub(super) async fn the_oldest_rows_go_first(browser: &Browser, binary: &str) {

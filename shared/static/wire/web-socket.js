@@ -1,0 +1,94 @@
+// What a WebSocket asks for, and the frames in both directions.
+
+import { handshakeAnswerHead, handshakeHead } from "/shared/wire/heads.js";
+import { add, computed, hex, inVain, note, request, seen, update } from "/shared/wire/panel.js";
+
+/** Kinds of frames (RFC 6455 §5.2). */
+const TEXT = 1, BINARY = 2, CLOSE = 8;
+
+/** Close codes that never cross the network (RFC 6455 §7.4.1): the frame had none, and there was no frame. */
+const NO_CODE = 1005, NO_FRAME = 1006;
+
+window.WebSocket = class extends WebSocket {
+  #path;
+  #isOpen = false;
+  /** The page has sent a Close frame. */
+  #isClosing = false;
+
+  constructor(address, ...rest) {
+    super(address, ...rest);
+    const url = new URL(address, location.href);
+    this.#path = url.pathname;
+    const what = `GET ${url.pathname}${url.search}`;
+    const crossing = request(`${what}, upgrade`, [computed("Head", handshakeHead(url))]);
+    this.addEventListener("open", () => {
+      this.#isOpen = true;
+      crossing.goesOn();
+      add("down", `${what} → 101 Switching Protocols`, [computed("Head", handshakeAnswerHead())]);
+    });
+    this.addEventListener("message", ({ data }) => {
+      this.#show("down", data);
+      if (!isError(data)) update(this.#path, String(data));
+    });
+    this.addEventListener("close", ({ code, reason }) => {
+      crossing.end();
+      if (!this.#isOpen) inVain();
+      if (code !== NO_FRAME) this.#closed(code === NO_CODE ? undefined : code, reason);
+      else note(`${what}: ${this.#isOpen ? "ended without a Close frame" : "no answer"}`);
+    });
+  }
+
+  send(data) {
+    super.send(data);
+    this.#show("up", data);
+  }
+
+  close(code, reason = "") {
+    if (this.readyState === WebSocket.OPEN) {
+      this.#isClosing = true;
+      this.#showClose("up", code, reason, "");
+    }
+    super.close(...(code ? [code, reason] : []));
+  }
+
+  async #show(direction, data) {
+    if (typeof data === "string") {
+      add(direction, `text frame, ${this.#path}`, frame(TEXT, seen("Text", data), direction));
+      return;
+    }
+    const bytes = data instanceof Blob ? await data.arrayBuffer() : data;
+    const view = ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes);
+    add(direction, `binary frame, ${this.#path}`, frame(BINARY, seen("Bytes", hex(view), view.length), direction));
+  }
+
+  #closed(code, reason) {
+    this.#showClose("down", code, reason, "");
+    if (!this.#isClosing) this.#showClose("up", code, reason, ", the browser's echo");
+  }
+
+  #showClose(direction, code, reason, remark) {
+    const bytes = code ? [code >> 8, code & 255, ...new TextEncoder().encode(reason)] : [];
+    const body = computed("Close code and reason", `${hex(bytes)}  ${reason}`, bytes.length);
+    add(direction, `Close frame${code ? ` ${code}` : ""}, ${this.#path}${remark}`, frame(CLOSE, body, direction));
+  }
+};
+
+/** A frame as parts: its head (RFC 6455 §5.2) and what it carries. What a client sends is masked. */
+function frame(opcode, body, direction) {
+  const isMasked = direction === "up";
+  const [short, extra] = body.bytes < 126 ? [body.bytes, 0] : body.bytes < 65_536 ? [126, 2] : [127, 8];
+  const length = new DataView(new ArrayBuffer(8));
+  length.setBigUint64(0, BigInt(body.bytes));
+  const head = [128 | opcode, short | (isMasked ? 128 : 0), ...new Uint8Array(length.buffer, 8 - extra)];
+  const mask = isMasked ? "  and 4 random bytes, which mask what follows" : "";
+  return [computed("Frame head", hex(head) + mask, head.length + (isMasked ? 4 : 0)), body];
+}
+
+/** Whether a message says that what was sent is refused. */
+function isError(data) {
+  try {
+    return JSON.parse(data).event === "error";
+  } catch {
+    return false; // Not JSON, so none of ours.
+  }
+}
