@@ -57,10 +57,16 @@ function showTotals() {
   element("wire-vain").textContent = vain;
   element("wire-updates").textContent = updates;
   element("wire-bytes").textContent = bytes;
-  element("wire-cost").textContent = updates ? Math.round(bytes / updates) : "–";
+  about("wire-cost", updates ? Math.round(bytes / updates) : null);
   element("wire-time").textContent = `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
   // Of less than a few seconds it would only be the start.
-  element("wire-rate").textContent = seconds < 5 ? "–" : Math.round((bytes / seconds) * 60);
+  about("wire-rate", seconds < 5 ? null : Math.round((bytes / seconds) * 60));
+}
+
+/** Shows a number that is not exact, or that there is none. */
+function about(id, number) {
+  element(id).textContent = number ?? "–";
+  element(id).classList.toggle("about", number !== null);
 }
 
 setInterval(showTotals, 1000);
