@@ -11,6 +11,10 @@
 //! 4. The same is done with the limit (`limit.rs`), which says the same bytes. Processor time is also given as a
 //!    multiple of the limit's, a message for a message, because a busy or slow machine slows down both.
 //!
+//! The binary is that of `cargo build --release`, except that cargo also turns on what the tests want of
+//! tokio (its clock that can be stopped). Memory is what a client adds after the first tenth of them, in
+//! which a server sets up what it has once.
+//!
 //! Processor time and memory come from Linux's `/proc`, so that this runs on Linux only.
 #![allow(
     clippy::cast_precision_loss,

@@ -5,6 +5,7 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
+    ops::Range,
     rc::Rc,
     time::Duration,
 };
@@ -87,14 +88,19 @@ impl Crowd {
         })
     }
 
-    /// Attaches `clients`, until each has the list. Those that ask in intervals come spread over one, as
+    /// Attaches some of all `clients`, until each has the list. Those that ask in intervals come spread over one, as
     /// browsers do; otherwise all of them would ask in the same moment ever after.
-    pub(super) async fn attach(self: &Rc<Self>, clients: usize) -> Result<(), String> {
+    pub(super) async fn attach(
+        self: &Rc<Self>,
+        some: Range<usize>,
+        clients: usize,
+    ) -> Result<(), String> {
         let start = Instant::now();
-        for index in 0..clients {
+        let (first, last) = (some.start, some.end);
+        for index in some {
             self.reached(index.saturating_sub(CONNECTING)).await?;
             if let Then::AskAfter(pause) = self.technique.then {
-                let share = index as f64 / clients as f64;
+                let share = (index - first) as f64 / clients as f64;
                 sleep_until(start + pause.mul_f64(share)).await;
             }
             let crowd = Rc::clone(self);
@@ -105,7 +111,7 @@ impl Crowd {
                 crowd.reached.notify_one();
             });
         }
-        self.reached(clients).await
+        self.reached(last).await
     }
 
     /// From now on everybody waits for `version`.

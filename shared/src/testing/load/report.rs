@@ -57,8 +57,8 @@ impl Row {
         let each = |used: Use| microseconds(used.processor) / used.traffic.messages.max(1) as f64;
         let minutes = measured.silence.time.as_secs_f64() / 60.0 * f64::from(load.clients);
         let a_minute = |amount: f64| (minutes > 0.0).then(|| amount / minutes);
-        let [before, attached, end] = measured.memory;
-        let memory = |after: u64| after.saturating_sub(before) as f64 / f64::from(load.clients);
+        let [few, all, end] = measured.memory.map(|bytes| bytes as f64);
+        let memory_at_first = (all - few) / f64::from(load.clients - load.few());
         let delay = |percent| microseconds(percentile(&measured.delays, percent));
         Self {
             lesson: load.technique.lesson.into(),
@@ -76,8 +76,8 @@ impl Row {
             times_the_limit: each(measured.changes) / each(limit.changes),
             bytes_per_minute: a_minute(measured.silence.traffic.bytes as f64),
             cpu_per_minute: a_minute(microseconds(measured.silence.processor)),
-            memory_at_first: memory(attached),
-            memory: memory(end),
+            memory_at_first,
+            memory: memory_at_first + (end - all) / f64::from(load.clients),
         }
     }
 

@@ -30,6 +30,10 @@ const OTHER_FILES: u64 = 64;
 /// How long everything has to come to rest before it is measured.
 const REST: Duration = Duration::from_millis(200);
 
+/// How long after the last change silence begins. All long polls that it answered end in the same moment, a
+/// period later, which must not be the end of what is measured.
+const LONG_REST: Duration = Duration::from_secs(1);
+
 /// The user that comes and goes.
 const ADD: &str = "POST /users HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nContent-Type: application/json\r\n\
     Content-Length: 19\r\n\r\n{\"username\":\"news\"}";
@@ -49,7 +53,7 @@ pub(super) struct Measured {
     pub(super) delays: Vec<Duration>,
     pub(super) changes: Use,
     pub(super) silence: Use,
-    /// The server's memory in bytes: before the first client came, with all of them, at the end.
+    /// The server's memory in bytes: with the first few clients, with all of them, at the end.
     pub(super) memory: [u64; 3],
     tape: Tape,
 }
@@ -120,6 +124,12 @@ pub(super) struct Load {
 }
 
 impl Load {
+    /// How many clients come before memory is measured. What the server sets up for the first of them it has
+    /// once, however many there are.
+    pub(super) fn few(&self) -> u32 {
+        self.clients / 10
+    }
+
     /// So much time or a little more: in half a period between two heartbeats there is one or none.
     fn whole_periods(&self, time: Duration) -> Duration {
         let period = self.technique.silence;
@@ -146,9 +156,11 @@ impl Load {
         let memory = || memory(process).map_err(|error| format!("no memory in /proc: {error}"));
         let mut measured = Measured::default();
         let crowd = Crowd::new(self.technique, server.address());
-        measured.memory[0] = memory()?;
         self.say(&format!("{} clients come{which}", self.clients));
-        crowd.attach(self.clients as usize).await?;
+        let (few, clients) = (self.few() as usize, self.clients as usize);
+        crowd.attach(0..few, clients).await?;
+        measured.memory[0] = memory()?;
+        crowd.attach(few..clients, clients).await?;
         time::sleep(REST).await;
         measured.memory[1] = memory()?;
 
@@ -159,7 +171,7 @@ impl Load {
         measured.changes = meter.read(&crowd)?;
         if !silence.is_zero() {
             self.say(&format!("{} s of silence{which}", silence.as_secs_f32()));
-            time::sleep(REST).await;
+            time::sleep(LONG_REST).await;
             let meter = Meter::start(process, &crowd)?;
             time::sleep(silence).await;
             measured.silence = meter.read(&crowd)?;
