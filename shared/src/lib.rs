@@ -17,5 +17,9 @@ pub mod testing;
 pub mod users;
 
 pub use serve::{
-    Lesson, middleware::was_head, serve, serve_with_flags, settings::Settings, sockets::Connection,
+    Lesson,
+    middleware::{forget_headers, was_head},
+    serve, serve_with_flags,
+    settings::Settings,
+    sockets::Connection,
 };

@@ -10,6 +10,7 @@
 )]
 
 pub mod browser;
+pub mod load;
 mod measure;
 pub mod promises;
 

@@ -141,11 +141,15 @@ enum Name {
     Ping,
 }
 
+/// How many bytes the fields of an event take besides its data, at most, if that is one line.
+const FIELDS: usize = 64;
+
 /// One event as it goes over the wire. Each line of the data is a field of its own, because a line
 /// break ends a field; the browser puts the lines together again with `\n`. `id` is what it sends
 /// back as `Last-Event-ID`.
 fn event(name: Name, id: Option<u64>, data: &str) -> Bytes {
-    let mut wire = String::new();
+    // Room for the fields around the data, so that it need not grow for each client and event.
+    let mut wire = String::with_capacity(data.len() + FIELDS);
     if let Some(id) = id {
         wire += "id: ";
         wire += &id.to_string();

@@ -124,22 +124,23 @@ impl Socket {
     /// Sends the `news` as it comes and what `answer` makes of each message, in a task of its own. The
     /// task ends with the connection, with a peer that is silent or does not read, and on `Cut`.
     pub(crate) fn run(
-        self,
+        mut self,
         news: impl Stream<Item = ByteString> + 'static,
         answer: impl AsyncFn(Message) -> Option<Message> + 'static,
     ) {
         // Now, before the client knows that it is connected: a cut that comes before the task has begun
         // must end it, too.
         let cut = self.cut.wait();
+        // In boxes, or the task would have room for each of them twice and for its end all the time.
+        let mut news = Box::pin(news);
         rt::spawn(async move {
-            let mut socket = self;
             let end = select! {
-                end = socket.talk(news, answer) => end,
+                end = self.talk(&mut news, answer) => end,
                 () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
             };
-            let connection = socket.connection.clone();
+            let connection = self.connection.clone();
             if let End::Close(reason, grace) = end {
-                socket.close(reason, grace).await;
+                Box::pin(self.close(reason, grace)).await;
             }
             connection.shut_down();
         });
@@ -150,27 +151,31 @@ impl Socket {
     /// its connection buffers.
     async fn talk(
         &mut self,
-        news: impl Stream<Item = ByteString>,
+        mut news: impl Stream<Item = ByteString> + Unpin,
         answer: impl AsyncFn(Message) -> Option<Message>,
     ) -> End {
-        pin!(news);
         let (heartbeat, patience) = (self.heartbeat, self.heartbeat * PATIENCE);
         let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Set anew only when it has run out: most often the peer was heard in the meantime, and to set a timer
+        // for each frame would cost more than the frame.
+        let silence = sleep_until(self.heard.get() + patience);
+        pin!(silence);
         loop {
-            let silent = self.heard.get() + patience;
             let frame = select! {
                 // In this order: whoever has something to say is not silent.
                 biased;
-                message = self.messages.next() => match reply(message, &answer, patience).await {
+                message = self.messages.next() => match Box::pin(reply(message, &answer, patience)).await {
                     Ok(frame) => frame,
                     Err(end) => return end,
                 },
-                () = sleep_until(silent) => {
-                    if self.heard.get() + patience <= Instant::now() {
+                () = &mut silence => {
+                    let silent = self.heard.get() + patience;
+                    if silent <= Instant::now() {
                         return End::Gone;
                     }
-                    None // A part of a long frame has come in the meantime.
+                    silence.as_mut().reset(silent);
+                    None
                 }
                 _ = pings.tick() => Some(actix_ws::Message::Ping(Bytes::new())),
                 text = news.next() => match text {

@@ -150,6 +150,19 @@ pub(super) async fn close_after_chunks(
     answer
 }
 
+/// Lets go of a request's headers before its handler runs, for a route that holds its requests and does
+/// not look at their headers: those of a browser take 7 KiB as long as the request is held.
+///
+/// # Errors
+/// Those of the handler.
+pub async fn forget_headers(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    *request.headers_mut() = header::HeaderMap::new();
+    next.call(request).await
+}
+
 /// Answers 408 to a request that takes longer than [`REQUEST_TIMEOUT`]. A GET may take as long as it
 /// likes: a long poll or a WebSocket lives on it.
 pub(super) async fn time_limit(

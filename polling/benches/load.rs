@@ -1,0 +1,32 @@
+//! What polling costs: `cargo bench -p polling`
+//!
+//! Each client asks every second and says which version it has. Mostly the answer is 304.
+
+use std::{process::ExitCode, time::Duration};
+
+use shared::testing::load::{
+    self, Technique, Then,
+    headers::{FETCH, get},
+};
+
+/// As in `static/client.js`.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    load::main(Technique {
+        lesson: env!("CARGO_PKG_NAME"),
+        binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
+        request,
+        then: Then::AskAfter(INTERVAL),
+        silence: INTERVAL,
+    })
+}
+
+/// A header that the page sets itself makes Chromium ask past its own cache, which adds the first line.
+fn request(seen: Option<u64>) -> String {
+    let Some(version) = seen else {
+        return get("/users", FETCH);
+    };
+    let tag = format!("Cache-Control: max-age=0\r\nIf-None-Match: \"{version}\"\r\n");
+    get("/users", &(tag + FETCH))
+}

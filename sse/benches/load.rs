@@ -1,0 +1,23 @@
+//! What Server-Sent Events cost: `cargo bench -p sse`
+//!
+//! Each client asks once, and the answer never ends. An event ends with an empty line.
+
+use std::{process::ExitCode, time::Duration};
+
+use shared::testing::load::{
+    self, Technique, Then,
+    headers::{EVENT_SOURCE, get},
+};
+
+/// How often the server sends a ping, unless a flag says otherwise.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+fn main() -> ExitCode {
+    load::main(Technique {
+        lesson: env!("CARGO_PKG_NAME"),
+        binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
+        request: |_| get("/users", EVENT_SOURCE),
+        then: Then::Listen("\n\n"),
+        silence: HEARTBEAT,
+    })
+}
