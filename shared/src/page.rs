@@ -50,7 +50,6 @@ pub(crate) async fn show(
         Ok(client) => client,
         Err(error) => format!("// static/client.js could not be read: {error}"),
     };
-    let request_head = header_lines(&request);
     let page = LessonPage {
         lesson: catalog::find(settings.lesson.name),
         lessons: LESSONS,
@@ -58,8 +57,8 @@ pub(crate) async fn show(
         port: request.app_config().local_addr().port(),
         local: settings.loopback,
         heartbeat: settings.heartbeat.as_secs_f64(),
-        request_head_bytes: head_bytes(&request, &request_head),
-        request_head,
+        request_head_bytes: head_bytes(&request),
+        request_head: browser_headers(&request),
         answer_head: security_header_lines(),
         client,
     };
@@ -72,32 +71,60 @@ pub(crate) async fn show(
         .body(html))
 }
 
-/// The headers of a request, a line `name: value` each. What may be a secret is there as stars: no
-/// script of the page needs to know it, only how long it is.
-fn header_lines(request: &HttpRequest) -> String {
+/// What a browser may say of itself. Whatever else is there, a proxy has added, maybe a secret of its own.
+const OF_THE_BROWSER: [&str; 14] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "connection",
+    "cookie",
+    "dnt",
+    "host",
+    "if-none-match",
+    "pragma",
+    "priority",
+    "referer",
+    "upgrade-insecure-requests",
+    "user-agent",
+];
+
+/// The headers that the browser sent, a line `name: value` each. The cookies are there as stars: no script
+/// of the page needs to know them, only how long they are.
+fn browser_headers(request: &HttpRequest) -> String {
+    let from_browser = |name: &HeaderName| {
+        name.as_str().starts_with("sec-") || OF_THE_BROWSER.contains(&name.as_str())
+    };
     let line = |(name, value): (&HeaderName, &HeaderValue)| {
-        let value = if name == header::COOKIE || name == header::AUTHORIZATION {
-            "*".repeat(value.len())
-        } else {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        let value = match value.to_str() {
+            Ok(text) if name != header::COOKIE => text.to_owned(),
+            _ => "*".repeat(value.len()),
         };
         format!("{name}: {value}\n")
     };
-    let mut lines: Vec<_> = request.headers().iter().map(line).collect();
+    let headers = request.headers().iter();
+    let headers = headers.filter(|(name, _)| from_browser(name));
+    let mut lines: Vec<_> = headers.map(line).collect();
     // actix does not keep their order; so that it is not another one after each start, `Host` comes first.
     lines.sort_unstable_by_key(|line| (!line.starts_with("host:"), line.clone()));
     lines.concat()
 }
 
-/// How long the head was on the wire: its first line, then the lines, each ended by CR LF (RFC 9112 §2.1).
-fn head_bytes(request: &HttpRequest, lines: &str) -> usize {
+/// How long the head of the request was: its first line, then the headers, each line ended by CR LF
+/// (RFC 9112 §2.1).
+fn head_bytes(request: &HttpRequest) -> usize {
     let first = format!(
-        "{} {} {:?}\r\n",
+        "{} {} {:?}",
         request.method(),
         request.uri(),
         request.version()
     );
-    first.len() + lines.len() + lines.lines().count() + "\r\n".len()
+    let headers = request.headers().iter();
+    let lines = headers.map(|(name, value)| name.as_str().len() + ": ".len() + value.len());
+    lines
+        .chain([first.len(), 0])
+        .map(|line| line + "\r\n".len())
+        .sum()
 }
 
 /// The `Host` that the browser asked for, without its port. Anything that does not look like a host

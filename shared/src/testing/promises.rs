@@ -30,6 +30,7 @@ pub async fn keeps_them_all(binary: &str) {
     access::another_site_may_not_change_anything(binary).await;
     access::another_site_may_if_a_flag_says_so(binary).await;
     access::a_hostile_name_stays_data(binary).await;
+    access::the_page_gives_no_secret_away(binary).await;
     access::only_the_own_machine_may_cut(binary).await;
     requests::head_is_get_without_a_body(binary).await;
     requests::a_thousand_requests_at_once_are_all_answered(binary).await;

@@ -19,6 +19,11 @@ export function whenMeasured(tell) {
   show = (age, of) => tell(age !== null && age >= 0 && age < MAX_AGE ? age : null, of);
 }
 
+/** What was asked for before is of no more interest. */
+export function forget() {
+  changeAsked = updateArrived = null;
+}
+
 /** A change that was asked for at `time` has been made. */
 export function changed(time) {
   tabs.postMessage(time);

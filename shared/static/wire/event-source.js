@@ -62,7 +62,7 @@ window.EventSource = class extends EventSource {
       if (!this.#crossing) this.#ask();
       inVain();
     }
-    note(`GET ${this.#shown}: ${this.#isOpen ? "the answer has ended" : "no answer"}${plan}`);
+    note(`GET ${this.#shown}: ${this.#isOpen ? "the answer has ended" : "no answer that the page may see"}${plan}`);
     this.#crossing?.end();
     this.#crossing = null;
     this.#isOpen = false;

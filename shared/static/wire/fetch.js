@@ -2,49 +2,67 @@
 
 import { changed } from "/shared/wire/age.js";
 import { answerHeadOf, fetchHead } from "/shared/wire/heads.js";
-import { add, computed, inVain, note, request, seen, update } from "/shared/wire/panel.js";
+import { add, computed, extend, inVain, note, request, seen, update } from "/shared/wire/panel.js";
 
 const realFetch = window.fetch;
 
 /** The last body at each path: an answer that repeats it is no news. */
 const last = new Map();
 
-window.fetch = async (resource, options = {}) => {
-  const asked = new Request(resource, { ...options, signal: undefined });
-  const body = typeof options.body === "string" ? [seen("Body", options.body)] : [];
-  const what = `${asked.method} ${shown(asked)}`;
-  const crossing = request(what, [computed("Head", fetchHead(asked, body[0]?.bytes ?? null)), ...body]);
+// It hands on what it is given and what comes back, as it is: a body can be read once, and belongs to the page.
+window.fetch = async (resource, options) => {
+  const asked = describe(resource, options ?? {});
+  const what = `${asked.method} ${asked.shown}`;
+  const crossing = request(what, [computed("Head", fetchHead(asked, asked.body?.bytes ?? null)), ...(asked.body ? [asked.body] : [])]);
   const sent = Date.now();
   try {
     const response = await realFetch.call(window, resource, options);
-    const reading = readAnswer(asked, response.clone(), sent).finally(crossing.end);
-    // So that the row of the answer comes before that of the next request. A body without a known length may
-    // be a stream, and whoever asked for it wants it as it comes.
-    if (!response.headers.has("transfer-encoding")) await reading;
+    readAnswer(asked, what, response, sent);
     return response;
   } catch (error) {
-    crossing.end();
     const reason = { AbortError: "given up by the page", TimeoutError: "given up after a time" }[error.name];
     note(`${what}: ${reason ?? "no answer"}`);
     if (asked.method === "GET") inVain();
     throw error;
+  } finally {
+    crossing.end();
   }
 };
 
-async function readAnswer(asked, response, sent) {
-  const { pathname } = new URL(asked.url);
-  const text = await response.text().catch(() => ""); // It may break off.
-  const parts = [seen("Head", answerHeadOf(response)), seen("Body", text)].filter((part) => part.bytes > 0);
-  add("down", `${asked.method} ${shown(asked)} → ${response.status} ${response.statusText}`, parts);
-  if (asked.method !== "GET") {
-    if (response.ok && pathname.startsWith("/users")) changed(sent);
-  } else if (response.status === 200 && last.get(pathname) !== text) {
-    last.set(pathname, text);
-    update(pathname, text);
-  } else inVain();
+/** What is asked for, without taking the body from whoever asks. */
+function describe(resource, { method, headers, cache, body }) {
+  const isRequest = resource instanceof Request;
+  const text = typeof body === "string" || body instanceof URLSearchParams ? body : undefined;
+  const request = new Request(isRequest ? resource.url : resource, {
+    method: method ?? (isRequest ? resource.method : "GET"),
+    headers: headers ?? (isRequest ? resource.headers : {}),
+    cache: cache ?? (isRequest ? resource.cache : "default"),
+    body: text,
+  });
+  const { pathname, search } = new URL(request.url);
+  return {
+    method: request.method, url: request.url, headers: request.headers, cache: request.cache,
+    body: text === undefined ? null : seen("Body", String(text)), path: pathname, shown: pathname + search,
+  };
 }
 
-function shown({ url }) {
-  const { pathname, search } = new URL(url);
-  return pathname + search;
+async function readAnswer(asked, what, response, sent) {
+  const row = add("down", `${what} → ${response.status} ${response.statusText}`, [seen("Head", answerHeadOf(response))]);
+  // A body without a known length may be a stream: it is left to whoever asked for it, and not counted.
+  if (response.headers.has("transfer-encoding")) return;
+  let text;
+  try {
+    text = await response.clone().text();
+  } catch {
+    note(`${what}: the answer broke off`);
+    inVain();
+    return;
+  }
+  if (text) extend(row, seen("Body", text));
+  if (asked.method !== "GET") {
+    if (response.ok && asked.path.startsWith("/users")) changed(sent);
+  } else if (response.status === 200 && last.get(asked.path) !== text) {
+    last.set(asked.path, text);
+    update(asked.path, text);
+  } else inVain();
 }

@@ -1,6 +1,6 @@
 // The panel of the wire: one row for each thing that crossed the network, and what it all adds up to.
 
-import { arrived, whenMeasured } from "/shared/wire/age.js";
+import { arrived, forget, whenMeasured } from "/shared/wire/age.js";
 
 const element = (id) => document.getElementById(id);
 const rows = element("wire-rows");
@@ -43,6 +43,7 @@ reset([]);
 
 /** Starts again, with the requests that are still open. */
 function reset(open) {
+  forget();
   const bytes = open.reduce((sum, row) => sum + Number(row.dataset.bytes), 0);
   Object.assign(totals, { requests: open.length, vain: 0, updates: 0, bytes, begun: Date.now() });
   rows.replaceChildren(...open);
@@ -119,7 +120,7 @@ export const note = (what) => add("note", what, []);
  * @param {string} what in a few words
  * @param {Part[]} parts the bytes
  * @param {number} time in milliseconds since 1970
- * @returns {HTMLLIElement} the row
+ * @returns {HTMLLIElement & { parts: Part[] }} the row
  */
 export function add(direction, what, parts, time = Date.now()) {
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
@@ -131,12 +132,25 @@ export function add(direction, what, parts, time = Date.now()) {
   const line = document.createElement(parts.length ? "summary" : "p");
   line.append(arrow(direction), piece("time", clock(time)), piece("what", what));
   line.append(piece("bytes", direction === "note" ? "" : `${about}${bytes} B`));
+  row.parts = parts;
   row.append(parts.length ? details(line, parts) : line);
   rows.append(row);
-  if (rows.children.length > MAX_ROWS) rows.firstElementChild.remove();
+  // What is open is not done with.
+  if (rows.children.length > MAX_ROWS) rows.querySelector("li:not([data-state])")?.remove();
   if (follows) rows.scrollTop = rows.scrollHeight;
   showTotals();
   return row;
+}
+
+/** Adds a part to a row, which came later than the others. */
+export function extend(row, part) {
+  row.parts.push(part);
+  row.dataset.bytes = Number(row.dataset.bytes) + part.bytes;
+  totals.bytes += part.bytes;
+  const bytes = row.querySelector(".bytes");
+  bytes.textContent = bytes.textContent.replace(/\d+/, row.dataset.bytes);
+  if (row.querySelector("pre")) row.firstElementChild.append(...showPart(part));
+  showTotals();
 }
 
 /** `22:51:02.123` */
@@ -177,13 +191,15 @@ function showPart({ name, text, bytes, isComputed }) {
   const title = document.createElement("p");
   title.textContent = `${name}: ${bytes} bytes, ${isComputed ? "computed" : "seen by the page"}`;
   const pre = document.createElement("pre");
+  pre.tabIndex = 0; // It may be long, and then scrolls.
+  pre.setAttribute("aria-label", name);
   pre.textContent = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}\n… and more` : text.trimEnd();
   return [title, pre];
 }
 
 rows.addEventListener("keydown", (event) => {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step) return;
+  if (!step || event.target.matches("pre") || event.altKey || event.ctrlKey || event.metaKey) return;
   const lines = [...rows.querySelectorAll("summary")];
   // Upwards from the list itself to the newest row.
   const place = lines.indexOf(document.activeElement);

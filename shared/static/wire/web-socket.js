@@ -34,31 +34,28 @@ window.WebSocket = class extends WebSocket {
       crossing.end();
       if (!this.#isOpen) inVain();
       if (code !== NO_FRAME) this.#closed(code === NO_CODE ? undefined : code, reason);
-      else note(`${what}: ${this.#isOpen ? "ended without a Close frame" : "no answer"}`);
+      else note(`${what}: ${this.#isOpen ? "ended without a Close frame" : "no answer that the page may see"}`);
     });
   }
 
   send(data) {
     super.send(data);
-    this.#show("up", data);
+    if (this.readyState === WebSocket.OPEN) this.#show("up", data);
   }
 
-  close(code, reason = "") {
-    if (this.readyState === WebSocket.OPEN) {
-      this.#isClosing = true;
-      this.#showClose("up", code, reason, "");
-    }
-    super.close(...(code ? [code, reason] : []));
+  close(...how) {
+    const wasOpen = this.readyState === WebSocket.OPEN;
+    super.close(...how);
+    if (!wasOpen) return;
+    this.#isClosing = true;
+    const [code, reason = ""] = how;
+    this.#showClose("up", code, reason, "");
   }
 
-  async #show(direction, data) {
-    if (typeof data === "string") {
-      add(direction, `text frame, ${this.#path}`, frame(TEXT, seen("Text", data), direction));
-      return;
-    }
-    const bytes = data instanceof Blob ? await data.arrayBuffer() : data;
-    const view = ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes);
-    add(direction, `binary frame, ${this.#path}`, frame(BINARY, seen("Bytes", hex(view), view.length), direction));
+  #show(direction, data) {
+    const bytes = bytesOf(data);
+    const [opcode, kind, body] = bytes ? [BINARY, "binary", bytes] : [TEXT, "text", seen("Text", String(data))];
+    add(direction, `${kind} frame, ${this.#path}`, frame(opcode, body, direction));
   }
 
   #closed(code, reason) {
@@ -72,6 +69,15 @@ window.WebSocket = class extends WebSocket {
     add(direction, `Close frame${code ? ` ${code}` : ""}, ${this.#path}${remark}`, frame(CLOSE, body, direction));
   }
 };
+
+/** What a binary message carries; null for a text. */
+function bytesOf(data) {
+  // To look into it takes time, in which the next message may come.
+  if (data instanceof Blob) return seen("Bytes", "a Blob", data.size);
+  if (data instanceof ArrayBuffer) return seen("Bytes", hex(new Uint8Array(data)), data.byteLength);
+  if (!ArrayBuffer.isView(data)) return null;
+  return seen("Bytes", hex(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)), data.byteLength);
+}
 
 /** A frame as parts: its head (RFC 6455 §5.2) and what it carries. What a client sends is masked. */
 function frame(opcode, body, direction) {

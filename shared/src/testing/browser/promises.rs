@@ -60,6 +60,9 @@ async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &
     for tab in [&a, &b] {
         tab.until_users(&["张三", "Alice", "李四"]).await;
     }
+    // The other tab knows how old the change was when it arrived there.
+    b.until("/^\\d+ ms$/.test(document.getElementById('wire-age').textContent)")
+        .await;
     b.click("#users li:first-child .remove").await;
     for tab in [&a, &b] {
         tab.until_users(&["Alice", "李四"]).await;
@@ -200,10 +203,14 @@ async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary:
 
 /// By whoever reads with a screen reader, uses only the keyboard, sees little, or has a small screen.
 async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
-    let server = Server::start(binary, &[]);
+    let server = Server::start(binary, &["--heartbeat", "0.4"]);
     let tab = browser.open_lesson(&server).await;
     tab.click("#clock-toggle").await;
     tab.until_clock().await;
+    wire::open_all_rows(&tab).await;
+    tab.type_text("input[name=username]", "   \n").await;
+    tab.until("document.getElementById('error').textContent")
+        .await;
     for (width, scheme) in [
         (1600, "light"),
         (1280, "dark"),
@@ -219,6 +226,15 @@ async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
         );
         tab.is_accessible(&format!("{width} px, {scheme}")).await;
     }
+    // The state has other colours when all is not well.
+    server.signal(Signal::KILL);
+    tab.until("document.getElementById('status').dataset.state !== 'open'")
+        .await;
+    for scheme in ["light", "dark"] {
+        tab.emulate(360, scheme).await;
+        tab.is_accessible(&format!("without a server, {scheme}"))
+            .await;
+    }
 }
 
 impl Tab<'_> {
@@ -232,10 +248,16 @@ impl Tab<'_> {
         let axe = fs::read_to_string(file).expect("AXE names axe.min.js");
         self.evaluate(&format!("(() => {{ {axe}\n return null; }})()"))
             .await;
-        let violations = self.evaluate(
-            "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.map(({ id, impact, help, nodes }) =>
-                `${impact}: ${id}: ${help}: ${nodes.map(({ target }) => target).join(', ')}`))",
+        let found = self.evaluate(
+            "axe.run(document).then(({ violations, passes }) => ({ passes: passes.length,
+                violations: violations.map(({ id, impact, help, nodes }) =>
+                    `${impact}: ${id}: ${help}: ${nodes.map(({ target }) => target).join(', ')}`) }))",
         );
-        assert_eq!(violations.await, json!([]), "{what}");
+        let found = found.await;
+        assert!(
+            found["passes"].as_u64() > Some(10),
+            "axe has looked: {found}"
+        );
+        assert_eq!(found["violations"], json!([]), "{what}");
     }
 }

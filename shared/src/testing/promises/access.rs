@@ -233,3 +233,24 @@ pub(super) async fn only_the_own_machine_may_cut(binary: &str) {
     )
     .await;
 }
+
+/// The page tells its scripts what the browser has sent, for the wire. What else came may be a secret.
+pub(super) async fn the_page_gives_no_secret_away(binary: &str) {
+    let server = Server::start(binary, &[]);
+    let request = server.client.get(server.url("/"));
+    let request = request
+        .header("Cookie", "login=c00kie")
+        .header("Authorization", "Bearer t0ken")
+        .header("X-Api-Key", "k3y")
+        .header("User-Agent", "a \"quoted\" <b>");
+    let page = request.send().await.expect("an answer").text().await;
+    let page = page.expect("text");
+    for secret in ["c00kie", "t0ken", "k3y", "<b>\""] {
+        assert!(!page.contains(secret), "{secret}");
+    }
+    assert!(
+        page.contains("cookie: ************\n"),
+        "its length is there"
+    );
+    assert!(page.contains("user-agent: a &#34;quoted&#34; &#60;b&#62;"));
+}

@@ -40,7 +40,7 @@ pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &s
     tab.click("#users-toggle").await;
     until_the_wire_is_right(&tab, &relay, (0, 0)).await;
 
-    the_wire_is_right_after_a_reload(&tab, &relay, &shown).await;
+    the_wire_is_right_after_a_reload(&tab, &server, &relay).await;
 
     tab.click("#wire-clear").await;
     let totals = "['requests', 'vain', 'updates', 'bytes'].map((name) =>
@@ -50,13 +50,18 @@ pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &s
     assert_eq!(tab.evaluate(rows).await, 0);
 }
 
-/// The page begins to count anew, and the browser has kept what it may keep.
-async fn the_wire_is_right_after_a_reload(tab: &Tab<'_>, relay: &Relay, users: &[&str]) {
+/// The page begins to count anew, and the browser has kept what it may keep. The list is longer than what the shorter
+/// lengths of a frame can say.
+async fn the_wire_is_right_after_a_reload(tab: &Tab<'_>, server: &Server, relay: &Relay) {
+    for _ in 0..600 {
+        server.add_user(&"三".repeat(32)).await;
+    }
     let before = relay.counts();
     tab.evaluate("(window.old = true, location.reload())").await;
     tab.until("!window.old && document.readyState === 'complete'")
         .await;
-    tab.until_users(users).await;
+    tab.until("document.querySelectorAll('#users li').length > 600")
+        .await;
     tab.click("#users-toggle").await;
     until_the_wire_is_right(tab, relay, before).await;
 }
@@ -110,6 +115,14 @@ pub(super) async fn a_row_opens_by_keyboard_and_shows_its_bytes(browser: &Browse
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
     }
+    let arrows = "['→ 201', 'POST /users'].map((what) => [...document.querySelectorAll('#wire-rows li')]
+        .find((row) => row.textContent.includes(what)).querySelector('.arrow').textContent).join('')";
+    assert_eq!(tab.evaluate(arrows).await, "↓↑");
+    let cost = "['bytes', 'updates', 'cost'].map((name) => Number(document.getElementById(`wire-${name}`).textContent))";
+    tab.until(&format!(
+        "(([bytes, updates, cost]) => updates > 0 && cost === Math.round(bytes / updates))({cost})"
+    ))
+    .await;
     // The update is there, too, whatever brought it.
     open_all_rows(&tab).await;
     tab.until(r#"[...document.querySelectorAll('#wire-rows .down pre')].some((bytes) =>
@@ -120,7 +133,7 @@ pub(super) async fn a_row_opens_by_keyboard_and_shows_its_bytes(browser: &Browse
 pub(super) async fn open_all_rows(tab: &Tab<'_>) {
     tab.evaluate("(document.querySelectorAll('#wire-rows details').forEach((row) => (row.open = true)), null)")
         .await;
-    tab.until("[...document.querySelectorAll('#wire-rows details')].every((row) => row.querySelector('pre'))")
+    tab.until("[...document.querySelectorAll('#wire-rows details[open]')].every((row) => row.querySelector('pre'))")
         .await;
 }
 
@@ -158,7 +171,8 @@ pub(super) async fn the_oldest_rows_go_first(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &[]);
     let tab = browser.open_lesson(&server).await;
     // Each adds two rows, and a refused name adds no news.
-    tab.evaluate("(async () => { for (let i = 0; i < 120; i++) await fetch('/users?probe', { method: 'POST', body: '{}' }); })()")
+    tab.evaluate("(async () => { for (let i = 0; i < 120; i++) await fetch('/users?probe', { method: 'POST', body: '{}' });
+        await fetch('/users?last', { method: 'POST', body: '{}' }); })()")
         .await;
     let rows = "[...document.querySelectorAll('#wire-rows li')]";
     tab.until(&format!("{rows}.length === 200")).await;
@@ -167,6 +181,10 @@ pub(super) async fn the_oldest_rows_go_first(browser: &Browser, binary: &str) {
         requests.parse::<u32>().is_ok_and(|count| count >= 120),
         "{requests}"
     );
+    // The newest stay.
+    tab.until("[...document.querySelectorAll('#wire-rows .up .what')].some((what) => what.textContent === 'POST /users?last')")
+        .await;
+    assert_eq!(tab.text("wire-updates").await, "1", "no news is no update");
     let at_end = "(() => { const { scrollHeight, scrollTop, clientHeight } = document.getElementById('wire-rows');
         return scrollHeight - scrollTop - clientHeight < 2; })()";
     tab.until(at_end).await;
