@@ -15,7 +15,13 @@ mod serve;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod users;
+pub mod websocket;
 
 pub use serve::{
-    Lesson, middleware::was_head, serve, serve_with_flags, settings::Settings, sockets::Connection,
+    Lesson,
+    middleware::was_head,
+    routes::{json_config, resource},
+    serve, serve_app, serve_with_flags,
+    settings::Settings,
+    sockets::Connection,
 };

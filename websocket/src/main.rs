@@ -12,7 +12,6 @@
 //! server: {"event":"users","data":{"version":8,"users":[…]}}
 //! ```
 
-mod frames;
 mod socket;
 
 use std::process::ExitCode;

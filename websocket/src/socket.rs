@@ -8,10 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    HttpRequest, HttpResponse,
-    error::PayloadError,
-    http::header,
-    rt,
+    HttpRequest, HttpResponse, rt,
     web::{self, Bytes},
 };
 use actix_ws::{
@@ -19,13 +16,16 @@ use actix_ws::{
 };
 use bytestring::ByteString;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
-use shared::{Connection, Settings, cut::Cut, error::Error};
+use shared::{
+    Connection,
+    cut::Cut,
+    error::Error,
+    websocket::{CLOSE_TIMEOUT, close, close_code},
+};
 use tokio::{
     pin, select,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
-
-use crate::frames::Frames;
 
 /// The largest message in bytes unless a flag says otherwise. A username needs a five-hundredth.
 pub(crate) const MAX_MESSAGE: u32 = 64 * 1024;
@@ -36,9 +36,6 @@ pub(crate) const MESSAGE_LIMITS: RangeInclusive<i64> = 125..=16 * 1024 * 1024;
 
 /// For how many heartbeats a peer may be silent, or a single frame wait until the peer takes it.
 const PATIENCE: u32 = 2;
-
-/// How long a peer has to read a Close frame before the connection is cut, unless it has sent one.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What a message says, from the client or to it; pings and the like are not for the lesson to see.
 pub(crate) enum Message {
@@ -78,45 +75,15 @@ impl Socket {
         body: web::Payload,
         max_message: u32,
     ) -> Result<(HttpResponse, Self), Error> {
-        let is = |name, expected: &[u8]| {
-            let value = request.headers().get(name);
-            value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(expected))
-        };
-        if !is(header::UPGRADE, b"websocket") || !is(header::SEC_WEBSOCKET_VERSION, b"13") {
-            return Err(Error::UpgradeRequired);
-        }
-        // A body before the frames, or chunks around them, is how requests are smuggled.
-        if request.headers().contains_key(header::TRANSFER_ENCODING) {
-            return Err(Error::BadRequest("An upgrade has no body.".into()));
-        }
         let max_message = usize::try_from(max_message).map_err(|_| Error::Internal)?;
-        let heard = Rc::new(Cell::new(Instant::now()));
-        let connection = request
-            .conn_data::<Connection>()
-            .ok_or(Error::Internal)?
-            .clone();
-        let cut = request
-            .app_data::<web::Data<Cut>>()
-            .ok_or(Error::Internal)?;
-        let settings = request
-            .app_data::<web::Data<Settings>>()
-            .ok_or(Error::Internal)?;
-        let body =
-            Frames::guard(request, body, max_message, Rc::clone(&heard)).ok_or(Error::Internal)?;
-        let (response, session, messages) = actix_ws::handle(request, body)
-            .map_err(|error| Error::BadRequest(format!("No WebSocket handshake: {error}.")))?;
-        let messages = messages
-            .max_frame_size(max_message)
-            .aggregate_continuations()
-            .max_continuation_size(max_message);
-        let (cut, heartbeat) = (Cut::clone(cut), settings.heartbeat);
+        let (response, opened) = shared::websocket::open(request, body, max_message)?;
         let socket = Self {
-            session,
-            messages,
-            connection,
-            cut,
-            heartbeat,
-            heard,
+            session: opened.session,
+            messages: opened.messages,
+            connection: opened.connection,
+            cut: opened.cut,
+            heartbeat: opened.settings.heartbeat,
+            heard: opened.heard,
         };
         Ok((response, socket))
     }
@@ -137,11 +104,10 @@ impl Socket {
                 end = socket.talk(news, answer) => end,
                 () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
             };
-            let connection = socket.connection.clone();
             if let End::Close(reason, grace) = end {
-                socket.close(reason, grace).await;
+                close(socket.session, socket.messages, reason, grace).await;
             }
-            connection.shut_down();
+            socket.connection.shut_down();
         });
     }
 
@@ -193,19 +159,6 @@ impl Socket {
             }
         }
     }
-
-    /// Sends a Close frame and gives the peer `grace` to read what is queued before it.
-    async fn close(mut self, reason: Option<CloseReason>, grace: Duration) {
-        let goodbye = async {
-            self.session.close(reason).await.ok()?;
-            // Ends when the body has been sent; after a protocol error it says the same error for ever.
-            while self.messages.next().await?.is_ok() {}
-            Some(())
-        };
-        // Too late, or already gone: the connection is cut in any case.
-        timeout(grace, goodbye).await.ok();
-        sleep(CLOSE_TIMEOUT).await;
-    }
 }
 
 /// The frame that answers what was read, if any, or how the conversation ends.
@@ -233,31 +186,8 @@ async fn reply(
 
 /// What a protocol error leads to: the close code that RFC 6455 §7.4.1 has for it.
 fn end_of(error: &ProtocolError) -> End {
-    let code = match error {
-        ProtocolError::Overflow => CloseCode::Size,
-        ProtocolError::Io(error) => {
-            let cause = error
-                .get_ref()
-                .and_then(|cause| cause.downcast_ref::<PayloadError>());
-            match cause {
-                Some(PayloadError::Overflow) => CloseCode::Size,
-                Some(_) => return End::Gone,
-                None => code_of(error),
-            }
-        }
-        _ => CloseCode::Protocol,
-    };
-    End::Close(Some(code.into()), CLOSE_TIMEOUT)
-}
-
-/// The close code for what actix-ws 0.4 tells apart only by its words.
-fn code_of(error: &std::io::Error) -> CloseCode {
-    let words = error.to_string();
-    if words.contains("utf-8") {
-        CloseCode::Invalid
-    } else if words.contains("continuation size") {
-        CloseCode::Size
-    } else {
-        CloseCode::Protocol
+    match close_code(error) {
+        Some(code) => End::Close(Some(code.into()), CLOSE_TIMEOUT),
+        None => End::Gone,
     }
 }

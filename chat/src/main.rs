@@ -1,0 +1,212 @@
+//! # Lesson 6: chat
+//!
+//! `cargo run -p chat`
+//!
+//! A chat room that loses nothing and says nothing twice. The idea: **a room is a log, and WebSocket,
+//! SSE and long polling are three ways to read it from a cursor.** A client remembers the id of the last
+//! message that it has seen. Whenever it comes back, over whichever transport, it says that id and gets
+//! what came after.
+//!
+//! ```text
+//! POST ─┐                                         ┌─ WebSocket
+//!       ├→ log: stored, acknowledged, published ──┼─ SSE          each a `Reader` with a cursor
+//! ws  ──┘        (database, then broadcast)       └─ long poll
+//! ```
+//!
+//! Read on in `log.rs`, then `reader.rs`, then `room.rs`, then the three in `transport/`.
+
+mod database;
+mod event;
+mod input;
+mod log;
+mod reader;
+mod room;
+mod session;
+mod transport;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    cookie::{Cookie, SameSite, time::Duration},
+    http::header::{self, ContentType},
+    web::{self, ServiceConfig},
+};
+use askama::Template;
+use serde::Deserialize;
+use serde_json::json;
+use shared::{Lesson, Settings, error::Error, resource};
+
+use database::{Database, OpenError};
+use input::{NewMessage, RoomName};
+use log::{Log, Receipt};
+use room::Rooms;
+use session::{Name, Sessions, Token, User};
+use transport::{long_poll, post, sse, websocket};
+
+/// The name decides the port and the title, the folder where `static/` is.
+const LESSON: Lesson = Lesson {
+    name: env!("CARGO_PKG_NAME"),
+    folder: env!("CARGO_MANIFEST_DIR"),
+};
+
+/// The largest body, and the largest WebSocket message, in bytes: 2,000 characters of any script, and
+/// most of those that are escaped.
+const MAX_BODY: usize = 16 * 1024;
+
+/// The cookie's name. A browser sends a cookie to all ports of a host, so the other lessons see it.
+const COOKIE: &str = "chat-session";
+
+/// How long a browser keeps the cookie. The server decides how long the name is kept.
+const COOKIE_AGE: Duration = Duration::days(30);
+
+/// The flags of the chat.
+#[derive(Debug, Clone, clap::Args)]
+struct Flags {
+    /// Keep what was said in this file; `:memory:` keeps it until the server stops
+    #[arg(long, env, value_name = "FILE", default_value = "chat.db")]
+    database: PathBuf,
+
+    /// How large the database may grow, in MiB
+    #[arg(long, env, value_name = "MIB", default_value_t = 4096)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024 * 1024))]
+    max_database: u32,
+
+    /// How many messages a second a user may send, in the long run; 0 is no limit
+    #[arg(long, env, value_name = "N", default_value_t = 10)]
+    rate: u32,
+
+    /// How many connections a user may have open at the same time, in all rooms together
+    #[arg(long, env, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+}
+
+/// What all handlers share.
+struct Chat {
+    sessions: Sessions,
+    rooms: Rooms,
+    log: Log,
+    rate: u32,
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    shared::serve_app(LESSON, Chat::open, routes).await
+}
+
+fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
+    app.app_data(chat.clone())
+        .route("/", web::get().to(page))
+        .service(resource("/session", "POST").route(web::post().to(take_name)))
+        .service(
+            web::scope("/rooms/{room}")
+                .app_data(shared::json_config(MAX_BODY))
+                .route("/ws", web::get().to(websocket::open))
+                .route("/events", web::get().to(sse::stream))
+                .service(
+                    resource("/messages", "GET, HEAD, POST")
+                        .route(web::get().to(long_poll::poll))
+                        .route(web::post().to(post::message)),
+                )
+                .service(resource("/typing", "POST").route(web::post().to(post::typing))),
+        );
+}
+
+impl Chat {
+    /// Opens the database, before the server listens.
+    fn open(flags: &Flags) -> Result<web::Data<Self>, OpenError> {
+        let database = Arc::new(Database::open(&flags.database, flags.max_database)?);
+        let rooms = Rooms::new(usize::try_from(flags.connections).unwrap_or(usize::MAX));
+        let publish = {
+            let rooms = rooms.clone();
+            move |room: &RoomName, message| rooms.publish(room, &message)
+        };
+        Ok(web::Data::new(Self {
+            sessions: Sessions::load(Arc::clone(&database))?,
+            rooms,
+            log: Log::new(database, publish),
+            rate: flags.rate,
+        }))
+    }
+
+    /// Who sends this request: `Authorization: Bearer TOKEN`, or else the cookie.
+    fn user(&self, request: &HttpRequest) -> Result<Arc<User>, Error> {
+        let user = token(request).and_then(|token| self.sessions.user(&token));
+        user.ok_or(Error::Unauthorized(
+            "Say who you are first: POST /session, then send its cookie, or its token as Bearer.",
+        ))
+    }
+
+    /// Puts a message into the log, whichever way it came.
+    async fn say(&self, room: &RoomName, user: &User, new: NewMessage) -> Result<Receipt, Error> {
+        user.may_send(self.rate)?;
+        let draft = new.parse(|name| self.sessions.find(name))?;
+        Ok(self.log.append(room, user, draft).await?)
+    }
+}
+
+fn token(request: &HttpRequest) -> Option<Token> {
+    if let Some(header) = request.headers().get(header::AUTHORIZATION) {
+        return header
+            .to_str()
+            .ok()?
+            .strip_prefix("Bearer ")
+            .map(Token::new);
+    }
+    Some(Token::new(request.cookie(COOKIE)?.value()))
+}
+
+/// `{"name":"…"}`: what somebody wants to be called.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSession {
+    name: String,
+}
+
+/// `POST /session`: 201 and `{"name","token"}`, or 200 if the name is the sender's already. The cookie
+/// is for pages of this server only, and no script can read it.
+async fn take_name(
+    request: HttpRequest,
+    chat: web::Data<Chat>,
+    new: web::Json<NewSession>,
+) -> Result<HttpResponse, Error> {
+    let name = Name::parse(&new.name)?;
+    let own = token(&request).and_then(|token| Some((chat.sessions.user(&token)?, token)));
+    let own = own.filter(|(user, _)| user.name.folded() == name.folded());
+    let mut answer = match own {
+        Some(_) => HttpResponse::Ok(),
+        None => HttpResponse::Created(),
+    };
+    let (user, token) = match own {
+        Some(own) => own,
+        None => chat.sessions.take(name, session::now()).await?,
+    };
+    // A server behind TLS adds `Secure`.
+    let cookie = Cookie::build(COOKIE, token.as_str())
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .max_age(COOKIE_AGE)
+        .finish();
+    Ok(answer
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .cookie(cookie)
+        .json(json!({ "name": user.name.as_str(), "token": token.as_str() })))
+}
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct Page {
+    /// In seconds.
+    heartbeat: f64,
+}
+
+/// `GET /`
+async fn page(settings: web::Data<Settings>) -> Result<HttpResponse, Error> {
+    let heartbeat = settings.heartbeat.as_secs_f64();
+    let html = Page { heartbeat }.render().map_err(|_| Error::Internal)?;
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .body(html))
+}

@@ -1,0 +1,1 @@
+// The page, written on socket.js. It is on its way.
