@@ -357,3 +357,6 @@ fn prepare(place: &Path, max_mebibytes: u32) -> Result<Connection, Unfit> {
     }
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests;

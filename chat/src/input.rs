@@ -137,3 +137,14 @@ impl fmt::Display for Cursor {
             .map_or(Ok(()), |roster| write!(formatter, ".{roster}"))
     }
 }
+
+#[cfg(test)]
+impl Draft {
+    pub(crate) fn test(key: &str, text: &str, to: Option<&Arc<User>>) -> Self {
+        let (key, text, to) = (Key(key.into()), Text(text.into()), to.cloned());
+        Self { key, text, to }
+    }
+}
+
+#[cfg(test)]
+mod tests;

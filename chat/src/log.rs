@@ -255,3 +255,6 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
         time: row.get("time")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

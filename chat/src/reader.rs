@@ -141,3 +141,6 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -254,3 +254,6 @@ impl Drop for Visit {
         self.rooms.disconnect(&self.name, self.connected.0.id);
     }
 }
+
+#[cfg(test)]
+mod tests;

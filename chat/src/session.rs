@@ -43,6 +43,13 @@ const SAVE: i64 = 60 * 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct UserId(i64);
 
+#[cfg(test)]
+impl UserId {
+    pub(crate) fn test(id: i64) -> Self {
+        Self(id)
+    }
+}
+
 impl ToSql for UserId {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         self.0.to_sql()
@@ -293,3 +300,6 @@ impl Sessions {
 pub(crate) fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }
+
+#[cfg(test)]
+mod tests;
