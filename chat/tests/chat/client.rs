@@ -1,6 +1,10 @@
 //! Clients of the chat that are not actix, one API over the three transports.
 
-use std::{collections::VecDeque, pin::Pin};
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use eventsource_stream::Eventsource as _;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
@@ -77,13 +81,14 @@ impl Person {
 
     /// Says something in the lobby and returns its id.
     pub(crate) async fn say(&self, server: &Server, text: &str, to: Option<&str>) -> u64 {
-        let key = format!("{text} to {to:?}");
+        static KEY: AtomicU64 = AtomicU64::new(0);
+        let key = format!("say {}", KEY.fetch_add(1, Ordering::Relaxed));
         let mut body = json!({ "key": key, "text": text });
         if let Some(to) = to {
             body["to"] = to.into();
         }
         let response = self.post(server, &format!("{LOBBY}/messages"), &body).await;
-        assert_eq!(response.status(), 201, "{text}");
+        assert_eq!(response.status(), 201);
         let receipt: Value = response.json().await.unwrap();
         receipt["id"].as_u64().unwrap()
     }

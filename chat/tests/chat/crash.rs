@@ -131,15 +131,20 @@ fn write(address: String, person: Person, offset: u64, stop: Arc<AtomicBool>) ->
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let url = format!("http://{address}{LOBBY}/messages");
         let mut number = offset;
-        while !stop.load(Ordering::Relaxed) {
+        // It stops when the last one is acknowledged, too.
+        loop {
             let body = json!({ "key": number.to_string(), "text": number.to_string() });
             match person.try_post(url.clone(), &http, &body).await {
-                Some(answer) if answer.status().is_success() => number += 1,
+                Some(answer) if answer.status().is_success() => {
+                    number += 1;
+                    if stop.load(Ordering::Relaxed) {
+                        return number;
+                    }
+                }
                 Some(answer) => panic!("{}", answer.status()),
                 None => sleep(Duration::from_millis(5)).await,
             }
         }
-        number
     })
 }
 
