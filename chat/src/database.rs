@@ -52,24 +52,34 @@ const SCHEMA: &str = "
     CREATE UNIQUE INDEX messages_by_key ON messages (from_id, key);
     CREATE TABLE users (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
-        token BLOB NOT NULL UNIQUE, used INTEGER NOT NULL
+        token BLOB NOT NULL UNIQUE
     ) STRICT;";
 
-/// Why a database cannot be used, and what to do about it.
+/// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("{0} is in use by another server. Stop that one, or choose another --database")]
-    InUse(String),
-    #[error("cannot lock {0}: {1}. Check that its folder exists and can be written")]
-    Lock(String, io::Error),
-    #[error("{0} is not a chat database, and is left as it is. Choose another --database")]
-    Foreign(String),
-    #[error("{0} was made by a newer chat (version {1}). Use that one, or another --database")]
-    Newer(String, i32),
-    #[error("{0} cannot be written. Change its permissions, or choose another --database")]
-    ReadOnly(String),
-    #[error("cannot use the database {0}: {1}. Choose another --database")]
-    Sqlite(String, rusqlite::Error),
+    #[error("it is in use by another server")]
+    InUse,
+    #[error("it cannot be locked: {0}")]
+    Lock(io::Error),
+    #[error("it is not a chat database, and is left as it is")]
+    Foreign,
+    #[error("it was made by a newer chat (version {0})")]
+    Newer(i32),
+    #[error("it cannot be written")]
+    ReadOnly,
+    #[error("{0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => Self::Foreign,
+            Some(rusqlite::ErrorCode::ReadOnly) => Self::ReadOnly,
+            _ => Self::Sqlite(error),
+        }
+    }
 }
 
 /// The database did not do what was asked; the log says why. What was to be written may be there or
@@ -100,16 +110,14 @@ impl Database {
     /// Opens `file`, or makes it; `:memory:` is one that ends with the process. It grows to at most
     /// `max_mebibytes`.
     pub(crate) fn open(file: &Path, max_mebibytes: u32) -> Result<Self, OpenError> {
-        let name = file.display().to_string();
-        let in_memory = name == ":memory:";
-        let place = if in_memory {
+        let (place, lock) = if file == ":memory:" {
             // Shared by the connections of this process that know the number.
-            PathBuf::from(format!("file:/{:x}?vfs=memdb", rand::random::<u128>()))
+            let place = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
+            (PathBuf::from(place), None)
         } else {
-            file.to_owned()
+            (file.to_owned(), Some(lock(file)?))
         };
-        let lock = if in_memory { None } else { Some(lock(file)?) };
-        let connection = prepare(&place, max_mebibytes).map_err(|error| error.of(name))?;
+        let connection = prepare(&place, max_mebibytes)?;
         let (sender, waiting) = mpsc::channel(WAITING_WRITES);
         let writer = std::thread::spawn(move || {
             write_all(connection, waiting);
@@ -155,20 +163,6 @@ impl Database {
             .unwrap_or(Err(Unavailable))
     }
 
-    /// Runs `change` in one of the next transactions, unless there is too much to do.
-    pub(crate) fn write_unheard(
-        &self,
-        change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<usize> + Send + 'static,
-    ) {
-        let write: Write = Box::new(|transaction| {
-            change(transaction)?;
-            Ok(Box::new(|| {}))
-        });
-        if let Some(writes) = &self.writes {
-            writes.try_send(write).ok();
-        }
-    }
-
     /// Runs `query` beside the writer, on a thread where it may take its time.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -187,18 +181,13 @@ impl Database {
             Err(error) => Err(unavailable("read", &error)),
         }
     }
-}
 
-impl Database {
-    /// As `read`, on this thread, while the server does not listen yet.
+    /// As `read`, on this thread: before the server listens, nobody waits.
     pub(crate) fn read_now<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, OpenError> {
-        let place = || self.readers.place.display().to_string();
-        self.readers
-            .with(query)
-            .map_err(|error| OpenError::Sqlite(place(), error))
+    ) -> rusqlite::Result<T> {
+        self.readers.with(query)
     }
 }
 
@@ -284,49 +273,19 @@ fn connect(place: &Path) -> rusqlite::Result<Connection> {
 /// Keeps every other server away: it would not hear of what this one writes. The lock is on a file of
 /// its own, because closing any handle to the database would release SQLite's own locks (POSIX).
 fn lock(file: &Path) -> Result<File, OpenError> {
-    let name = || file.display().to_string();
     let mut place = file.as_os_str().to_owned();
     place.push("-lock");
-    let lock = File::create(&place).map_err(|error| OpenError::Lock(name(), error))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(name())),
-        Err(TryLockError::Error(error)) => Err(OpenError::Lock(name(), error)),
-    }
-}
-
-/// What may be wrong with a file that opens.
-enum Unfit {
-    Foreign,
-    Newer(i32),
-    ReadOnly,
-    Sqlite(rusqlite::Error),
-}
-
-impl From<rusqlite::Error> for Unfit {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => Self::Foreign,
-            Some(rusqlite::ErrorCode::ReadOnly) => Self::ReadOnly,
-            _ => Self::Sqlite(error),
-        }
-    }
-}
-
-impl Unfit {
-    fn of(self, name: String) -> OpenError {
-        match self {
-            Self::Foreign => OpenError::Foreign(name),
-            Self::Newer(version) => OpenError::Newer(name, version),
-            Self::ReadOnly => OpenError::ReadOnly(name),
-            Self::Sqlite(error) => OpenError::Sqlite(name, error),
-        }
-    }
+    let lock = File::create(&place).map_err(OpenError::Lock)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse,
+        TryLockError::Error(error) => OpenError::Lock(error),
+    })?;
+    Ok(lock)
 }
 
 /// The writer's connection to a chat database, which is made if there is nothing yet. Looks before it
 /// changes anything: a file that is not ours stays as it is.
-fn prepare(place: &Path, max_mebibytes: u32) -> Result<Connection, Unfit> {
+fn prepare(place: &Path, max_mebibytes: u32) -> Result<Connection, OpenError> {
     let mut connection = connect(place)?;
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (kind, version) = (number("application_id")?, number("user_version")?);
@@ -335,11 +294,11 @@ fn prepare(place: &Path, max_mebibytes: u32) -> Result<Connection, Unfit> {
     match (kind, version) {
         (0, 0) if tables == 0 => {}
         (APPLICATION_ID, VERSION) => {}
-        (APPLICATION_ID, newer) => return Err(Unfit::Newer(newer)),
-        _ => return Err(Unfit::Foreign),
+        (APPLICATION_ID, newer) => return Err(OpenError::Newer(newer)),
+        _ => return Err(OpenError::Foreign),
     }
     if connection.is_readonly("main")? {
-        return Err(Unfit::ReadOnly);
+        return Err(OpenError::ReadOnly);
     }
     // Readers go on while the writer writes, and a commit is on disk when it says so. The answer names
     // the mode: a database in memory keeps its own.

@@ -139,12 +139,4 @@ impl fmt::Display for Cursor {
 }
 
 #[cfg(test)]
-impl Draft {
-    pub(crate) fn test(key: &str, text: &str, to: Option<&Arc<User>>) -> Self {
-        let (key, text, to) = (Key(key.into()), Text(text.into()), to.cloned());
-        Self { key, text, to }
-    }
-}
-
-#[cfg(test)]
 mod tests;

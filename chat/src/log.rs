@@ -155,7 +155,7 @@ fn insert(
 ) -> rusqlite::Result<Receipt> {
     let repeat = log
         .prepare_cached("SELECT id, time FROM messages WHERE from_id = ? AND key = ?")?
-        .query_row(params![message.from.0, key], |row| {
+        .query_row(params![message.from.0.0, key], |row| {
             let (id, time) = (row.get(0)?, row.get(1)?);
             let fresh = false;
             Ok(Receipt { id, time, fresh })
@@ -171,12 +171,12 @@ fn insert(
     // Before the new one comes, so that a full disk has room for it.
     log.prepare_cached("DELETE FROM messages WHERE room = ? AND id <= ?")?
         .execute(params![room.as_str(), id - KEPT])?;
-    let (to_id, to_name) = message.to.unzip();
+    let (to_id, to_name) = message.to.map(|(to, name)| (to.0, name)).unzip();
     log.prepare_cached("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
         .execute(params![
             room.as_str(),
             id,
-            message.from.0,
+            message.from.0.0,
             message.from.1,
             to_id,
             to_name,
@@ -239,18 +239,18 @@ fn newest(
             "SELECT * FROM messages WHERE room = ?1 AND id < ?2
              AND (to_id IS NULL OR to_id = ?3 OR from_id = ?3) ORDER BY id DESC LIMIT ?4",
         )?
-        .query_map(params![room.as_str(), end, reader, HISTORY], message)?
+        .query_map(params![room.as_str(), end, reader.0, HISTORY], message)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     messages.reverse();
     Ok(messages)
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
-    let to: Option<UserId> = row.get("to_id")?;
+    let to: Option<i64> = row.get("to_id")?;
     Ok(Message {
         id: row.get("id")?,
-        from: (row.get("from_id")?, row.get("from_name")?),
-        to: to.zip(row.get("to_name")?),
+        from: (UserId(row.get("from_id")?), row.get("from_name")?),
+        to: to.map(UserId).zip(row.get("to_name")?),
         text: row.get("text")?,
         time: row.get("time")?,
     })

@@ -115,17 +115,23 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
 
 impl Chat {
     /// Opens the database, before the server listens.
-    fn open(flags: &Flags) -> Result<web::Data<Self>, OpenError> {
+    fn open(flags: &Flags) -> Result<web::Data<Self>, String> {
+        Self::try_open(flags).map_err(|error| {
+            let file = flags.database.display();
+            format!("cannot use the database {file}: {error}. Choose another --database")
+        })
+    }
+
+    fn try_open(flags: &Flags) -> Result<web::Data<Self>, OpenError> {
         let database = Arc::new(Database::open(&flags.database, flags.max_database)?);
         let rooms = Rooms::new(usize::try_from(flags.connections).unwrap_or(usize::MAX));
-        let publish = {
-            let rooms = rooms.clone();
-            move |room: &RoomName, message| rooms.publish(room, &message)
-        };
+        let listeners = rooms.clone();
         Ok(web::Data::new(Self {
             sessions: Sessions::load(Arc::clone(&database))?,
             rooms,
-            log: Log::new(database, publish),
+            log: Log::new(database, move |room, message| {
+                listeners.publish(room, &message);
+            }),
             rate: flags.rate,
         }))
     }

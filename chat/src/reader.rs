@@ -54,7 +54,8 @@ impl Reader {
                 return Ok(event);
             }
             if self.behind {
-                self.read_on().await?;
+                // In a box, which a reader who has caught up does not need.
+                Box::pin(self.read_on()).await?;
                 continue;
             }
             match self.visit.events.recv().await {

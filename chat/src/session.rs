@@ -11,10 +11,7 @@ use std::{
     },
 };
 
-use rusqlite::{
-    ToSql, params,
-    types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef},
-};
+use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 use shared::error::Error;
 
@@ -23,7 +20,7 @@ use tokio::time::Instant;
 use bucket::Bucket;
 pub(crate) use name::Name;
 
-use crate::database::{Database, OpenError};
+use crate::database::Database;
 
 /// How many names can be taken at the same time, so that a flood of them fills neither the memory nor
 /// the disk. When there is no place left, who was away for longest goes, after `AWAY` at least.
@@ -35,32 +32,10 @@ const UNUSED: i64 = 24 * 60 * 60;
 /// After so many seconds without any use a name may have to go when there is no place for a new one.
 const AWAY: i64 = 60 * 60;
 
-/// How often at most a user's last use is saved, in seconds.
-const SAVE: i64 = 60 * 60;
-
 /// Who holds a name. Random and never used again, unlike the name: what was private to the holder
 /// before must not be shown to the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct UserId(i64);
-
-#[cfg(test)]
-impl UserId {
-    pub(crate) fn test(id: i64) -> Self {
-        Self(id)
-    }
-}
-
-impl ToSql for UserId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        self.0.to_sql()
-    }
-}
-
-impl FromSql for UserId {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        i64::column_result(value).map(Self)
-    }
-}
+pub(crate) struct UserId(pub(crate) i64);
 
 /// 128 random bits, as 32 hexadecimal digits. Whoever has them is the user.
 pub(crate) struct Token(String);
@@ -97,9 +72,8 @@ pub(crate) struct User {
     token: Hash,
     /// How many connections are open.
     connections: AtomicUsize,
-    /// When the user was last here, and what the database knows of that; in Unix seconds.
+    /// When the user was last here, in Unix seconds. It is not stored: a restart counts as a use.
     used: AtomicI64,
-    saved: AtomicI64,
 }
 
 impl User {
@@ -111,14 +85,7 @@ impl User {
             bucket: Mutex::default(),
             connections: AtomicUsize::new(0),
             used: AtomicI64::new(now),
-            saved: AtomicI64::new(now),
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn test(id: i64, name: &str) -> Arc<Self> {
-        let name = Name::parse(name).unwrap();
-        Arc::new(Self::new(UserId(id), name, [0; 32], now()))
     }
 
     /// Counts a message, unless there were too many of late; `rate` is how many a second are not.
@@ -210,28 +177,18 @@ impl Users {
 }
 
 impl Sessions {
-    /// Everybody in the database. After a restart nobody's name is freed too early: the last use may be
-    /// one that was not saved.
-    pub(crate) fn load(database: Arc<Database>) -> Result<Self, OpenError> {
-        let now = now();
-        let read = move |users: &rusqlite::Connection| {
-            users
-                .prepare("SELECT id, name, token, used FROM users")?
-                .query_map([], |row| {
-                    let used = now.min(row.get::<_, i64>(3)? + SAVE);
-                    Ok(User::new(
-                        row.get(0)?,
-                        Name::stored(row.get(1)?),
-                        row.get(2)?,
-                        used,
-                    ))
-                })?
-                .collect::<rusqlite::Result<Vec<_>>>()
-        };
+    /// Everybody in the database.
+    pub(crate) fn load(database: Arc<Database>) -> rusqlite::Result<Self> {
         let mut users = Users::default();
-        for user in database.read_now(read)? {
-            users.add(&Arc::new(user));
-        }
+        database.read_now(|stored| {
+            let mut select = stored.prepare("SELECT id, name, token FROM users")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let (id, name) = (UserId(row.get(0)?), Name::stored(row.get(1)?));
+                users.add(&Arc::new(User::new(id, name, row.get(2)?, now())));
+            }
+            Ok(())
+        })?;
         let users = Mutex::new(users);
         Ok(Self { database, users })
     }
@@ -243,7 +200,7 @@ impl Sessions {
     /// The user whose token this is.
     pub(crate) fn user(&self, token: &Token) -> Option<Arc<User>> {
         let user = self.users().by_token.get(&token.hash()).cloned()?;
-        self.note_use(&user, now());
+        user.used.store(now(), Ordering::Relaxed);
         Some(user)
     }
 
@@ -267,12 +224,12 @@ impl Sessions {
         let stored = Arc::clone(&user);
         let save = move |users: &rusqlite::Transaction<'_>| {
             if let Some(gone) = &gone {
-                users.execute("DELETE FROM users WHERE id = ?", [gone.id])?;
+                users.execute("DELETE FROM users WHERE id = ?", [gone.id.0])?;
             }
             let (name, folded) = (stored.name.as_str(), stored.name.folded());
             users.execute(
-                "INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, ?)",
-                params![stored.id, name, folded, stored.token, now],
+                "INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)",
+                params![stored.id.0, name, folded, stored.token],
             )
         };
         if let Err(error) = self.database.write(save, drop).await {
@@ -280,19 +237,6 @@ impl Sessions {
             return Err(error.into());
         }
         Ok((user, token))
-    }
-
-    /// Notes that `user` is here, and saves it if that is long since.
-    fn note_use(&self, user: &Arc<User>, now: i64) {
-        user.used.store(now, Ordering::Relaxed);
-        if user.saved.load(Ordering::Relaxed) + SAVE > now {
-            return;
-        }
-        user.saved.store(now, Ordering::Relaxed);
-        let id = user.id;
-        self.database.write_unheard(move |users| {
-            users.execute("UPDATE users SET used = ? WHERE id = ?", params![now, id])
-        });
     }
 }
 

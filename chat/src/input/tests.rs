@@ -4,6 +4,13 @@ use proptest::prelude::*;
 
 use super::*;
 
+impl Draft {
+    pub(crate) fn test(key: &str, text: &str, to: Option<&Arc<User>>) -> Self {
+        let (key, text, to) = (Key(key.into()), Text(text.into()), to.cloned());
+        Self { key, text, to }
+    }
+}
+
 fn status(error: &Error) -> u16 {
     use actix_web::ResponseError as _;
     error.status_code().as_u16()

@@ -200,6 +200,7 @@ proptest! {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
 async fn follow(steps: &[Step], behind: usize) {
     let house = House::new(behind);
     let users = [0, 1, 2].map(|id| User::test(id, &format!("user {id}")));

@@ -18,7 +18,7 @@ use actix_web::{
     rt,
     web::{self, Bytes},
 };
-use actix_ws::{AggregatedMessage, CloseCode, CloseReason, Message, Session};
+use actix_ws::{AggregatedMessage, CloseCode, CloseReason, Message, ProtocolError, Session};
 use futures_util::{SinkExt as _, Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,6 +36,7 @@ use crate::{
     Chat, MAX_BODY,
     event::{self, Event},
     input::RoomName,
+    log::Receipt,
     reader::Reader,
     session::User,
 };
@@ -75,7 +76,7 @@ pub(crate) async fn open(
             () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
         };
         if let End::Close(reason, grace) = end {
-            websocket::close(talk.session, messages, reason, grace).await;
+            Box::pin(websocket::close(talk.session, messages, reason, grace)).await;
         }
         opened.connection.shut_down();
     });
@@ -171,8 +172,8 @@ impl Talk {
                     }
                     None // A part of a long frame has come in the meantime.
                 }
+                // The protocol's ping makes the peer answer; the event is for the page to see.
                 _ = pings.tick() => {
-                    // The protocol's ping makes the peer answer; the event is for the page to see.
                     if !self.send(Message::Ping(Bytes::new())).await {
                         return End::Gone;
                     }
@@ -189,69 +190,66 @@ impl Talk {
 
     /// Whether the peer took a frame in time.
     async fn send(&mut self, frame: Message) -> bool {
-        let begun = Instant::now();
         let sent = timeout(self.heartbeat * PATIENCE, self.session.send(frame)).await;
-        // What had to wait and was taken then shows that the peer is there, though it had no chance
-        // to be heard meanwhile.
-        if begun.elapsed() >= self.heartbeat {
-            self.heard.set(Instant::now());
-        }
         matches!(sent, Ok(Ok(())))
     }
 
     /// The frame that answers what was read, if any, or how the conversation ends.
     async fn reply(
         &self,
-        message: Option<Result<AggregatedMessage, actix_ws::ProtocolError>>,
+        message: Option<Result<AggregatedMessage, ProtocolError>>,
     ) -> Result<Option<Message>, End> {
-        match message {
-            None => Err(End::Gone),
-            Some(Err(error)) => Err(match close_code(&error) {
-                Some(code) => End::Close(Some(code.into()), CLOSE_TIMEOUT),
-                None => End::Gone,
-            }),
-            Some(Ok(AggregatedMessage::Close(reason))) => {
-                Err(End::Close(reason, self.heartbeat * PATIENCE))
+        let message = match message {
+            None => return Err(End::Gone),
+            Some(Err(error)) => {
+                let close = |code: CloseCode| End::Close(Some(code.into()), CLOSE_TIMEOUT);
+                return Err(close_code(&error).map_or(End::Gone, close));
             }
-            Some(Ok(AggregatedMessage::Ping(bytes))) => Ok(Some(Message::Pong(bytes))),
-            Some(Ok(AggregatedMessage::Pong(_))) => Ok(None),
-            Some(Ok(AggregatedMessage::Text(text))) => Ok(self.hear(&text).await),
-            Some(Ok(AggregatedMessage::Binary(_))) => {
+            Some(Ok(message)) => message,
+        };
+        let answer = match message {
+            AggregatedMessage::Close(reason) => {
+                return Err(End::Close(reason, self.heartbeat * PATIENCE));
+            }
+            AggregatedMessage::Ping(bytes) => return Ok(Some(Message::Pong(bytes))),
+            AggregatedMessage::Pong(_) => None,
+            // In a box: most readers say nothing most of the time.
+            AggregatedMessage::Text(text) => Box::pin(self.hear(&text)).await,
+            AggregatedMessage::Binary(_) => {
                 let error = Error::BadRequest("Send text, not bytes.".into());
-                Ok(Some(Message::Text(event::error(None, &error).into())))
+                Some(event::error(None, &error))
             }
-        }
+        };
+        Ok(answer.map(|answer| Message::Text(answer.into())))
     }
 
-    /// Does what the client says, and answers.
-    async fn hear(&self, text: &str) -> Option<Message> {
-        let (ack, outcome) = match serde_json::from_str::<Said>(text) {
-            Ok(said) => (said.ack, self.obey(said).await),
-            Err(error) => (None, Err(not_json(&error))),
+    /// Does what the client says; the answer, if there is one.
+    async fn hear(&self, text: &str) -> Option<String> {
+        let said: Said = match serde_json::from_str(text) {
+            Ok(said) => said,
+            Err(error) => return Some(event::error(None, &not_json(&error))),
         };
-        let answer = match outcome {
-            Ok(answer) => answer?,
-            Err(error) => event::error(ack, &error),
-        };
-        Some(Message::Text(answer.into()))
-    }
-
-    async fn obey(&self, said: Said) -> Result<Option<String>, Error> {
+        let ack = said.ack;
         match said.event.as_str() {
+            "typing" => self.chat.rooms.typing(&self.room, &self.user),
             "message" => {
-                let new = serde_json::from_value(said.data).map_err(|error| not_json(&error))?;
-                let receipt = self.chat.say(&self.room, &self.user, new).await?;
-                Ok(Some(event::ack(said.ack, receipt)))
-            }
-            "typing" => {
-                self.chat.rooms.typing(&self.room, &self.user);
-                Ok(None)
+                let stored = self.say(said.data).await;
+                return Some(stored.map_or_else(
+                    |error| event::error(ack, &error),
+                    |receipt| event::ack(ack, receipt),
+                ));
             }
             _ => {
                 let sentence = r#"The event must be "message" or "typing"."#;
-                Err(Error::BadRequest(sentence.into()))
+                return Some(event::error(ack, &Error::BadRequest(sentence.into())));
             }
         }
+        None
+    }
+
+    async fn say(&self, data: Value) -> Result<Receipt, Error> {
+        let new = serde_json::from_value(data).map_err(|error| not_json(&error))?;
+        self.chat.say(&self.room, &self.user, new).await
     }
 }
 

@@ -116,7 +116,7 @@ impl Follower {
         let response = self.person.sign(self.http.get(url)).send().await.ok()?;
         let answer: Value = response.json().await.ok()?;
         let events = answer["events"].as_array().unwrap();
-        let end = events.iter().filter_map(|event| self.see(event)).next();
+        let end = events.iter().find_map(|event| self.see(event));
         answer["cursor"]
             .as_str()
             .unwrap()

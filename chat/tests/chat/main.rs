@@ -4,7 +4,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a broken promise ends the test"
+    clippy::too_many_lines,
+    reason = "a broken promise ends the test, which tells a story in one piece"
 )]
 
 mod client;
@@ -13,6 +14,7 @@ mod events;
 mod input;
 mod limits;
 mod lives;
+mod probe;
 mod sessions;
 
 use shared::testing::promises::{self, Subject};
