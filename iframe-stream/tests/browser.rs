@@ -4,7 +4,10 @@
 use serde_json::{Value, json};
 use shared::testing::{
     PATIENCE, Server, Signal,
-    browser::{Browser, Tab},
+    browser::{
+        Browser,
+        promises::{self, KeepsOpen},
+    },
     eventually,
 };
 
@@ -17,31 +20,15 @@ const QUICK: &[&str] = &["--heartbeat", "0.4"];
 /// How many frames the page holds.
 const FRAMES: &str = "document.querySelectorAll('iframe').length";
 
-/// Opens the lesson's page and waits until it shows the list.
-async fn open<'browser>(browser: &'browser Browser, server: &Server) -> Tab<'browser> {
-    let tab = browser.open(&server.url("/")).await;
-    is_open(&tab).await;
-    tab.until("document.querySelectorAll('#users li').length >= 2")
-        .await;
-    tab
-}
-
-async fn is_open(tab: &Tab<'_>) {
-    tab.until("document.getElementById('status').dataset.state === 'open'")
-        .await;
-}
-
-/// Waits until the page shows these users and no others.
-async fn shows(tab: &Tab<'_>, users: &[&str]) {
-    let shown = "[...document.querySelectorAll('#users li')].map((item) => item.textContent)";
-    let wanted = json!(json!(users).to_string());
-    tab.until(&format!("JSON.stringify({shown}) === {wanted}"))
-        .await;
-}
-
 async fn cut(server: &Server) {
     let response = server.client.post(server.url("/cut")).send().await;
     assert_eq!(response.unwrap().status(), 204);
+}
+
+#[tokio::test]
+#[ignore = "needs chromedriver"]
+async fn the_page_keeps_what_every_page_promises() {
+    promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// `load` never fires if the frame is in the HTML: a page is loading while one of its frames is.
@@ -49,7 +36,7 @@ async fn cut(server: &Server) {
 #[ignore = "needs chromedriver"]
 async fn the_page_has_loaded_although_its_frames_never_do() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     tab.click("#clock-toggle").await;
     tab.until("document.getElementById('clock').textContent.startsWith('20')")
         .await;
@@ -77,25 +64,9 @@ async fn no_frame_is_opened_before_the_page_has_loaded() {
         return counts.concat(frames());
     })";
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     // Of the two that were early, one was stopped again.
     assert_eq!(tab.evaluate(EARLY).await, json!([1, 1, 2]));
-    assert_eq!(browser.console_errors().await, [""; 0]);
-}
-
-#[tokio::test]
-#[ignore = "needs chromedriver"]
-async fn a_user_added_in_one_tab_shows_in_the_other() {
-    let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
-    let [a, b] = [open(&browser, &server).await, open(&browser, &server).await];
-    a.type_text("input[name=username]", "李四\n").await;
-    for tab in [&a, &b] {
-        shows(tab, &["张三", "Alice", "李四"]).await;
-    }
-    b.click("#users li:first-child .remove").await;
-    for tab in [&a, &b] {
-        shows(tab, &["Alice", "李四"]).await;
-    }
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
@@ -104,7 +75,7 @@ async fn a_user_added_in_one_tab_shows_in_the_other() {
 #[ignore = "needs chromedriver"]
 async fn hostile_names_show_as_text_and_run_nothing() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     let names = [
         "</script><script>pwned=1//",
         "</script><img src onerror=pwned=",
@@ -118,7 +89,7 @@ async fn hostile_names_show_as_text_and_run_nothing() {
     for name in names {
         server.add_user(name).await;
         shown.push(name);
-        shows(&tab, &shown).await;
+        tab.until_users(&shown).await;
     }
     let pwned = "[window, frames[0]].map((where) => typeof where.pwned)";
     assert_eq!(tab.evaluate(pwned).await, json!(["undefined", "undefined"]));
@@ -141,7 +112,7 @@ async fn the_frame_is_as_small_after_200_changes_as_after_one() {
         return nodes;
     })()";
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     let before = tab.evaluate(NODES).await;
     assert!(before.as_u64() > Some(5), "{before} nodes");
 
@@ -162,18 +133,18 @@ async fn the_frame_is_as_small_after_200_changes_as_after_one() {
 #[ignore = "needs chromedriver"]
 async fn after_a_cut_the_page_comes_back_and_leaves_no_frame_behind() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     tab.click("#cut").await;
     tab.until(
         "document.getElementById('status').textContent.startsWith('closed: the frame has ended')",
     )
     .await;
-    is_open(&tab).await;
+    tab.until_status("open").await;
     for round in 1..=3 {
         cut(&server).await;
         tab.until("document.getElementById('status').dataset.state !== 'open'")
             .await;
-        is_open(&tab).await;
+        tab.until_status("open").await;
         server.add_user(&format!("round {round}")).await;
         tab.until(&format!(
             "document.querySelectorAll('#users li').length === {}",
@@ -190,18 +161,17 @@ async fn after_a_cut_the_page_comes_back_and_leaves_no_frame_behind() {
 #[ignore = "needs chromedriver"]
 async fn after_a_kill_and_a_restart_the_page_comes_back_by_itself() {
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     server.add_user("forgotten").await;
-    shows(&tab, &["张三", "Alice", "forgotten"]).await;
+    tab.until_users(&["张三", "Alice", "forgotten"]).await;
 
     let port = server.address().port();
     server.signal(Signal::KILL);
     assert_eq!(server.wait().code, None);
-    tab.until("document.getElementById('status').dataset.state === 'closed'")
-        .await;
+    tab.until_status("closed").await;
     let _server = Server::start_on(port, BINARY, QUICK);
-    shows(&tab, &["张三", "Alice"]).await;
-    is_open(&tab).await;
+    tab.until_users(&["张三", "Alice"]).await;
+    tab.until_status("open").await;
     assert_eq!(tab.evaluate(FRAMES).await, 1);
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
@@ -211,7 +181,7 @@ async fn after_a_kill_and_a_restart_the_page_comes_back_by_itself() {
 #[ignore = "needs chromedriver"]
 async fn a_quiet_frame_is_kept_for_as_long_as_it_is_alive() {
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     tab.click("#clock-toggle").await;
     tab.evaluate("(window.beats = 0, window.heard = window.alive, window.alive = () => { beats++; heard(); }, window.first = frames[0], null)")
         .await;
@@ -237,7 +207,7 @@ async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
     const LATER: &str = "new Promise((done) => setTimeout(done, 2500))";
     const REQUESTS: &str = "performance.getEntriesByType('resource').length";
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
-    let tab = open(&browser, &server).await;
+    let tab = browser.open_lesson(&server).await;
     tab.click("#clock-toggle").await;
     tab.until("frames.length === 2 && frames[1].document.title === 'news'")
         .await;
@@ -251,10 +221,9 @@ async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
 
     // Also while it waits to open the next frame.
     tab.click("#users-toggle").await;
-    is_open(&tab).await;
+    tab.until_status("open").await;
     cut(&server).await;
-    tab.until("document.getElementById('status').dataset.state === 'closed'")
-        .await;
+    tab.until_status("closed").await;
     tab.click("#users-toggle").await;
     let requests = tab.evaluate(REQUESTS).await;
     assert_eq!(tab.evaluate(LATER).await, Value::Null);
@@ -262,6 +231,6 @@ async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
     assert_eq!(tab.evaluate(FRAMES).await, 0);
 
     tab.click("#users-toggle").await;
-    is_open(&tab).await;
+    tab.until_status("open").await;
     assert_eq!(browser.console_errors().await, [""; 0]);
 }

@@ -1,6 +1,8 @@
 // The page around a lesson: it shows what the lesson's client.js hears, and sends what is typed.
 // Nothing here knows how the news gets from the server to the browser.
 
+import "/shared/wire.js"; // It must be around `fetch` and the like before client.js is loaded.
+
 const element = (id) => document.getElementById(id);
 
 /** Puts the users of a snapshot on the page. Those that are there already stay untouched, so that a

@@ -41,11 +41,12 @@ const HEADINGS: [&str; 7] = [
 ];
 
 /// What each of lessons 1 to 5 is made of.
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "Cargo.toml",
     "README.md",
     "src/main.rs",
     "static/client.js",
+    "tests/browser.rs",
     "tests/lesson.rs",
 ];
 

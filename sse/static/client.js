@@ -45,8 +45,10 @@ function watch(path, eventName, show, status) {
     source.onopen = heard;
     // The browser comes back by itself after a break, but never after a status other than 200.
     source.onerror = () => {
-      report();
-      if (source.readyState === EventSource.CLOSED) reopenAfter(REOPEN_AFTER * (1 + Math.random()));
+      if (source.readyState !== EventSource.CLOSED) return report("the browser asks again in 1.5 to 3 s");
+      const wait = REOPEN_AFTER * (1 + Math.random());
+      report(`a new EventSource in ${(wait / 1000).toFixed(1)} s`);
+      reopenAfter(wait);
     };
     report();
     reopenAfter(silence);
@@ -59,8 +61,8 @@ function watch(path, eventName, show, status) {
     clearTimeout(timer);
     timer = setTimeout(open, milliseconds);
   }
-  function report() {
-    status(["connecting", "open", "closed"][source.readyState], `readyState ${source.readyState}`);
+  function report(plan = `readyState ${source.readyState}`) {
+    status(["connecting", "open", "closed"][source.readyState], plan);
   }
 
   open();

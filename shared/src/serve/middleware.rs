@@ -4,7 +4,10 @@ use actix_web::{
     Error, HttpMessage as _, HttpRequest,
     body::{BodySize, BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::{ConnectionType, Method, StatusCode, Version, header},
+    http::{
+        ConnectionType, Method, StatusCode, Version,
+        header::{self, HeaderName},
+    },
     middleware::{DefaultHeaders, Next},
 };
 
@@ -17,14 +20,27 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form
                                        frame-ancestors 'self'; object-src 'none'";
 
 /// The headers of every answer, unless the handler has set its own.
+const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    // A browser may keep a file but has to ask each time whether it has changed: a student who
+    // edits client.js and reloads must see the edit.
+    (header::CACHE_CONTROL, "no-cache"),
+];
+
+/// Puts them on every answer.
 pub(super) fn security_headers() -> DefaultHeaders {
-    DefaultHeaders::new()
-        .add((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .add((header::REFERRER_POLICY, "same-origin"))
-        // A browser may keep a file but has to ask each time whether it has changed: a student who
-        // edits client.js and reloads must see the edit.
-        .add((header::CACHE_CONTROL, "no-cache"))
+    let add = |all: DefaultHeaders, header| all.add(header);
+    SECURITY_HEADERS
+        .into_iter()
+        .fold(DefaultHeaders::new(), add)
+}
+
+/// The same as text, a line `name: value` each, for the page, which does not see the head of a stream.
+pub(crate) fn security_header_lines() -> String {
+    let line = |(name, value)| format!("{name}: {value}\n");
+    SECURITY_HEADERS.into_iter().map(line).collect()
 }
 
 /// Logs each request with the status of its answer, if `RUST_LOG=shared=debug` asks for it. actix's own logger

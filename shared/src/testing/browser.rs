@@ -13,6 +13,10 @@
 //!
 //! The two talk `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>.
 
+mod lesson;
+pub mod promises;
+pub mod relay;
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
@@ -181,6 +185,23 @@ impl Tab<'_> {
     pub async fn type_text(&self, selector: &str, text: &str) {
         let keys = json!({ "text": text });
         self.to_element(selector, "value", keys).await;
+    }
+
+    /// Shows the page as on a screen so many CSS pixels wide, in a colour `scheme`: `light` or `dark`.
+    pub async fn emulate(&self, width: u32, scheme: &str) {
+        let screen =
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", screen)
+            .await;
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", scheme).await;
+    }
+
+    /// Sends a command of the Chrome `DevTools` Protocol.
+    async fn devtools(&self, name: &str, parameters: Value) {
+        let body = json!({ "cmd": name, "params": parameters });
+        let done = self.command("/goog/cdp/execute", body).await;
+        done.expect("a command that Chromium knows");
     }
 
     async fn to_element(&self, selector: &str, action: &str, body: Value) {

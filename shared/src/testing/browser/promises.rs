@@ -1,0 +1,228 @@
+//! What the page of each lesson from 1 to 5 promises, in a real browser. Each lesson's `tests/browser.rs`
+//! calls [`keeps_them_all`] with its own binary and tests beside it what only its technique does.
+
+mod wire;
+
+use std::{env, fs};
+
+use serde_json::{Value, json};
+
+use super::{Browser, Tab, relay::Relay};
+use crate::testing::{Server, Signal};
+
+/// What the technique keeps open that `POST /cut` can end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepsOpen {
+    /// Each answer comes at once.
+    Nothing,
+    /// A request, which the server then answers, so that the page just asks again.
+    Request,
+    /// A stream or a socket, which has to be opened again.
+    Connection,
+}
+
+/// Checks every promise of this module against the lesson `binary`.
+pub async fn keeps_them_all(binary: &str, keeps_open: KeepsOpen) {
+    let browser = Browser::start().await;
+    a_user_added_in_one_tab_shows_in_the_other(&browser, binary).await;
+    a_hostile_name_is_text(&browser, binary).await;
+    the_clock_is_off_until_it_is_switched_on(&browser, binary).await;
+    what_is_switched_off_is_silent_and_comes_back(&browser, binary).await;
+    the_page_recovers_from_a_cut(&browser, binary, keeps_open).await;
+    the_list_is_right_after_a_kill_and_a_restart(&browser, binary).await;
+    wire::the_wire_shows_what_crossed_it(&browser, binary).await;
+    wire::a_row_opens_by_keyboard_and_shows_its_bytes(&browser, binary).await;
+    wire::the_oldest_rows_go_first(&browser, binary).await;
+    the_page_can_be_used_by_everybody(&browser, binary).await;
+    assert_eq!(browser.console_errors().await, [""; 0]);
+}
+
+async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let [a, b] = [
+        browser.open_lesson(&server).await,
+        browser.open_lesson(&server).await,
+    ];
+    a.type_text("input[name=username]", "李四\n").await;
+    for tab in [&a, &b] {
+        tab.until_users(&["张三", "Alice", "李四"]).await;
+    }
+    b.click("#users li:first-child .remove").await;
+    for tab in [&a, &b] {
+        tab.until_users(&["Alice", "李四"]).await;
+    }
+    // Whoever is refused is told why, and in the other tab nothing happens.
+    a.type_text("input[name=username]", "   \n").await;
+    a.until("document.getElementById('error').textContent.length > 20")
+        .await;
+    assert_eq!(b.text("error").await, "");
+    loads_nothing_from_elsewhere(&a).await;
+}
+
+/// Whatever the page has loaded came from its own server.
+async fn loads_nothing_from_elsewhere(tab: &Tab<'_>) {
+    let foreign = "performance.getEntriesByType('resource').map((entry) => entry.name)
+        .filter((name) => !/^(http|ws):/.test(name) || new URL(name).host !== location.host)";
+    assert_eq!(tab.evaluate(foreign).await, json!([]));
+}
+
+/// As HTML, the first of them is a picture that runs a script.
+async fn a_hostile_name_is_text(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    let mut shown = vec!["张三", "Alice"];
+    for name in [
+        "<img src=x onerror=pwned=1>",
+        "</script><script>pwned=1//",
+        "&lt;b&gt;\"'\\",
+    ] {
+        server.add_user(name).await;
+        shown.push(name);
+        tab.until_users(&shown).await;
+    }
+    // Also where the wire shows the bytes.
+    wire::open_all_rows(&tab).await;
+    let inside =
+        "#users :not(li, span, button), #wire-rows :not(li, details, summary, p, span, pre)";
+    let injected = format!("document.querySelectorAll('{inside}').length + typeof window.pwned");
+    assert_eq!(tab.evaluate(&injected).await, "0undefined");
+}
+
+/// A browser has six connections to a host, for all its tabs together.
+async fn the_clock_is_off_until_it_is_switched_on(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    let pressed = "['users', 'clock'].map((name) =>
+        document.getElementById(`${name}-toggle`).getAttribute('aria-pressed'))";
+    assert_eq!(tab.evaluate(pressed).await, json!(["true", "false"]));
+    let never = tab.text("clock").await;
+    assert!(!never.starts_with("20"), "{never}");
+    tab.click("#clock-toggle").await;
+    tab.until_clock().await;
+    assert_eq!(tab.evaluate(pressed).await, json!(["true", "true"]));
+    let first = tab.text("clock").await;
+    tab.until(&format!(
+        "document.getElementById('clock').textContent > '{first}'"
+    ))
+    .await;
+}
+
+async fn what_is_switched_off_is_silent_and_comes_back(browser: &Browser, binary: &str) {
+    // Longer than each technique's period, its back-off and a heartbeat, timed by the page.
+    const LATER: &str = "new Promise((done) => setTimeout(done, 2500))";
+    let server = Server::start(binary, &["--heartbeat", "0.4"]);
+    let relay = Relay::start(server.address()).await;
+    let tab = browser.open(&relay.url("/")).await;
+    tab.until_users(&["张三", "Alice"]).await;
+    tab.click("#clock-toggle").await;
+    tab.until_clock().await;
+    tab.click("#clock-toggle").await;
+    tab.click("#users-toggle").await;
+    tab.until_status("closed").await;
+    // What was on its way may still arrive.
+    let mut before = (0, 0);
+    while before != relay.counts() {
+        before = relay.counts();
+        tab.evaluate("new Promise((done) => setTimeout(done, 300))")
+            .await;
+    }
+    assert_eq!(tab.evaluate(LATER).await, Value::Null);
+    assert_eq!(relay.counts(), before, "requests and bytes");
+
+    server.add_user("meanwhile").await;
+    tab.click("#users-toggle").await;
+    tab.until_users(&["张三", "Alice", "meanwhile"]).await;
+    tab.until_status("open").await;
+}
+
+async fn the_page_recovers_from_a_cut(browser: &Browser, binary: &str, keeps_open: KeepsOpen) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    tab.evaluate(
+        "(() => {
+            const state = document.getElementById('status');
+            window.states = [];
+            const look = () => states.push(state.dataset.state);
+            new MutationObserver(look).observe(state, { attributes: true });
+            return null;
+        })()",
+    )
+    .await;
+    tab.click("#cut").await;
+    let recovered = match keeps_open {
+        KeepsOpen::Nothing => "true",
+        KeepsOpen::Request => {
+            "[...document.querySelectorAll('#wire-rows .down')].some((row) => / → 204/.test(row.textContent))"
+        }
+        KeepsOpen::Connection => {
+            "states.some((state) => state !== 'open') && states.at(-1) === 'open'"
+        }
+    };
+    tab.until(recovered).await;
+    server.add_user("afterwards").await;
+    tab.until_users(&["张三", "Alice", "afterwards"]).await;
+    tab.until_status("open").await;
+}
+
+async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary: &str) {
+    let flags = ["--heartbeat", "0.4"];
+    let server = Server::start(binary, &flags);
+    let tab = browser.open_lesson(&server).await;
+    server.add_user("forgotten").await;
+    tab.until_users(&["张三", "Alice", "forgotten"]).await;
+    tab.evaluate("(window.loaded = 'once', null)").await;
+
+    let port = server.address().port();
+    server.signal(Signal::KILL);
+    assert_eq!(server.wait().code, None);
+    tab.until("document.getElementById('status').dataset.state !== 'open'")
+        .await;
+    let server = Server::start_on(port, binary, &flags);
+    tab.until_users(&["张三", "Alice"]).await;
+    tab.until_status("open").await;
+    server.add_user("news").await;
+    tab.until_users(&["张三", "Alice", "news"]).await;
+    assert_eq!(tab.evaluate("loaded").await, "once", "without a reload");
+}
+
+/// By whoever reads with a screen reader, uses only the keyboard, sees little, or has a small screen.
+async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    tab.click("#clock-toggle").await;
+    tab.until_clock().await;
+    for (width, scheme) in [
+        (1600, "light"),
+        (1280, "dark"),
+        (360, "light"),
+        (360, "dark"),
+    ] {
+        tab.emulate(width, scheme).await;
+        let fits = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(
+            tab.evaluate(fits).await,
+            0,
+            "it scrolls sideways at {width} px"
+        );
+        tab.is_accessible(&format!("{width} px, {scheme}")).await;
+    }
+}
+
+impl Tab<'_> {
+    /// Checks the page with axe-core, <https://github.com/dequelabs/axe-core>, whose file the environment variable
+    /// `AXE` names (`npm install axe-core` brings `axe.min.js`). Without it nothing is checked and a line says so.
+    pub async fn is_accessible(&self, what: &str) {
+        let Some(file) = env::var_os("AXE") else {
+            eprintln!("AXE does not name axe.min.js: {what} is not checked");
+            return;
+        };
+        let axe = fs::read_to_string(file).expect("AXE names axe.min.js");
+        self.evaluate(&format!("(() => {{ {axe}\n return null; }})()"))
+            .await;
+        let violations = self.evaluate(
+            "axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.map(({ id, impact, help, nodes }) =>
+                `${impact}: ${id}: ${help}: ${nodes.map(({ target }) => target).join(', ')}`))",
+        );
+        assert_eq!(violations.await, json!([]), "{what}");
+    }
+}
