@@ -35,7 +35,13 @@ use actix_web::{
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
-use shared::{Lesson, Settings, error::Error, resource};
+use shared::{
+    Lesson, Settings,
+    catalog::{Entry, LESSONS},
+    error::Error,
+    page::host_name,
+    resource,
+};
 
 use database::{Database, OpenError};
 use input::{NewMessage, RoomName};
@@ -204,14 +210,24 @@ async fn take_name(
 #[derive(Template)]
 #[template(path = "index.html")]
 struct Page {
+    lessons: &'static [Entry],
+    /// Without the port: the other lessons have one of their own.
+    host: String,
     /// In seconds.
     heartbeat: f64,
 }
 
 /// `GET /`
-async fn page(settings: web::Data<Settings>) -> Result<HttpResponse, Error> {
-    let heartbeat = settings.heartbeat.as_secs_f64();
-    let html = Page { heartbeat }.render().map_err(|_| Error::Internal)?;
+async fn page(
+    request: HttpRequest,
+    settings: web::Data<Settings>,
+) -> Result<HttpResponse, Error> {
+    let page = Page {
+        lessons: LESSONS,
+        host: host_name(&request),
+        heartbeat: settings.heartbeat.as_secs_f64(),
+    };
+    let html = page.render().map_err(|_| Error::Internal)?;
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())
         .body(html))

@@ -10,7 +10,7 @@ pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
-mod page;
+pub mod page;
 mod serve;
 #[cfg(feature = "testing")]
 pub mod testing;
