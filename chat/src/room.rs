@@ -101,6 +101,10 @@ impl Rooms {
             GRACE,
         ))?;
         let mut live = self.live();
+        if live.rooms.len() >= MAX_ROOMS {
+            // Those that somebody has just gone from have to make place.
+            live.rooms.retain(|_, room| room.is_visited());
+        }
         if live.rooms.len() >= MAX_ROOMS && !live.rooms.contains_key(name) {
             let sentence = "There are too many rooms open. Choose one that somebody is in.";
             return Err(Error::Unavailable(sentence));
@@ -112,23 +116,7 @@ impl Rooms {
             version: *version,
             roster: None,
         });
-        if let Some(person) = room.people.get_mut(&user.id) {
-            person.connections += 1;
-            if let Some((_, leaving)) = person.gone.take() {
-                leaving.abort();
-            }
-        } else {
-            let person = Person {
-                user: Arc::clone(user),
-                connections: 1,
-                gone: None,
-                typed: None,
-            };
-            room.people.insert(user.id, person);
-            room.changed(version, |version| {
-                Event::joined(version, user.name.as_str())
-            });
-        }
+        room.arrive(user, version);
         Ok(Visit {
             events: room.events.subscribe(),
             rooms: self.clone(),
@@ -208,6 +196,30 @@ impl Rooms {
 }
 
 impl Room {
+    fn is_visited(&self) -> bool {
+        self.people.values().any(|person| person.connections > 0)
+    }
+
+    /// Counts a connection of `user`, and tells the others if it is the first.
+    fn arrive(&mut self, user: &Arc<User>, version: &mut u64) {
+        let person = self.people.entry(user.id).or_insert_with(|| Person {
+            user: Arc::clone(user),
+            connections: 0,
+            gone: None,
+            typed: None,
+        });
+        person.connections += 1;
+        match person.gone.take() {
+            Some((_, leaving)) => leaving.abort(),
+            None if person.connections == 1 => {
+                self.changed(version, |version| {
+                    Event::joined(version, user.name.as_str())
+                });
+            }
+            None => {}
+        }
+    }
+
     /// Somebody came or went: tells it as an event of the next version.
     fn changed(&mut self, version: &mut u64, event: impl FnOnce(u64) -> Event) {
         *version += 1;

@@ -93,7 +93,7 @@ async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
         .enter(&room(0), &ann)
         .expect("one that is open has place");
     drop(visits);
-    sleep(GRACE + MOMENT).await;
+    // One who only passes through a thousand rooms keeps nobody out.
     rooms
         .enter(&room(MAX_ROOMS), &ann)
         .expect("now there is place");

@@ -192,7 +192,7 @@ async fn ten_kills_later_every_acknowledged_message_is_there_once_and_in_order_f
     }
     for numbers in &acknowledged {
         assert!(
-            numbers.end > numbers.start + 20,
+            numbers.end > numbers.start,
             "there was something to lose: {numbers:?}"
         );
         let own: Vec<_> = lists[0]

@@ -45,10 +45,10 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
     let poll = format!("messages?after={}", quiet["cursor"].as_str().unwrap());
     let before = server.connections();
     let mut clients = Vec::new();
-    for path in ["ws", "events"].repeat(40) {
+    for path in ["ws", "events"].repeat(33) {
         clients.push(stalled(&server, &ann, path).await);
     }
-    for _ in 0..40 {
+    for _ in 0..34 {
         clients.push(server.send_raw(&request(&ann, &poll)).await);
     }
     let all = before + clients.len();
