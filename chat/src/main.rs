@@ -218,10 +218,7 @@ struct Page {
 }
 
 /// `GET /`
-async fn page(
-    request: HttpRequest,
-    settings: web::Data<Settings>,
-) -> Result<HttpResponse, Error> {
+async fn page(request: HttpRequest, settings: web::Data<Settings>) -> Result<HttpResponse, Error> {
     let page = Page {
         lessons: LESSONS,
         host: host_name(&request),
