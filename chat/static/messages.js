@@ -163,7 +163,7 @@ export function showMessages(me, { before, after, choose }) {
     const joined = recent.length === 0 || recent[0].id <= last;
     const messages = joined ? here : await after(last);
     if (following) return;
-    following = joined || messages.length === 0;
+    following = messages.length === 0 || messages.at(-1).id >= recent.at(-1)?.id;
     keepPlace(() => {
       messages.forEach((message) => shown.has(message.id) || put(messageItem(message, me, choose), message.id));
       trim();
@@ -204,17 +204,21 @@ export function showMessages(me, { before, after, choose }) {
 
   /** Loads what is near, if the reader is near an end of what there is. */
   async function look() {
-    const { scrollTop, scrollHeight, clientHeight } = scroller;
-    const below = scrollHeight - clientHeight - scrollTop;
-    atEnd = following && below < NEAR;
-    if (atEnd) missed = 0;
-    update();
-    const go = scrollTop < NEAR && !begun ? goBack : !following && below < NEAR ? goForth : null;
+    measure();
+    const go = scroller.scrollTop < NEAR && !begun ? goBack : !following && below() < NEAR ? goForth : null;
     if (!go || loading || closed || ids().length === 0) return;
     loading = true;
     // The button is still there, and the next movement tries again.
     await go().catch(() => {});
     loading = false;
+    measure();
+  }
+
+  const below = () => scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+
+  function measure() {
+    atEnd = following && below() < NEAR;
+    if (atEnd) missed = 0;
     update();
   }
 

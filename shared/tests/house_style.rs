@@ -51,13 +51,18 @@ const FILES: [&str; 6] = [
 ];
 
 /// What the chat is made of.
-const CHAT_FILES: [&str; 6] = [
+const CHAT_FILES: [&str; 11] = [
     "Cargo.toml",
     "README.md",
     "src/main.rs",
+    "static/chat.css",
     "static/chat.js",
+    "static/messages.js",
+    "static/outbox.js",
     "static/socket.js",
+    "static/transports.js",
     "templates/index.html",
+    "tests/browser.rs",
 ];
 
 /// Lessons 1 to 5, which differ in their technique only.
