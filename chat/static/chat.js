@@ -92,11 +92,13 @@ function show(inside) {
   place.append(element("error"));
 }
 
-/** One browser has one name, because it has one cookie. If another tab takes another name, this one must not go on. */
+/** One browser has one name, because it has one cookie. If another tab takes another name, this one must
+ *  not go on. */
 addEventListener("storage", ({ key, newValue }) => {
-  if (key !== NAME || !visit || newValue === visit.name) return;
-  fields.name.value = newValue ?? "";
-  leave(`Another tab of this browser is ${newValue} now, so you are no longer ${visit.name} here. For two people use a private window or a second browser.`);
+  if (key !== NAME || !visit || !newValue || newValue === visit.name) return;
+  fields.name.value = newValue;
+  leave(`Another tab of this browser is ${newValue} now, so you are no longer ${visit.name} here.
+    For two people use a private window or a second browser.`);
 });
 addEventListener("popstate", () => location.reload());
 
