@@ -8,11 +8,10 @@
 //! long poll:  {"events":[{"event":"message","data":{"id":17,…}}],"cursor":"17.4"}
 //! ```
 
-use std::sync::OnceLock;
-
-use actix_web::web::Bytes;
-use chrono::{DateTime, Local, Utc};
-use serde::Serialize;
+use actix_http::ws::{OpCode, Parser};
+use actix_web::web::{Bytes, BytesMut};
+use chrono::{DateTime, Local};
+use serde::{Serialize, Serializer};
 use serde_json::json;
 use shared::{clock, error::Error};
 
@@ -34,61 +33,46 @@ pub(crate) enum About {
     Reader,
 }
 
-/// An event from the server. It is made once, and encoded once for all readers of the same transport.
+/// An event from the server, encoded once for all readers, whatever their transport.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) about: About,
-    name: &'static str,
-    /// JSON, on one line.
-    data: String,
-    frame: OnceLock<Bytes>,
-    sse: OnceLock<Bytes>,
-}
-
-/// The data of `message`.
-#[derive(Serialize)]
-struct MessageData<'a> {
-    id: i64,
-    from: &'a str,
-    text: &'a str,
-    time: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<&'a str>,
+    /// `{"event":"NAME","data":{…}}`, on one line.
+    pub(crate) json: String,
+    /// The same as a WebSocket's text frame: a server's frames have no mask, so one is for everybody.
+    pub(crate) frame: Bytes,
+    /// As an event of an event stream.
+    pub(crate) sse: Bytes,
 }
 
 impl Event {
-    fn new(about: About, name: &'static str, data: &impl Serialize) -> Self {
+    fn new(about: About, name: &str, data: &impl Serialize) -> Self {
         // None of the data can fail to be written as JSON: no maps with odd keys, no floats.
         let data = serde_json::to_string(data).unwrap_or_default();
+        let id = match about {
+            About::Message(id, _) => format!("id: {id}\n"),
+            _ => String::new(),
+        };
+        let json = format!(r#"{{"event":"{name}","data":{data}}}"#);
+        let mut frame = BytesMut::new();
+        Parser::write_message(&mut frame, &json, OpCode::Text, true, false);
         Self {
             about,
-            name,
-            data,
-            frame: OnceLock::new(),
-            sse: OnceLock::new(),
+            json,
+            frame: frame.freeze(),
+            sse: format!("{id}event: {name}\ndata: {data}\n\n").into(),
         }
     }
 
     pub(crate) fn message(message: &Message) -> Self {
-        let data = MessageData {
-            id: message.id,
-            from: &message.from.1,
-            text: &message.text,
-            time: local_time(message.time),
-            to: message.to.as_ref().map(|(_, name)| name.as_str()),
-        };
-        let private = message.to.as_ref().map(|(to, _)| (message.from.0, *to));
-        Self::new(About::Message(message.id, private), "message", &data)
+        let private = message.to_id.map(|to| (message.from_id, to));
+        Self::new(About::Message(message.id, private), "message", message)
     }
 
-    pub(crate) fn joined(version: u64, name: &str) -> Self {
-        let data = json!({ "name": name, "time": clock::format(Local::now()) });
-        Self::new(About::Roster(version), "joined", &data)
-    }
-
-    pub(crate) fn left(version: u64, name: &str) -> Self {
-        let data = json!({ "name": name, "time": clock::format(Local::now()) });
-        Self::new(About::Roster(version), "left", &data)
+    /// `joined` or `left`: somebody came or went.
+    pub(crate) fn moved(name: &str, version: u64, who: &str) -> Self {
+        let data = json!({ "name": who, "time": clock::format(Local::now()) });
+        Self::new(About::Roster(version), name, &data)
     }
 
     pub(crate) fn roster(version: u64, names: &[&str]) -> Self {
@@ -110,81 +94,25 @@ impl Event {
         let data = json!({ "time": clock::format(Local::now()) });
         Self::new(About::Reader, "ping", &data)
     }
-
-    /// `{"event":"NAME","data":{…}}`
-    pub(crate) fn json(&self) -> String {
-        format!(r#"{{"event":"{}","data":{}}}"#, self.name, self.data)
-    }
-
-    /// As a WebSocket's text frame.
-    pub(crate) fn frame(&self) -> Bytes {
-        let frame = || text_frame(&self.json());
-        self.frame.get_or_init(frame).clone()
-    }
-
-    /// As an event of an event stream. No line of JSON holds a line break.
-    pub(crate) fn sse(&self) -> Bytes {
-        let sse = || {
-            let id = match self.about {
-                About::Message(id, _) => format!("id: {id}\n"),
-                _ => String::new(),
-            };
-            format!("{id}event: {}\ndata: {}\n\n", self.name, self.data).into()
-        };
-        self.sse.get_or_init(sse).clone()
-    }
 }
 
-/// What is told to the author of a message, whatever the transport: `{"id":17,"time":"…"}`
-pub(crate) fn receipt(receipt: Receipt) -> serde_json::Value {
-    json!({ "id": receipt.id, "time": local_time(receipt.time) })
-}
-
-/// The answer over a WebSocket to a message with this `ack`.
-pub(crate) fn ack(ack: Option<u64>, stored: Receipt) -> String {
-    answer("ack", ack, &receipt(stored))
-}
-
-/// What is wrong with the frame that had this `ack`, if it had one.
-pub(crate) fn error(ack: Option<u64>, error: &Error) -> String {
-    let mut data = json!({ "error": error.to_string() });
-    if let (Error::TooMany(_, wait), Some(data)) = (error, data.as_object_mut()) {
-        data.insert("retry_after".into(), wait.as_secs_f64().into());
-    }
-    answer("error", ack, &data)
-}
-
-fn answer(event: &str, ack: Option<u64>, data: &serde_json::Value) -> String {
-    match ack {
-        Some(ack) => json!({ "event": event, "ack": ack, "data": data }).to_string(),
-        None => json!({ "event": event, "data": data }).to_string(),
-    }
-}
-
-fn local_time(seconds: i64) -> String {
-    let time = DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default();
-    clock::format(time.with_timezone(&Local))
-}
-
-/// A text frame as a server sends it: whole and without a mask, so the same for everybody
-/// (RFC 6455 §5.2).
-fn text_frame(text: &str) -> Bytes {
-    /// The first byte of a frame that is a whole message of text.
-    const WHOLE_TEXT: u8 = 0x81;
-    let length = text.len();
-    let mut frame = Vec::with_capacity(length + 10);
-    frame.push(WHOLE_TEXT);
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short @ 0..=125), _) => frame.push(short),
-        (_, Ok(medium)) => {
-            frame.push(126);
-            frame.extend(medium.to_be_bytes());
+/// What is answered to a frame that had this `ack`: that its message is stored, or what is wrong.
+pub(crate) fn answer(ack: Option<u64>, outcome: &Result<Receipt, Error>) -> String {
+    let (event, data) = match outcome {
+        Ok(receipt) => ("ack", json!(receipt)),
+        Err(Error::TooMany(sentence, wait)) => {
+            let wait = wait.as_secs_f64();
+            ("error", json!({ "error": sentence, "retry_after": wait }))
         }
-        _ => {
-            frame.push(127);
-            frame.extend((length as u64).to_be_bytes());
-        }
-    }
-    frame.extend(text.as_bytes());
-    frame.into()
+        Err(error) => ("error", json!({ "error": error.to_string() })),
+    };
+    let ack = ack.map_or(String::new(), |ack| format!(r#""ack":{ack},"#));
+    format!(r#"{{"event":"{event}",{ack}"data":{data}}}"#)
+}
+
+/// Unix seconds as the course writes a time.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+pub(crate) fn local_time<S: Serializer>(seconds: &i64, to: S) -> Result<S::Ok, S::Error> {
+    let time = DateTime::from_timestamp(*seconds, 0).unwrap_or_default();
+    to.serialize_str(&clock::format(time.with_timezone(&Local)))
 }

@@ -16,6 +16,9 @@ const KEY_CHARS: RangeInclusive<usize> = 1..=64;
 /// How many letters the name of a room has.
 const ROOM_CHARS: RangeInclusive<usize> = 1..=32;
 
+/// How many characters the name of a user has: it has to fit beside each message.
+const NAME_CHARS: RangeInclusive<usize> = 1..=24;
+
 /// The name of a room: 1 to 32 of `a` to `z`, `0` to `9` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RoomName(Arc<str>);
@@ -35,23 +38,24 @@ impl RoomName {
     }
 }
 
-/// What the author calls a message, to send it again without saying it twice.
+/// The name of a user, trimmed. It may hold anything printable, `<script>` too: put it on a page as
+/// text.
 #[derive(Debug, Clone)]
-pub(crate) struct Key(String);
+pub(crate) struct Name(pub(crate) String);
 
-impl Key {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+impl Name {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let name = of_length("A name", NAME_CHARS, text.trim().to_owned())?;
+        if name.contains(char::is_control) {
+            let sentence = "A name has no control characters such as line breaks.";
+            return Err(Error::Unprocessable(sentence.into()));
+        }
+        Ok(Self(name))
     }
-}
 
-/// What is said: any characters, line breaks too. Put it on a page as text.
-#[derive(Debug, Clone)]
-pub(crate) struct Text(String);
-
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
-        text.0
+    /// Without case: two names that differ only in it are the same.
+    pub(crate) fn folded(&self) -> String {
+        self.0.to_lowercase()
     }
 }
 
@@ -67,8 +71,10 @@ pub(crate) struct NewMessage {
 /// A message that may go into the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
-    pub(crate) key: Key,
-    pub(crate) text: Text,
+    /// What the author calls it, to send it again without saying it twice.
+    pub(crate) key: String,
+    /// Any characters, line breaks too. Put it on a page as text.
+    pub(crate) text: String,
     pub(crate) to: Option<Arc<User>>,
 }
 
@@ -78,14 +84,13 @@ impl NewMessage {
         self,
         find: impl FnOnce(&str) -> Option<Arc<User>>,
     ) -> Result<Draft, Error> {
-        let key = Key(of_length("A key", KEY_CHARS, self.key)?);
-        let text = Text(of_length("A message", TEXT_CHARS, self.text)?);
         let nobody = Error::Missing("Nobody here has the name that the message is addressed to.");
-        let to = match self.to {
-            None => None,
-            Some(name) => Some(find(&name).ok_or(nobody)?),
-        };
-        Ok(Draft { key, text, to })
+        let found = |name: String| find(&name).ok_or(nobody);
+        Ok(Draft {
+            key: of_length("A key", KEY_CHARS, self.key)?,
+            text: of_length("A message", TEXT_CHARS, self.text)?,
+            to: self.to.map(found).transpose()?,
+        })
     }
 }
 
@@ -109,32 +114,26 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
         let (id, roster) = match text.split_once('.') {
-            Some((id, roster)) => (id, Some(roster)),
-            None => (text, None),
+            Some((id, roster)) => (id.parse(), Some(roster.parse())),
+            None => (text.parse(), None),
         };
-        let parse = || {
-            let roster = match roster {
-                Some(roster) => Some(roster.parse().ok().filter(|_| digits(roster))?),
-                None => None,
-            };
-            let id = id.parse().ok().filter(|_| digits(id))?;
-            Some(Self { id, roster })
-        };
-        parse().ok_or_else(|| {
-            let sentence =
-                "A cursor is a text that this server has sent, or 0 for all that is kept.";
-            Error::BadRequest(sentence.into())
-        })
+        match (id, roster.transpose()) {
+            (Ok(id), Ok(roster)) if text.bytes().all(plain) => Ok(Self { id, roster }),
+            _ => Err(Error::BadRequest(
+                "A cursor is a text that this server has sent, or 0 for all that is kept.".into(),
+            )),
+        }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.id)?;
-        self.roster
-            .map_or(Ok(()), |roster| write!(formatter, ".{roster}"))
+        match self.roster {
+            Some(roster) => write!(formatter, "{}.{roster}", self.id),
+            None => write!(formatter, "{}", self.id),
+        }
     }
 }
 

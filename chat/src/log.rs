@@ -12,9 +12,12 @@ use std::sync::Arc;
 
 use chrono::Local;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+use shared::error::Error;
 
 use crate::{
-    database::{Database, Unavailable},
+    database::Database,
+    event::local_time,
     input::{Draft, RoomName},
     session::{User, UserId},
 };
@@ -23,38 +26,38 @@ use crate::{
 pub(crate) const KEPT: i64 = 10_000;
 
 /// How many messages somebody sees who is new in a room, or who goes back in its history.
-pub(crate) const HISTORY: u8 = 50;
+pub(crate) const HISTORY: i64 = 50;
 
 /// How many messages are read at a time: enough to be quick, and little to hold for each reader.
-const PAGE: u8 = 200;
+const PAGE: i64 = 200;
 
-/// A message, once it is in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message in the log; as JSON, the data of its event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Message {
     pub(crate) id: i64,
-    pub(crate) from: (UserId, String),
-    /// Whom it is for, if not for all.
-    pub(crate) to: Option<(UserId, String)>,
+    #[serde(skip)]
+    pub(crate) from_id: UserId,
+    pub(crate) from: String,
     pub(crate) text: String,
     /// In Unix seconds.
+    #[serde(serialize_with = "local_time")]
     pub(crate) time: i64,
-}
-
-impl Message {
-    /// A private message is for its author and its addressee only.
-    pub(crate) fn is_for(&self, reader: UserId) -> bool {
-        let to = |(addressee, _): &(UserId, String)| *addressee == reader;
-        self.from.0 == reader || self.to.as_ref().is_none_or(to)
-    }
+    /// Whom it is for, if not for all.
+    #[serde(skip)]
+    pub(crate) to_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
 }
 
 /// What is told to the author: the message is in the log, there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct Receipt {
     pub(crate) id: i64,
     /// In Unix seconds.
+    #[serde(serialize_with = "local_time")]
     pub(crate) time: i64,
     /// Not a repeat: it was not there before.
+    #[serde(skip)]
     pub(crate) fresh: bool,
 }
 
@@ -67,12 +70,12 @@ pub(crate) struct Page {
     pub(crate) messages: Vec<Message>,
     /// The last id that was looked at, also if that message was for somebody else.
     pub(crate) cursor: i64,
-    /// There may be more after the cursor.
+    /// There is more after the cursor.
     pub(crate) more: bool,
 }
 
 /// Who hears of a message that has just been stored.
-type Publish = Arc<dyn Fn(&RoomName, Message) + Send + Sync>;
+type Publish = Arc<dyn Fn(&RoomName, &Message) + Send + Sync>;
 
 /// The log of all rooms. Clones are handles to the same one.
 #[derive(Clone)]
@@ -85,7 +88,7 @@ impl Log {
     /// The log in `database`. `publish` is called with each message once it is stored, in their order.
     pub(crate) fn new(
         database: Arc<Database>,
-        publish: impl Fn(&RoomName, Message) + Send + Sync + 'static,
+        publish: impl Fn(&RoomName, &Message) + Send + Sync + 'static,
     ) -> Self {
         let publish = Arc::new(publish);
         Self { database, publish }
@@ -98,23 +101,24 @@ impl Log {
         room: &RoomName,
         author: &User,
         draft: Draft,
-    ) -> Result<Receipt, Unavailable> {
-        let (publish, published_room, room) = (self.publish.clone(), room.clone(), room.clone());
+    ) -> Result<Receipt, Error> {
         let now = Local::now();
         let mut message = Message {
             id: now.timestamp_millis(),
-            from: (author.id, author.name.as_str().to_owned()),
-            to: draft.to.map(|to| (to.id, to.name.as_str().to_owned())),
-            text: draft.text.into(),
+            from_id: author.id,
+            from: author.name().to_owned(),
+            text: draft.text,
             time: now.timestamp(),
+            to_id: draft.to.as_ref().map(|to| to.id),
+            to: draft.to.map(|to| to.name().to_owned()),
         };
-        let stored = message.clone();
-        let append =
-            move |log: &rusqlite::Transaction<'_>| insert(log, &room, draft.key.as_str(), stored);
+        let (publish, room, place) = (Arc::clone(&self.publish), room.clone(), room.clone());
+        let (key, stored) = (draft.key, message.clone());
+        let append = move |log: &_| insert(log, &place, &key, &stored);
         let tell = move |receipt: Receipt| {
             if receipt.fresh {
                 message.id = receipt.id;
-                publish(&published_room, message);
+                publish(&room, &message);
             }
         };
         self.database.write(append, tell).await
@@ -127,9 +131,9 @@ impl Log {
         room: &RoomName,
         reader: UserId,
         cursor: Option<i64>,
-    ) -> Result<Page, Unavailable> {
+    ) -> Result<Page, Error> {
         let room = room.clone();
-        let read = move |log: &Connection| page(log, &room, reader, cursor);
+        let read = move |log: &_| page(log, &room, reader, cursor);
         self.database.read(read).await
     }
 
@@ -139,9 +143,9 @@ impl Log {
         room: &RoomName,
         reader: UserId,
         end: i64,
-    ) -> Result<Vec<Message>, Unavailable> {
+    ) -> Result<Vec<Message>, Error> {
         let room = room.clone();
-        let read = move |log: &Connection| newest(log, &room, reader, end);
+        let read = move |log: &_| newest(log, &room, reader, (0, end - 1), HISTORY);
         self.database.read(read).await
     }
 }
@@ -151,40 +155,43 @@ fn insert(
     log: &Connection,
     room: &RoomName,
     key: &str,
-    message: Message,
+    message: &Message,
 ) -> rusqlite::Result<Receipt> {
-    let repeat = log
-        .prepare_cached("SELECT id, time FROM messages WHERE from_id = ? AND key = ?")?
-        .query_row(params![message.from.0.0, key], |row| {
-            let (id, time) = (row.get(0)?, row.get(1)?);
-            let fresh = false;
-            Ok(Receipt { id, time, fresh })
-        })
+    let room = room.as_str();
+    let Message {
+        id,
+        from_id,
+        from,
+        text,
+        time,
+        to_id,
+        to,
+    } = message;
+    let first = log
+        .prepare_cached("SELECT id, time, FALSE FROM messages WHERE from_id = ? AND key = ?")?
+        .query_row(params![from_id, key], receipt)
         .optional()?;
-    if let Some(receipt) = repeat {
-        return Ok(receipt);
+    if let Some(first) = first {
+        return Ok(first);
     }
-    let last: Option<i64> = log
-        .prepare_cached("SELECT max(id) FROM messages WHERE room = ?")?
-        .query_row([room.as_str()], |row| row.get(0))?;
-    let id = last.map_or(message.id, |last| last + 1);
+    let last = "(SELECT max(id) FROM messages WHERE room = ?1)";
     // Before the new one comes, so that a full disk has room for it.
-    log.prepare_cached("DELETE FROM messages WHERE room = ? AND id <= ?")?
-        .execute(params![room.as_str(), id - KEPT])?;
-    let (to_id, to_name) = message.to.map(|(to, name)| (to.0, name)).unzip();
-    log.prepare_cached("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
-        .execute(params![
-            room.as_str(),
-            id,
-            message.from.0.0,
-            message.from.1,
-            to_id,
-            to_name,
-            key,
-            message.text,
-            message.time
-        ])?;
-    let (time, fresh) = (message.time, true);
+    log.prepare_cached(&format!(
+        "DELETE FROM messages WHERE room = ?1 AND id <= {last} + 1 - ?2"
+    ))?
+    .execute(params![room, KEPT])?;
+    let insert = format!(
+        "INSERT INTO messages VALUES (?1, ifnull({last} + 1, ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         RETURNING id, time, TRUE"
+    );
+    log.prepare_cached(&insert)?.query_row(
+        params![room, id, from_id, from, to_id, to, key, text, time],
+        receipt,
+    )
+}
+
+fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+    let (id, time, fresh) = row.try_into()?;
     Ok(Receipt { id, time, fresh })
 }
 
@@ -194,65 +201,62 @@ fn page(
     reader: UserId,
     cursor: Option<i64>,
 ) -> rusqlite::Result<Page> {
-    let (first, last): (Option<i64>, Option<i64>) = log
-        .prepare_cached(
-            "SELECT (SELECT min(id) FROM messages WHERE room = ?1),
-                    (SELECT max(id) FROM messages WHERE room = ?1)",
-        )?
-        .query_row([room.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
     // A room that is empty has the cursor 0, which also stands before all that is kept.
-    let (first, last) = (first.unwrap_or(1), last.unwrap_or(0));
+    let (first, last): (i64, i64) = log
+        .prepare_cached(
+            "SELECT ifnull((SELECT min(id) FROM messages WHERE room = ?1), 1),
+                    ifnull((SELECT max(id) FROM messages WHERE room = ?1), 0)",
+        )?
+        .query_row([room.as_str()], |row| row.try_into())?;
     let good = |cursor: &i64| *cursor == 0 || (first - 1..=last).contains(cursor);
-    let Some(cursor) = cursor.filter(good) else {
-        let messages = newest(log, room, reader, last + 1)?;
-        let start = messages.first().map_or(last, |message| message.id - 1);
+    if let Some(cursor) = cursor.filter(good) {
+        let start = cursor.max(first - 1);
+        let end = last.min(start + PAGE);
         return Ok(Page {
-            reset: cursor.map(|_| start),
-            messages,
-            cursor: last,
-            more: false,
+            reset: None,
+            messages: newest(log, room, reader, (start, end), PAGE)?,
+            cursor: end,
+            more: end < last,
         });
-    };
-    let mut messages = log
-        .prepare_cached("SELECT * FROM messages WHERE room = ? AND id > ? ORDER BY id LIMIT ?")?
-        .query_map(params![room.as_str(), cursor, PAGE], message)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let more = messages.len() == usize::from(PAGE);
-    let cursor = messages.last().map_or(cursor, |message| message.id);
-    messages.retain(|message| message.is_for(reader));
+    }
+    let messages = newest(log, room, reader, (0, last), HISTORY)?;
+    let start = messages.first().map_or(last, |message| message.id - 1);
     Ok(Page {
-        reset: None,
+        reset: cursor.map(|_| start),
         messages,
-        cursor,
-        more,
+        cursor: last,
+        more: false,
     })
 }
 
+/// The newest messages for `reader` after one id and up to another, `most` of them, in their order.
 fn newest(
     log: &Connection,
     room: &RoomName,
     reader: UserId,
-    end: i64,
+    (after, until): (i64, i64),
+    most: i64,
 ) -> rusqlite::Result<Vec<Message>> {
     let mut messages = log
         .prepare_cached(
-            "SELECT * FROM messages WHERE room = ?1 AND id < ?2
-             AND (to_id IS NULL OR to_id = ?3 OR from_id = ?3) ORDER BY id DESC LIMIT ?4",
+            "SELECT * FROM messages WHERE room = ?1 AND id > ?2 AND id <= ?3
+             AND (to_id IS NULL OR ?4 IN (from_id, to_id)) ORDER BY id DESC LIMIT ?5",
         )?
-        .query_map(params![room.as_str(), end, reader.0, HISTORY], message)?
+        .query_map(params![room.as_str(), after, until, reader, most], message)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     messages.reverse();
     Ok(messages)
 }
 
 fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
-    let to: Option<i64> = row.get("to_id")?;
     Ok(Message {
         id: row.get("id")?,
-        from: (UserId(row.get("from_id")?), row.get("from_name")?),
-        to: to.map(UserId).zip(row.get("to_name")?),
+        from_id: row.get("from_id")?,
+        from: row.get("from_name")?,
         text: row.get("text")?,
         time: row.get("time")?,
+        to_id: row.get("to_id")?,
+        to: row.get("to_name")?,
     })
 }
 

@@ -43,11 +43,11 @@ use shared::{
     resource,
 };
 
-use database::{Database, OpenError};
-use input::{NewMessage, RoomName};
-use log::{Log, Receipt};
-use room::Rooms;
-use session::{Name, Sessions, Token, User};
+use database::{Database, Unfit};
+use input::Name;
+use log::Log;
+use room::{BEHIND, Rooms};
+use session::{Sessions, User};
 use transport::{long_poll, post, sse, websocket};
 
 /// The name decides the port and the title, the folder where `static/` is.
@@ -58,7 +58,7 @@ const LESSON: Lesson = Lesson {
 
 /// The largest body, and the largest WebSocket message, in bytes: 2,000 characters of any script, and
 /// most of those that are escaped.
-const MAX_BODY: usize = 16 * 1024;
+const MAX_BODY: u16 = 16 * 1024;
 
 /// The cookie's name. A browser sends a cookie to all ports of a host, so the other lessons see it.
 const COOKIE: &str = "chat-session";
@@ -73,19 +73,14 @@ struct Flags {
     #[arg(long, env, value_name = "FILE", default_value = "chat.db")]
     database: PathBuf,
 
-    /// How large the database may grow, in MiB
-    #[arg(long, env, value_name = "MIB", default_value_t = 4096)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1024 * 1024))]
-    max_database: u32,
-
     /// How many messages a second a user may send, in the long run; 0 is no limit
     #[arg(long, env, value_name = "N", default_value_t = 10)]
     rate: u32,
 
     /// How many connections a user may have open at the same time, in all rooms together
     #[arg(long, env, value_name = "N", default_value_t = 20)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
-    connections: u32,
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
 }
 
 /// What all handlers share.
@@ -107,7 +102,7 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
         .service(resource("/session", "POST").route(web::post().to(take_name)))
         .service(
             web::scope("/rooms/{room}")
-                .app_data(shared::json_config(MAX_BODY))
+                .app_data(shared::json_config(MAX_BODY.into()))
                 .route("/ws", web::get().to(websocket::open))
                 .route("/events", web::get().to(sse::stream))
                 .service(
@@ -121,22 +116,18 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
 
 impl Chat {
     /// Opens the database, before the server listens.
-    fn open(flags: &Flags) -> Result<web::Data<Self>, String> {
-        Self::try_open(flags).map_err(|error| {
+    async fn open(flags: &Flags) -> Result<web::Data<Self>, Unfit> {
+        let database = Arc::new(Database::open(&flags.database).map_err(|error| {
             let file = flags.database.display();
             format!("cannot use the database {file}: {error}. Choose another --database")
-        })
-    }
-
-    fn try_open(flags: &Flags) -> Result<web::Data<Self>, OpenError> {
-        let database = Arc::new(Database::open(&flags.database, flags.max_database)?);
-        let rooms = Rooms::new(usize::try_from(flags.connections).unwrap_or(usize::MAX));
+        })?);
+        let rooms = Rooms::new(flags.connections.into(), BEHIND);
         let listeners = rooms.clone();
         Ok(web::Data::new(Self {
-            sessions: Sessions::load(Arc::clone(&database))?,
+            sessions: Sessions::load(Arc::clone(&database)).await?,
             rooms,
             log: Log::new(database, move |room, message| {
-                listeners.publish(room, &message);
+                listeners.publish(room, message);
             }),
             rate: flags.rate,
         }))
@@ -149,24 +140,13 @@ impl Chat {
             "Say who you are first: POST /session, then send its cookie, or its token as Bearer.",
         ))
     }
-
-    /// Puts a message into the log, whichever way it came.
-    async fn say(&self, room: &RoomName, user: &User, new: NewMessage) -> Result<Receipt, Error> {
-        user.may_send(self.rate)?;
-        let draft = new.parse(|name| self.sessions.find(name))?;
-        Ok(self.log.append(room, user, draft).await?)
-    }
 }
 
-fn token(request: &HttpRequest) -> Option<Token> {
-    if let Some(header) = request.headers().get(header::AUTHORIZATION) {
-        return header
-            .to_str()
-            .ok()?
-            .strip_prefix("Bearer ")
-            .map(Token::new);
-    }
-    Some(Token::new(request.cookie(COOKIE)?.value()))
+fn token(request: &HttpRequest) -> Option<String> {
+    let Some(header) = request.headers().get(header::AUTHORIZATION) else {
+        return Some(request.cookie(COOKIE)?.value().to_owned());
+    };
+    Some(header.to_str().ok()?.strip_prefix("Bearer ")?.to_owned())
 }
 
 /// `{"name":"…"}`: what somebody wants to be called.
@@ -186,16 +166,15 @@ async fn take_name(
     let name = Name::parse(&new.name)?;
     let own = token(&request).and_then(|token| Some((chat.sessions.user(&token)?, token)));
     let own = own.filter(|(user, _)| user.name.folded() == name.folded());
-    let mut answer = match own {
-        Some(_) => HttpResponse::Ok(),
-        None => HttpResponse::Created(),
-    };
-    let (user, token) = match own {
-        Some(own) => own,
-        None => chat.sessions.take(name, session::now()).await?,
+    let (mut answer, (user, token)) = match own {
+        Some(own) => (HttpResponse::Ok(), own),
+        None => (
+            HttpResponse::Created(),
+            chat.sessions.take(name, session::now()).await?,
+        ),
     };
     // A server behind TLS adds `Secure`.
-    let cookie = Cookie::build(COOKIE, token.as_str())
+    let cookie = Cookie::build(COOKIE, &token)
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
@@ -204,7 +183,7 @@ async fn take_name(
     Ok(answer
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .cookie(cookie)
-        .json(json!({ "name": user.name.as_str(), "token": token.as_str() })))
+        .json(json!({ "name": user.name(), "token": token })))
 }
 
 #[derive(Template)]

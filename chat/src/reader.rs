@@ -7,10 +7,10 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::FutureExt as _;
+use shared::error::Error;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
-    database::Unavailable,
     event::{About, Event},
     input::Cursor,
     log::Log,
@@ -48,7 +48,7 @@ impl Reader {
 
     /// The next event for this reader. It can be called again after it was dropped halfway: what it
     /// has taken is not lost.
-    pub(crate) async fn next(&mut self) -> Result<Arc<Event>, Unavailable> {
+    pub(crate) async fn next(&mut self) -> Result<Arc<Event>, Error> {
         loop {
             if let Some(event) = self.waiting.pop_front() {
                 return Ok(event);
@@ -66,22 +66,21 @@ impl Reader {
                     self.look_around();
                 }
                 // The room stays as long as somebody is in it.
-                Err(RecvError::Closed) => return Err(Unavailable),
+                Err(RecvError::Closed) => return Err(Error::Internal),
             }
         }
     }
 
     /// All that there is to tell at once: from the log one page at most.
-    pub(crate) async fn ready(&mut self) -> Result<Vec<Arc<Event>>, Unavailable> {
+    pub(crate) async fn ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
         // A roster may be waiting already; a page may hold nothing for this reader.
         while self.behind && self.waiting.len() <= 1 {
             self.read_on().await?;
         }
         let mut events = Vec::new();
-        while !(self.behind && self.waiting.is_empty()) {
-            let Some(event) = self.next().now_or_never() else {
-                break;
-            };
+        while (!self.behind || !self.waiting.is_empty())
+            && let Some(event) = self.next().now_or_never()
+        {
             events.push(event?);
         }
         Ok(events)
@@ -96,9 +95,9 @@ impl Reader {
     }
 
     /// Reads the next page of the log.
-    async fn read_on(&mut self) -> Result<(), Unavailable> {
-        let me = self.visit.user().id;
-        let page = self.log.after(&self.visit.name, me, self.seen).await?;
+    async fn read_on(&mut self) -> Result<(), Error> {
+        let me = self.visit.user.id;
+        let page = self.log.after(&self.visit.room, me, self.seen).await?;
         let messages = page.messages.iter().map(Event::message);
         let reset = page.reset.map(Event::reset).into_iter();
         self.waiting.extend(reset.chain(messages).map(Arc::new));
@@ -109,10 +108,8 @@ impl Reader {
 
     /// Hands out who is here, unless that is the roster that the reader knows.
     fn look_around(&mut self) {
-        let Some(roster) = self.visit.roster() else {
-            return;
-        };
-        if let About::Roster(version) = roster.about
+        if let Some(roster) = self.visit.roster()
+            && let About::Roster(version) = roster.about
             && self.roster.replace(version) != Some(version)
         {
             self.waiting.push_back(roster);
@@ -121,24 +118,18 @@ impl Reader {
 
     /// Whether `event` is for this reader and was not seen yet; from now on it was.
     fn is_news(&mut self, event: &Event) -> bool {
-        let me = self.visit.user().id;
+        let me = self.visit.user.id;
         match event.about {
-            About::Message(id, private) => {
-                let is_new = self.seen.is_none_or(|seen| id > seen);
-                if is_new {
-                    self.seen = Some(id);
-                }
-                is_new && private.is_none_or(|(from, to)| from == me || to == me)
-            }
-            About::Roster(version) => {
-                let is_new = self.roster.is_none_or(|roster| version > roster);
-                if is_new {
-                    self.roster = Some(version);
-                }
-                is_new
-            }
+            About::Message(id, _) if self.seen >= Some(id) => return false,
+            About::Roster(version) if self.roster >= Some(version) => return false,
+            About::Message(id, _) => self.seen = Some(id),
+            About::Roster(version) => self.roster = Some(version),
+            About::Typing(_) | About::Reader => {}
+        }
+        match event.about {
+            About::Message(_, Some((from, to))) => from == me || to == me,
             About::Typing(user) => user != me,
-            About::Reader => true,
+            _ => true,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -22,14 +22,14 @@ use crate::{
     event::Event,
     input::RoomName,
     log::Message,
-    session::{Connected, User, UserId},
+    session::{User, UserId, now},
 };
 
 /// How many rooms there can be somebody in. Each has a channel of `BEHIND` places.
 const MAX_ROOMS: usize = 1_000;
 
 /// How many events a reader may be behind before it has to read the log instead.
-const BEHIND: usize = 256;
+pub(crate) const BEHIND: usize = 256;
 
 /// How long somebody may be away without having left: long enough to reload a page, to change the
 /// network, and to come back with the next long poll.
@@ -41,23 +41,18 @@ const TYPING: Duration = Duration::from_secs(1);
 /// The rooms that somebody is in. Clones are handles to the same ones.
 #[derive(Clone)]
 pub(crate) struct Rooms {
-    live: Arc<Mutex<Live>>,
+    live: Arc<Mutex<HashMap<RoomName, Room>>>,
     /// How many connections a user may have.
     connections: usize,
     /// How many events a reader may be behind.
     behind: usize,
 }
 
-struct Live {
-    rooms: HashMap<RoomName, Room>,
-    /// The version of the roster that changed last. It counts on from the time in milliseconds: whoever
-    /// comes back after a restart has none that is right by chance.
-    version: u64,
-}
-
 struct Room {
     events: broadcast::Sender<Arc<Event>>,
     people: HashMap<UserId, Person>,
+    /// The version of the roster. It counts on from the time in microseconds: whoever comes back to a
+    /// room that was empty meanwhile, or after a restart, has none that is right by chance.
     version: u64,
     /// The roster as an event, until somebody comes or goes.
     roster: Option<Arc<Event>>,
@@ -74,134 +69,92 @@ struct Person {
 
 impl Rooms {
     /// No rooms yet; a user may have `connections` in all of them together.
-    pub(crate) fn new(connections: usize) -> Self {
-        Self::with_capacity(connections, BEHIND)
-    }
-
-    pub(crate) fn with_capacity(connections: usize, behind: usize) -> Self {
-        let live = Live {
-            rooms: HashMap::new(),
-            version: u64::try_from(Local::now().timestamp_millis()).unwrap_or_default(),
-        };
+    pub(crate) fn new(connections: usize, behind: usize) -> Self {
         Self {
-            live: Arc::new(Mutex::new(live)),
+            live: Arc::default(),
             connections,
             behind,
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, Live> {
+    fn live(&self) -> MutexGuard<'_, HashMap<RoomName, Room>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection of `user` to the room, from now until the visit is dropped.
     pub(crate) fn enter(&self, name: &RoomName, user: &Arc<User>) -> Result<Visit, Error> {
-        let connected = user.connect(self.connections).ok_or(Error::TooMany(
-            "You have too many connections open. Close one of your other tabs.",
-            GRACE,
-        ))?;
-        let mut live = self.live();
-        if live.rooms.len() >= MAX_ROOMS {
-            // Those that somebody has just gone from have to make place.
-            live.rooms.retain(|_, room| room.is_visited());
+        let mut rooms = self.live();
+        if user.connections.load(Ordering::Relaxed) >= self.connections {
+            let sentence = "You have too many connections open. Close one of your other tabs.";
+            return Err(Error::TooMany(sentence, GRACE));
         }
-        if live.rooms.len() >= MAX_ROOMS && !live.rooms.contains_key(name) {
+        if rooms.len() >= MAX_ROOMS {
+            // Those that somebody has just gone from have to make place.
+            rooms.retain(|_, room| room.people.values().any(|person| person.connections > 0));
+        }
+        if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
             let sentence = "There are too many rooms open. Choose one that somebody is in.";
             return Err(Error::Unavailable(sentence));
         }
-        let Live { rooms, version } = &mut *live;
         let room = rooms.entry(name.clone()).or_insert_with(|| Room {
             events: broadcast::channel(self.behind).0,
             people: HashMap::new(),
-            version: *version,
+            version: Local::now().timestamp_micros().unsigned_abs(),
             roster: None,
         });
-        room.arrive(user, version);
+        user.connections.fetch_add(1, Ordering::Relaxed);
+        room.arrive(user);
         Ok(Visit {
             events: room.events.subscribe(),
+            room: name.clone(),
+            user: Arc::clone(user),
             rooms: self.clone(),
-            name: name.clone(),
-            connected,
         })
     }
 
     /// Sends a message that has been stored to those who are in its room.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
-        let events = self.live().rooms.get(name).map(|room| room.events.clone());
-        if let Some(events) = events {
-            // An error means that nobody listens any more.
-            events.send(Arc::new(Event::message(message))).ok();
+        if let Some(room) = self.live().get(name) {
+            room.send(Event::message(message));
         }
     }
 
     /// Tells the others in the room that `user`, who is in it, is typing; now and then is enough.
     pub(crate) fn typing(&self, name: &RoomName, user: &User) {
-        let mut live = self.live();
-        let Some(room) = live.rooms.get_mut(name) else {
-            return;
-        };
-        let Some(person) = room.people.get_mut(&user.id) else {
-            return;
-        };
-        if person.typed.is_some_and(|last| last.elapsed() < TYPING) {
-            return;
+        if let Some(room) = self.live().get_mut(name)
+            && let Some(person) = room.people.get_mut(&user.id)
+            && person.typed.is_none_or(|last| last.elapsed() >= TYPING)
+        {
+            person.typed = Some(Instant::now());
+            room.send(Event::typing(user.id, user.name()));
         }
-        person.typed = Some(Instant::now());
-        let typing = Event::typing(user.id, user.name.as_str());
-        room.events.send(Arc::new(typing)).ok();
-    }
-
-    /// Takes a connection away. If it was the user's last one, the user has left after `GRACE`.
-    fn disconnect(&self, name: &RoomName, user: UserId) {
-        let mut live = self.live();
-        let room = live.rooms.get_mut(name);
-        let Some(person) = room.and_then(|room| room.people.get_mut(&user)) else {
-            return;
-        };
-        person.connections -= 1;
-        // Without a runtime the process is ending, and there is nobody to tell.
-        let (0, Ok(runtime)) = (person.connections, Handle::try_current()) else {
-            return;
-        };
-        let (rooms, name) = (self.clone(), name.clone());
-        let leaving = runtime.spawn(async move {
-            sleep(GRACE).await;
-            rooms.leave(&name, user);
-        });
-        person.gone = Some((Instant::now(), leaving.abort_handle()));
     }
 
     /// Tells that `user` has left, unless a connection has come in the meantime.
-    fn leave(&self, name: &RoomName, user: UserId) {
-        let mut live = self.live();
-        let Live { rooms, version } = &mut *live;
-        let Some(room) = rooms.get_mut(name) else {
-            return;
-        };
-        let gone = |person: &Person| {
-            let since = person.gone.as_ref().map(|(since, _)| since.elapsed());
-            since.is_some_and(|since| since >= GRACE)
-        };
-        if !room.people.get(&user).is_some_and(gone) {
-            return;
-        }
-        if let Some(person) = room.people.remove(&user) {
-            let name = person.user.name.as_str();
-            room.changed(version, |version| Event::left(version, name));
-        }
-        if room.people.is_empty() {
-            rooms.remove(name);
+    fn leave(&self, name: &RoomName, user: &User) {
+        let mut rooms = self.live();
+        if let Some(room) = rooms.get_mut(name)
+            && let Some(person) = room.people.get(&user.id)
+            && let Some((since, _)) = person.gone
+            && since.elapsed() >= GRACE
+        {
+            room.people.remove(&user.id);
+            room.changed("left", user);
+            if room.people.is_empty() {
+                rooms.remove(name);
+            }
         }
     }
 }
 
 impl Room {
-    fn is_visited(&self) -> bool {
-        self.people.values().any(|person| person.connections > 0)
+    fn send(&self, event: Event) {
+        // An error means that nobody listens any more.
+        self.events.send(Arc::new(event)).ok();
     }
 
     /// Counts a connection of `user`, and tells the others if it is the first.
-    fn arrive(&mut self, user: &Arc<User>, version: &mut u64) {
+    fn arrive(&mut self, user: &Arc<User>) {
         let person = self.people.entry(user.id).or_insert_with(|| Person {
             user: Arc::clone(user),
             connections: 0,
@@ -211,27 +164,22 @@ impl Room {
         person.connections += 1;
         match person.gone.take() {
             Some((_, leaving)) => leaving.abort(),
-            None if person.connections == 1 => {
-                self.changed(version, |version| {
-                    Event::joined(version, user.name.as_str())
-                });
-            }
+            None if person.connections == 1 => self.changed("joined", user),
             None => {}
         }
     }
 
-    /// Somebody came or went: tells it as an event of the next version.
-    fn changed(&mut self, version: &mut u64, event: impl FnOnce(u64) -> Event) {
-        *version += 1;
-        self.version = *version;
+    /// Tells that somebody came or went; that makes another roster.
+    fn changed(&mut self, event: &str, user: &User) {
+        self.version += 1;
         self.roster = None;
-        self.events.send(Arc::new(event(self.version))).ok();
+        self.send(Event::moved(event, self.version, user.name()));
     }
 
     /// Who is here, made once for as long as nobody comes or goes.
     fn roster(&mut self) -> Arc<Event> {
         let roster = self.roster.get_or_insert_with(|| {
-            let names = self.people.values().map(|person| person.user.name.as_str());
+            let names = self.people.values().map(|person| person.user.name());
             let mut names: Vec<_> = names.collect();
             names.sort_unstable();
             Arc::new(Event::roster(self.version, &names))
@@ -244,26 +192,38 @@ impl Room {
 pub(crate) struct Visit {
     /// What happens in the room from the moment of entering on.
     pub(crate) events: broadcast::Receiver<Arc<Event>>,
-    pub(crate) name: RoomName,
+    pub(crate) room: RoomName,
+    pub(crate) user: Arc<User>,
     rooms: Rooms,
-    connected: Connected,
 }
 
 impl Visit {
-    pub(crate) fn user(&self) -> &Arc<User> {
-        &self.connected.0
-    }
-
     /// Who is here now.
     pub(crate) fn roster(&self) -> Option<Arc<Event>> {
-        let mut live = self.rooms.live();
-        live.rooms.get_mut(&self.name).map(Room::roster)
+        self.rooms.live().get_mut(&self.room).map(Room::roster)
     }
 }
 
 impl Drop for Visit {
+    /// Takes a connection away. If it was the user's last one here, the user has left after `GRACE`.
     fn drop(&mut self) {
-        self.rooms.disconnect(&self.name, self.connected.0.id);
+        self.user.used.store(now(), Ordering::Relaxed);
+        self.user.connections.fetch_sub(1, Ordering::Relaxed);
+        if let Some(room) = self.rooms.live().get_mut(&self.room)
+            && let Some(person) = room.people.get_mut(&self.user.id)
+        {
+            person.connections -= 1;
+            // Without a runtime the process is ending, and there is nobody to tell.
+            if let (0, Ok(runtime)) = (person.connections, Handle::try_current()) {
+                let (rooms, room) = (self.rooms.clone(), self.room.clone());
+                let user = Arc::clone(&self.user);
+                let leaving = runtime.spawn(async move {
+                    sleep(GRACE).await;
+                    rooms.leave(&room, &user);
+                });
+                person.gone = Some((Instant::now(), leaving.abort_handle()));
+            }
+        }
     }
 }
 

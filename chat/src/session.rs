@@ -1,7 +1,6 @@
 //! Who you are: a name, and a token that proves it.
 
 mod bucket;
-mod name;
 
 use std::{
     collections::HashMap,
@@ -14,13 +13,10 @@ use std::{
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 use shared::error::Error;
-
 use tokio::time::Instant;
 
+use crate::{database::Database, input::Name};
 use bucket::Bucket;
-pub(crate) use name::Name;
-
-use crate::database::Database;
 
 /// How many names can be taken at the same time, so that a flood of them fills neither the memory nor
 /// the disk. When there is no place left, who was away for longest goes, after `AWAY` at least.
@@ -34,46 +30,33 @@ const AWAY: i64 = 60 * 60;
 
 /// Who holds a name. Random and never used again, unlike the name: what was private to the holder
 /// before must not be shown to the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct UserId(pub(crate) i64);
+pub(crate) type UserId = i64;
 
-/// 128 random bits, as 32 hexadecimal digits. Whoever has them is the user.
-pub(crate) struct Token(String);
+/// What is kept of a token. The token itself is not in the database; and how long it takes to look up a
+/// hash tells nothing about the token, so that no comparison has to take the same time always.
+type Hash = [u8; 32];
 
-impl Token {
-    fn random() -> Self {
-        Self(format!("{:032x}", rand::random::<u128>()))
-    }
-
-    pub(crate) fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What is kept of it. The token itself is not in the database; and how long it takes to look up a
-    /// hash tells nothing about the token, so that no comparison has to take the same time always.
-    fn hash(&self) -> Hash {
-        Sha256::digest(&self.0).into()
-    }
+fn hash(token: &str) -> Hash {
+    Sha256::digest(token).into()
 }
 
-type Hash = [u8; 32];
+/// The time in Unix seconds.
+pub(crate) fn now() -> i64 {
+    chrono::Utc::now().timestamp()
+}
 
 /// Somebody with a name.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) name: Name,
+    token: Hash,
     /// How fast the user may send.
     bucket: Mutex<Bucket>,
-    token: Hash,
-    /// How many connections are open.
-    connections: AtomicUsize,
+    /// How many connections are open, in all rooms.
+    pub(crate) connections: AtomicUsize,
     /// When the user was last here, in Unix seconds. It is not stored: a restart counts as a use.
-    used: AtomicI64,
+    pub(crate) used: AtomicI64,
 }
 
 impl User {
@@ -88,21 +71,16 @@ impl User {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name.0
+    }
+
     /// Counts a message, unless there were too many of late; `rate` is how many a second are not.
     pub(crate) fn may_send(&self, rate: u32) -> Result<(), Error> {
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         let sentence = "You send too many messages. Wait a moment.";
         let too_many = |wait| Error::TooMany(sentence, wait);
         bucket.take(rate, Instant::now()).map_err(too_many)
-    }
-
-    /// Counts a connection, unless there are `most` already. It is counted until the guard is dropped.
-    pub(crate) fn connect(self: &Arc<Self>, most: usize) -> Option<Connected> {
-        let one_more = |count| (count < most).then_some(count + 1);
-        self.connections
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .ok()?;
-        Some(Connected(Arc::clone(self)))
     }
 
     /// Whether the user has not been here for so many seconds.
@@ -112,18 +90,7 @@ impl User {
     }
 }
 
-/// A connection of a user.
-#[derive(Debug)]
-pub(crate) struct Connected(pub(crate) Arc<User>);
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.0.used.store(now(), Ordering::Relaxed);
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Everybody who has a name.
+/// Everybody who has a name: in the database, and here for as long as the server runs.
 pub(crate) struct Sessions {
     database: Arc<Database>,
     users: Mutex<Users>,
@@ -148,47 +115,39 @@ impl Users {
         self.by_token.remove(&user.token);
     }
 
-    /// Makes place for somebody called `name`; returns who has to go for that.
-    fn make_place(&mut self, name: &Name, now: i64) -> Result<Option<Arc<User>>, Error> {
-        let holder = self.by_name.get(&name.folded()).cloned();
-        let gone = match holder {
-            Some(holder) if holder.away_for(UNUSED, now) => Some(holder),
-            Some(_) => {
-                return Err(Error::Conflict(
-                    "Somebody else has that name. Choose another.",
-                ));
-            }
-            None if self.by_token.len() < MAX_USERS => None,
+    /// Who has to go so that there is place for somebody called `name`.
+    fn in_the_way(&self, name: &Name, now: i64) -> Result<Option<Arc<User>>, Error> {
+        let away = self
+            .by_token
+            .values()
+            .filter(|user| user.away_for(AWAY, now));
+        match self.by_name.get(&name.folded()) {
+            Some(holder) if holder.away_for(UNUSED, now) => Ok(Some(Arc::clone(holder))),
+            Some(_) => Err(Error::Conflict(
+                "Somebody else has that name. Choose another.",
+            )),
+            None if self.by_token.len() < MAX_USERS => Ok(None),
             None => {
-                let away = self
-                    .by_token
-                    .values()
-                    .filter(|user| user.away_for(AWAY, now));
                 let longest = away.min_by_key(|user| user.used.load(Ordering::Relaxed));
                 let full = Error::Unavailable("There are too many people here. Come back later.");
-                Some(longest.cloned().ok_or(full)?)
+                longest.cloned().ok_or(full).map(Some)
             }
-        };
-        if let Some(gone) = &gone {
-            self.remove(gone);
         }
-        Ok(gone)
     }
 }
 
 impl Sessions {
     /// Everybody in the database.
-    pub(crate) fn load(database: Arc<Database>) -> rusqlite::Result<Self> {
+    pub(crate) async fn load(database: Arc<Database>) -> Result<Self, Error> {
+        let stored = database.read(|log| {
+            log.prepare("SELECT id, name, token FROM users")?
+                .query_map([], |row| <(UserId, String, Hash)>::try_from(row))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        });
         let mut users = Users::default();
-        database.read_now(|stored| {
-            let mut select = stored.prepare("SELECT id, name, token FROM users")?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
-                let (id, name) = (UserId(row.get(0)?), Name::stored(row.get(1)?));
-                users.add(&Arc::new(User::new(id, name, row.get(2)?, now())));
-            }
-            Ok(())
-        })?;
+        for (id, name, token) in stored.await? {
+            users.add(&Arc::new(User::new(id, Name(name), token, now())));
+        }
         let users = Mutex::new(users);
         Ok(Self { database, users })
     }
@@ -198,51 +157,50 @@ impl Sessions {
     }
 
     /// The user whose token this is.
-    pub(crate) fn user(&self, token: &Token) -> Option<Arc<User>> {
-        let user = self.users().by_token.get(&token.hash()).cloned()?;
+    pub(crate) fn user(&self, token: &str) -> Option<Arc<User>> {
+        let user = self.users().by_token.get(&hash(token)).cloned()?;
         user.used.store(now(), Ordering::Relaxed);
         Some(user)
     }
 
     /// Who has this name.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<User>> {
-        let name = Name::parse(name).ok()?;
-        self.users().by_name.get(&name.folded()).cloned()
+        let name = Name::parse(name).ok()?.folded();
+        self.users().by_name.get(&name).cloned()
     }
 
-    /// Gives `name` to somebody new, and stores that. The token is the only proof.
-    pub(crate) async fn take(&self, name: Name, now: i64) -> Result<(Arc<User>, Token), Error> {
-        let token = Token::random();
-        let user = Arc::new(User::new(UserId(rand::random()), name, token.hash(), now));
+    /// Gives `name` to somebody new, and stores that. The token, 128 random bits as 32 hexadecimal
+    /// digits, is the only proof.
+    pub(crate) async fn take(&self, name: Name, now: i64) -> Result<(Arc<User>, String), Error> {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let user = Arc::new(User::new(rand::random(), name, hash(&token), now));
         let gone = {
             let mut users = self.users();
-            let gone = users.make_place(&user.name, now)?;
+            let gone = users.in_the_way(&user.name, now)?;
+            if let Some(gone) = &gone {
+                users.remove(gone);
+            }
             // Before it is stored, so that nobody else can take it meanwhile.
             users.add(&user);
-            gone
+            gone.map(|gone| gone.id)
         };
         let stored = Arc::clone(&user);
-        let save = move |users: &rusqlite::Transaction<'_>| {
-            if let Some(gone) = &gone {
-                users.execute("DELETE FROM users WHERE id = ?", [gone.id.0])?;
-            }
-            let (name, folded) = (stored.name.as_str(), stored.name.folded());
+        let save = move |users: &rusqlite::Connection| {
+            users.execute("DELETE FROM users WHERE id = ?", [gone])?;
+            let User {
+                id, name, token, ..
+            } = &*stored;
             users.execute(
                 "INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)",
-                params![stored.id.0, name, folded, stored.token],
+                params![id, name.0, name.folded(), token],
             )
         };
         if let Err(error) = self.database.write(save, drop).await {
             self.users().remove(&user);
-            return Err(error.into());
+            return Err(error);
         }
         Ok((user, token))
     }
-}
-
-/// The time in Unix seconds.
-pub(crate) fn now() -> i64 {
-    chrono::Utc::now().timestamp()
 }
 
 #[cfg(test)]

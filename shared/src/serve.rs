@@ -113,7 +113,7 @@ where
     Own: Args + Clone + Send + 'static,
     F: Fn(&mut ServiceConfig, &Own) + Clone + Send + 'static,
 {
-    let open = |flags: &LessonFlags<Own>| {
+    let open = async |flags: &LessonFlags<Own>| {
         let users = match &flags.users {
             Some(file) => Users::in_file(file),
             None => Users::in_memory(),
@@ -140,7 +140,7 @@ where
     Own: Args,
     Shared: Clone + Send + 'static,
     Failure: Display,
-    Open: FnOnce(&Own) -> Result<Shared, Failure>,
+    Open: AsyncFnOnce(&Own) -> Result<Shared, Failure>,
     F: Fn(&mut ServiceConfig, &Shared) + Clone + Send + 'static,
 {
     let flags: Flags<Own> = Flags::read(catalog::find(lesson.name));
@@ -175,7 +175,7 @@ where
     Own: Args,
     Shared: Clone + Send + 'static,
     Failure: Display,
-    Open: FnOnce(&Own) -> Result<Shared, Failure>,
+    Open: AsyncFnOnce(&Own) -> Result<Shared, Failure>,
     F: Fn(&mut ServiceConfig, &Shared) + Clone + Send + 'static,
 {
     let cut = Cut::default();
@@ -185,7 +185,8 @@ where
         cut: web::Data::new(cut.clone()),
         settings: web::Data::new(Settings::new(lesson, &flags, address)),
     };
-    let shared = open(&flags.own).map_err(|error| StartError::App(error.to_string()))?;
+    let shared = open(&flags.own).await;
+    let shared = shared.map_err(|error| StartError::App(error.to_string()))?;
 
     let server = HttpServer::new(move || {
         App::new()

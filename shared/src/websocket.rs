@@ -1,135 +1,213 @@
-//! What every WebSocket of a server needs before it can talk: the handshake, the guard in front of
-//! the decoder, and what to say when a peer breaks the protocol.
+//! [`Socket`]: one open WebSocket, from the handshake to the end of its connection.
+//!
+//! This is what every WebSocket of a server needs, whatever it is for: the guard in front of the decoder,
+//! pings, the end of a peer that is silent or does not read, and the right close codes.
 
+mod close;
 mod frames;
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{cell::Cell, ops::AsyncFn, rc::Rc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    error::PayloadError,
     http::header,
-    web::{self, Payload},
+    rt,
+    web::{self, Bytes, Payload},
 };
-use actix_ws::{AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
-use futures_util::StreamExt as _;
-use tokio::time::{Instant, sleep, timeout};
+use actix_ws::{
+    AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session,
+};
+use bytestring::ByteString;
+use futures_util::{SinkExt as _, Stream, StreamExt as _};
+use tokio::{
+    pin, select,
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
+};
 
 use crate::{Connection, Settings, cut::Cut, error::Error};
+use close::{CLOSE_TIMEOUT, close, close_code};
 use frames::Frames;
 
-/// The server's side of a WebSocket after its handshake.
-pub struct Opened {
-    /// Where to send.
-    pub session: Session,
-    /// What comes, fragments put together.
-    pub messages: AggregatedMessageStream,
-    /// To be rid of a peer that does not read.
-    pub connection: Connection,
-    /// When the last bytes came from the peer, also in the middle of a frame.
-    pub heard: Rc<Cell<Instant>>,
-    /// Ends all sockets of the server.
-    pub cut: Cut,
-    /// The settings of this run.
-    pub settings: web::Data<Settings>,
+/// For how many heartbeats a peer may be silent, or a single frame wait until the peer takes it.
+const PATIENCE: u32 = 2;
+
+/// What a message says, from the client or to it; pings and the like are not for the lesson to see.
+#[derive(Debug)]
+pub enum Message {
+    /// UTF-8.
+    Text(ByteString),
+    /// Anything.
+    Binary(Bytes),
 }
 
-/// Answers the handshake (RFC 6455 §4.2). No message of more than `max_message` bytes is let in, and
-/// no frame that announces more.
-///
-/// # Errors
-/// 426 if the request does not ask for a WebSocket, 400 if it asks wrongly.
-pub fn open(
-    request: &HttpRequest,
-    body: Payload,
-    max_message: usize,
-) -> Result<(HttpResponse, Opened), Error> {
-    let is = |name, expected: &[u8]| {
-        let value = request.headers().get(name);
-        value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(expected))
-    };
-    if !is(header::UPGRADE, b"websocket") || !is(header::SEC_WEBSOCKET_VERSION, b"13") {
-        return Err(Error::UpgradeRequired);
-    }
-    // A body before the frames, or chunks around them, is how requests are smuggled.
-    if request.headers().contains_key(header::TRANSFER_ENCODING) {
-        return Err(Error::BadRequest("An upgrade has no body.".into()));
-    }
-    let connection = request.conn_data::<Connection>().ok_or(Error::Internal)?;
-    let cut: &web::Data<Cut> = request.app_data().ok_or(Error::Internal)?;
-    let settings: &web::Data<Settings> = request.app_data().ok_or(Error::Internal)?;
-    let heard = Rc::new(Cell::new(Instant::now()));
-    let body =
-        Frames::guard(request, body, max_message, Rc::clone(&heard)).ok_or(Error::Internal)?;
-    let (response, session, messages) = actix_ws::handle(request, body)
-        .map_err(|error| Error::BadRequest(format!("No WebSocket handshake: {error}.")))?;
-    let messages = messages
-        .max_frame_size(max_message)
-        .aggregate_continuations()
-        .max_continuation_size(max_message);
-    let opened = Opened {
-        session,
-        messages,
-        connection: connection.clone(),
-        heard,
-        cut: Cut::clone(cut),
-        settings: settings.clone(),
-    };
-    Ok((response, opened))
+/// How a conversation ends.
+enum End {
+    /// The connection is gone, or the peer is silent or does not read: no Close frame would reach it.
+    Gone,
+    /// With a Close frame, after the peer's or on our own account, and so much time to read it.
+    Close(Option<CloseReason>, Duration),
 }
 
-/// How long a peer has to read a Close frame before the connection is cut, unless it has sent one.
-pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
-
-/// Sends a Close frame and gives the peer `grace` to read what is queued before it. After that the
-/// connection is of no more use.
-pub async fn close(
+/// One open WebSocket.
+pub struct Socket {
     session: Session,
-    mut messages: AggregatedMessageStream,
-    reason: Option<CloseReason>,
-    grace: Duration,
-) {
-    let goodbye = async {
-        session.close(reason).await.ok()?;
-        // Ends when the body has been sent; after a protocol error it says the same error for ever.
-        while messages.next().await?.is_ok() {}
-        Some(())
-    };
-    // Too late, or already gone: the connection is cut in any case.
-    timeout(grace, goodbye).await.ok();
-    sleep(CLOSE_TIMEOUT).await;
+    /// What comes, fragments put together.
+    messages: AggregatedMessageStream,
+    /// To be rid of a peer that does not read.
+    connection: Connection,
+    cut: web::Data<Cut>,
+    heartbeat: Duration,
+    /// When the last bytes came from the peer, also in the middle of a frame.
+    heard: Rc<Cell<Instant>>,
 }
 
-/// The close code that RFC 6455 §7.4.1 has for what a peer did wrong; `None` if its connection broke,
-/// so that no Close frame would reach it.
-#[must_use]
-pub fn close_code(error: &ProtocolError) -> Option<CloseCode> {
-    let ProtocolError::Io(error) = error else {
-        let too_long = matches!(error, ProtocolError::Overflow);
-        return Some(if too_long {
-            CloseCode::Size
-        } else {
-            CloseCode::Protocol
+impl Socket {
+    /// Answers the handshake (RFC 6455 §4.2). No message of more than `max_message` bytes is let in, and
+    /// no frame that announces more.
+    ///
+    /// # Errors
+    /// 426 if the request does not ask for a WebSocket, 400 if it asks wrongly.
+    pub fn open(
+        request: &HttpRequest,
+        body: Payload,
+        max_message: u32,
+    ) -> Result<(HttpResponse, Self), Error> {
+        let is = |name, expected: &[u8]| {
+            let value = request.headers().get(name);
+            value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(expected))
+        };
+        if !is(header::UPGRADE, b"websocket") || !is(header::SEC_WEBSOCKET_VERSION, b"13") {
+            return Err(Error::UpgradeRequired);
+        }
+        // A body before the frames, or chunks around them, is how requests are smuggled.
+        if request.headers().contains_key(header::TRANSFER_ENCODING) {
+            return Err(Error::BadRequest("An upgrade has no body.".into()));
+        }
+        let connection: &Connection = request.conn_data().ok_or(Error::Internal)?;
+        let cut: &web::Data<Cut> = request.app_data().ok_or(Error::Internal)?;
+        let settings: &web::Data<Settings> = request.app_data().ok_or(Error::Internal)?;
+        let heard = Rc::new(Cell::new(Instant::now()));
+        let max_message = usize::try_from(max_message).map_err(|_| Error::Internal)?;
+        let body =
+            Frames::guard(request, body, max_message, Rc::clone(&heard)).ok_or(Error::Internal)?;
+        let (response, session, messages) = actix_ws::handle(request, body)
+            .map_err(|error| Error::BadRequest(format!("No WebSocket handshake: {error}.")))?;
+        let messages = messages
+            .max_frame_size(max_message)
+            .aggregate_continuations()
+            .max_continuation_size(max_message);
+        let socket = Self {
+            session,
+            messages,
+            connection: connection.clone(),
+            cut: cut.clone(),
+            heartbeat: settings.heartbeat,
+            heard,
+        };
+        Ok((response, socket))
+    }
+
+    /// Sends the `news` as it comes and what `answer` makes of each message, in a task of its own. The
+    /// task ends with the connection, with a peer that is silent or does not read, and on `Cut`.
+    pub fn run(
+        self,
+        news: impl Stream<Item = ByteString> + 'static,
+        answer: impl AsyncFn(Message) -> Option<Message> + 'static,
+    ) {
+        // Now, before the client knows that it is connected: a cut that comes before the task has begun
+        // must end it, too.
+        let cut = self.cut.wait();
+        rt::spawn(async move {
+            let mut socket = self;
+            let end = select! {
+                end = socket.talk(news, answer) => end,
+                () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
+            };
+            if let End::Close(reason, grace) = end {
+                // In a box: most of the time there is nothing to close.
+                Box::pin(close(socket.session, socket.messages, reason, grace)).await;
+            }
+            socket.connection.shut_down();
         });
-    };
-    let cause = error
-        .get_ref()
-        .and_then(|cause| cause.downcast_ref::<PayloadError>());
-    match cause {
-        Some(PayloadError::Overflow) => Some(CloseCode::Size),
-        Some(_) => None,
-        None => Some(code_of(error)),
+    }
+
+    /// Talks until there is a reason to stop. One frame is sent at a time, and a peer that does not take
+    /// it in time is given up: all that queues for it is the 32 messages that actix-ws holds, and what
+    /// its connection buffers.
+    async fn talk(
+        &mut self,
+        news: impl Stream<Item = ByteString>,
+        answer: impl AsyncFn(Message) -> Option<Message>,
+    ) -> End {
+        pin!(news);
+        let (heartbeat, patience) = (self.heartbeat, self.heartbeat * PATIENCE);
+        let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let silent = self.heard.get() + patience;
+            let frame = select! {
+                // In this order: whoever has something to say is not silent.
+                biased;
+                message = self.messages.next() => match reply(message, &answer, patience).await {
+                    Ok(frame) => frame,
+                    Err(end) => return end,
+                },
+                () = sleep_until(silent) => {
+                    if self.heard.get() + patience <= Instant::now() {
+                        return End::Gone;
+                    }
+                    None // A part of a long frame has come in the meantime.
+                }
+                _ = pings.tick() => Some(actix_ws::Message::Ping(Bytes::new())),
+                text = news.next() => match text {
+                    Some(text) => Some(actix_ws::Message::Text(text)),
+                    None => return End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
+                },
+            };
+            let Some(frame) = frame else { continue };
+            let sending = Instant::now();
+            if !matches!(
+                timeout(patience, self.session.send(frame)).await,
+                Ok(Ok(()))
+            ) {
+                return End::Gone;
+            }
+            // What had to wait and was taken then shows that the peer is there, though it had no chance
+            // to be heard meanwhile.
+            if sending.elapsed() >= heartbeat {
+                self.heard.set(Instant::now());
+            }
+        }
     }
 }
 
-/// The close code for what actix-ws 0.4 tells apart only by its words.
-fn code_of(error: &std::io::Error) -> CloseCode {
-    let words = error.to_string();
-    if words.contains("utf-8") {
-        CloseCode::Invalid
-    } else if words.contains("continuation size") {
-        CloseCode::Size
-    } else {
-        CloseCode::Protocol
+/// The frame that answers what was read, if any, or how the conversation ends.
+async fn reply(
+    message: Option<Result<AggregatedMessage, ProtocolError>>,
+    answer: &impl AsyncFn(Message) -> Option<Message>,
+    patience: Duration,
+) -> Result<Option<actix_ws::Message>, End> {
+    let message = match message {
+        None => return Err(End::Gone),
+        Some(Err(error)) => return Err(end_of(&error)),
+        Some(Ok(AggregatedMessage::Close(reason))) => return Err(End::Close(reason, patience)),
+        Some(Ok(AggregatedMessage::Ping(bytes))) => {
+            return Ok(Some(actix_ws::Message::Pong(bytes)));
+        }
+        Some(Ok(AggregatedMessage::Pong(_))) => return Ok(None),
+        Some(Ok(AggregatedMessage::Text(text))) => Message::Text(text),
+        Some(Ok(AggregatedMessage::Binary(bytes))) => Message::Binary(bytes),
+    };
+    Ok(answer(message).await.map(|message| match message {
+        Message::Text(text) => actix_ws::Message::Text(text),
+        Message::Binary(bytes) => actix_ws::Message::Binary(bytes),
+    }))
+}
+
+/// What a protocol error leads to: the close code that RFC 6455 §7.4.1 has for it.
+fn end_of(error: &ProtocolError) -> End {
+    match close_code(error) {
+        Some(code) => End::Close(Some(code.into()), CLOSE_TIMEOUT),
+        None => End::Gone,
     }
 }

@@ -14,7 +14,7 @@ use shared::catalog::{Entry, LESSONS};
 /// The lesson that is an app of its own: it has no list of users, and more than one file to read.
 const CHAT: &str = "chat";
 /// The chat as a whole, without its tests. The design asks for 1,200: this is a lid and not the goal.
-const CHAT_LINES: usize = 1_815;
+const CHAT_LINES: usize = 1_450;
 /// Any file of the chat.
 const CHAT_FILE_LINES: usize = 300;
 /// What a page needs to talk to the chat over three transports.
@@ -81,18 +81,40 @@ fn read(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap()
 }
 
-/// Lines that are neither empty nor comment, up to the unit tests.
+/// Lines that are neither empty nor comment, without what is there for unit tests only.
 fn code_lines(code: &str) -> usize {
-    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
-    let comment = |line: &str| {
+    let is_comment = |line: &str| {
         ["//", "/*", "* ", "*/"]
             .iter()
             .any(|mark| line.starts_with(mark))
     };
-    code.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !comment(line))
-        .count()
+    let (mut count, mut lines) = (0, code.lines());
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            skip_item(&mut lines);
+        } else if !line.trim().is_empty() && !is_comment(line.trim()) {
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Takes an item away: one line, or all lines up to the brace that closes it, which rustfmt puts below
+/// the item's first letter.
+fn skip_item<'a>(lines: &mut impl Iterator<Item = &'a str>) {
+    let first = lines.next().unwrap_or_default();
+    if first.ends_with('{') {
+        let end = format!("{}}}", &first[..first.len() - first.trim_start().len()]);
+        lines.find(|line| *line == end);
+    }
+}
+
+#[test]
+fn what_comes_after_a_test_item_counts_too() {
+    let code =
+        "fn a() {}\n\n    #[cfg(test)]\n    fn b() {\n        c();\n    }\n// no\nfn d() {}\n";
+    assert_eq!(code_lines(code), 2);
+    assert_eq!(code_lines("#[cfg(test)]\nmod tests;\nfn d() {}"), 1);
 }
 
 /// All files below `folder` with one of the `extensions`.

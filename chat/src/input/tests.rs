@@ -6,7 +6,7 @@ use super::*;
 
 impl Draft {
     pub(crate) fn test(key: &str, text: &str, to: Option<&Arc<User>>) -> Self {
-        let (key, text, to) = (Key(key.into()), Text(text.into()), to.cloned());
+        let (key, text, to) = (key.into(), text.into(), to.cloned());
         Self { key, text, to }
     }
 }

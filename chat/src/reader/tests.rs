@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     database::Database,
     input::{Draft, RoomName},
+    log::Message,
     room::Rooms,
     session::User,
 };
@@ -25,12 +26,12 @@ struct House {
 
 impl House {
     fn new(behind: usize) -> Self {
-        let rooms = Rooms::with_capacity(20, behind);
+        let rooms = Rooms::new(20, behind);
         let publish = {
             let rooms = rooms.clone();
-            move |room: &RoomName, message| rooms.publish(room, &message)
+            move |room: &RoomName, message: &Message| rooms.publish(room, message)
         };
-        let database = Arc::new(Database::open(Path::new(":memory:"), 64).unwrap());
+        let database = Arc::new(Database::open(Path::new(":memory:")).unwrap());
         let log = Log::new(database, publish);
         let lobby = RoomName::parse("lobby").unwrap();
         Self { log, rooms, lobby }
@@ -56,7 +57,7 @@ async fn next(reader: &mut Reader) -> Value {
     let event = timeout(PATIENCE, reader.next())
         .await
         .expect("an event in time");
-    serde_json::from_str(&event.unwrap().json()).unwrap()
+    serde_json::from_str(&event.unwrap().json).unwrap()
 }
 
 /// The texts of messages, up to and with `last`; other events are left out.
@@ -159,7 +160,7 @@ async fn the_cursor_of_a_reader_is_where_the_next_one_goes_on() {
         .await
         .unwrap()
         .iter()
-        .map(|event| event.json())
+        .map(|event| event.json.clone())
         .collect();
     assert!(names[0].contains(r#"{"names":["Ann","Bob"]}"#), "{names:?}");
     assert!(
@@ -207,7 +208,7 @@ async fn follow(steps: &[Step], behind: usize) {
     let mut readers = [0, 1, 2].map(|user| house.enter(&users[user], Some("0")));
     let (mut got, mut said) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
     let mut take = |reader: usize, event: &Event| {
-        let event: Value = serde_json::from_str(&event.json()).unwrap();
+        let event: Value = serde_json::from_str(&event.json).unwrap();
         if event["event"] == "message" {
             got[reader].push(event["data"]["text"].as_str().unwrap().to_owned());
         }
@@ -252,7 +253,7 @@ async fn follow(steps: &[Step], behind: usize) {
                 .unwrap()
                 .unwrap();
             take(reader, &event);
-            if event.json().contains(r#""text":"end""#) {
+            if event.json.contains(r#""text":"end""#) {
                 break;
             }
         }

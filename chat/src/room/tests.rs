@@ -10,7 +10,7 @@ fn lobby() -> RoomName {
 fn heard(visit: &mut Visit) -> Vec<String> {
     let mut heard = Vec::new();
     while let Ok(event) = visit.events.try_recv() {
-        let event: serde_json::Value = serde_json::from_str(&event.json()).unwrap();
+        let event: serde_json::Value = serde_json::from_str(&event.json).unwrap();
         heard.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
     }
     heard
@@ -21,7 +21,7 @@ const JUST_BEFORE: Duration = GRACE.saturating_sub(MOMENT);
 
 #[tokio::test(start_paused = true)]
 async fn somebody_has_left_five_seconds_after_the_last_connection_went_and_not_before() {
-    let rooms = Rooms::new(20);
+    let rooms = Rooms::new(20, BEHIND);
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     let mut watch = rooms.enter(&lobby(), &ann).unwrap();
     let first = rooms.enter(&lobby(), &bob).unwrap();
@@ -39,7 +39,7 @@ async fn somebody_has_left_five_seconds_after_the_last_connection_went_and_not_b
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_in_time_has_neither_left_nor_joined() {
-    let rooms = Rooms::new(20);
+    let rooms = Rooms::new(20, BEHIND);
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     let mut watch = rooms.enter(&lobby(), &ann).unwrap();
     let mut visit = rooms.enter(&lobby(), &bob).unwrap();
@@ -58,12 +58,12 @@ async fn who_comes_back_in_time_has_neither_left_nor_joined() {
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_joins_and_leaves_leave_nothing_behind() {
-    let rooms = Rooms::new(20);
+    let rooms = Rooms::new(20, BEHIND);
     for number in 0..10_000 {
         let user = User::test(number, "Ann");
         rooms.enter(&lobby(), &user).unwrap();
     }
-    assert_eq!(rooms.live().rooms.len(), 1, "all may still come back");
+    assert_eq!(rooms.live().len(), 1, "all may still come back");
     let ann = User::test(1, "Ann");
     for _ in 0..10_000 {
         rooms.enter(&lobby(), &ann).unwrap();
@@ -72,16 +72,13 @@ async fn ten_thousand_joins_and_leaves_leave_nothing_behind() {
     let tasks = Handle::current().metrics().num_alive_tasks();
     assert!(tasks <= 10_001, "one at most waits for each user: {tasks}");
     sleep(GRACE * 2).await;
-    assert!(
-        rooms.live().rooms.is_empty(),
-        "a room with nobody in it is gone"
-    );
+    assert!(rooms.live().is_empty(), "a room with nobody in it is gone");
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
-    let rooms = Rooms::new(2_000);
+    let rooms = Rooms::new(2_000, BEHIND);
     let ann = User::test(1, "Ann");
     let room = |number: usize| RoomName::parse(&format!("room-{number}")).unwrap();
     let visits: Vec<_> = (0..MAX_ROOMS)
@@ -98,7 +95,7 @@ async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
         .enter(&room(MAX_ROOMS), &ann)
         .expect("now there is place");
 
-    let rooms = Rooms::new(20);
+    let rooms = Rooms::new(20, BEHIND);
     let visits: Vec<_> = (0..20)
         .map(|number| rooms.enter(&room(number % 2), &ann).unwrap())
         .collect();
@@ -107,7 +104,7 @@ async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
         Err(Error::TooMany(..))
     ));
     assert!(
-        !rooms.live().rooms.contains_key(&lobby()),
+        !rooms.live().contains_key(&lobby()),
         "and nothing is left of the attempt"
     );
     drop(visits);
@@ -116,7 +113,7 @@ async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
 
 #[tokio::test(start_paused = true)]
 async fn typing_is_told_once_a_second_and_only_of_those_who_are_here() {
-    let rooms = Rooms::new(20);
+    let rooms = Rooms::new(20, BEHIND);
     let (ann, bob, eve) = (
         User::test(1, "Ann"),
         User::test(2, "Bob"),

@@ -4,30 +4,28 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// How much may be said at once, as what comes in so much time.
+const BURST: Duration = Duration::from_secs(2);
+
 /// A token bucket: it holds two seconds' worth, each message takes one out, and it fills at a steady
 /// rate. So somebody may say much at once, but not for long.
 #[derive(Debug, Default)]
 pub(crate) struct Bucket {
-    /// How many were taken out and are not yet filled up again, and when that was so.
-    missing: f64,
-    at: Option<Instant>,
+    /// When it is, or was, full again.
+    full: Option<Instant>,
 }
 
 impl Bucket {
     /// Takes one out of a bucket that gets `rate` a second, or says after what time there will be one.
     /// A rate of 0 is no limit.
     pub(crate) fn take(&mut self, rate: u32, now: Instant) -> Result<(), Duration> {
-        let rate = f64::from(rate);
-        if rate == 0.0 {
-            return Ok(());
+        let one = Duration::from_secs(1).checked_div(rate).unwrap_or_default();
+        let full = self.full.map_or(now, |full| full.max(now)) + one;
+        let wait = full.saturating_duration_since(now + BURST);
+        if !wait.is_zero() {
+            return Err(wait);
         }
-        let passed = self.at.map_or(Duration::ZERO, |at| now - at);
-        let missing = (self.missing - passed.as_secs_f64() * rate).max(0.0);
-        let too_many = missing + 1.0 - 2.0 * rate;
-        if too_many > 0.0 {
-            return Err(Duration::from_secs_f64(too_many / rate));
-        }
-        (self.missing, self.at) = (missing + 1.0, Some(now));
+        self.full = Some(full);
         Ok(())
     }
 }

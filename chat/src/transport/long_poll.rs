@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpResponse,
     http::header::{self, ContentType},
     web,
 };
@@ -15,8 +15,8 @@ use serde::Deserialize;
 use shared::{cut::Cut, error::Error};
 use tokio::{select, time::sleep};
 
-use super::{Request, RoomPath};
-use crate::{Chat, event::Event, input::Cursor};
+use super::Asked;
+use crate::{event::Event, input::Cursor};
 
 /// For how many seconds a request is held if it does not say. The least patient proxies give up on
 /// a request after 30 s, and their error would look like a server that is gone.
@@ -28,7 +28,6 @@ const MAX_WAIT: u64 = 60;
 /// `?after=17.4&wait=25`, or `?before=17` for what was said before that message.
 #[derive(Deserialize)]
 pub(crate) struct Poll {
-    after: Option<String>,
     wait: Option<String>,
     before: Option<String>,
 }
@@ -36,47 +35,41 @@ pub(crate) struct Poll {
 /// `GET /rooms/{room}/messages`: `{"events":[…],"cursor":"17.4"}` as soon as there is something; an
 /// empty list if that does not happen in time.
 pub(crate) async fn poll(
-    request: HttpRequest,
-    chat: web::Data<Chat>,
-    cut: web::Data<Cut>,
-    room: RoomPath,
+    asked: Asked,
     query: web::Query<Poll>,
+    cut: web::Data<Cut>,
 ) -> Result<HttpResponse, Error> {
     let cut = cut.wait();
-    let asked = Request::parse(&chat, &request, &room, query.after.as_deref())?;
     if let Some(before) = &query.before {
-        return history(&chat, &asked, Cursor::parse(before)?).await;
+        return history(&asked, Cursor::parse(before)?).await;
     }
     let wait = wait(query.wait.as_deref())?;
-    let mut reader = asked.begin(&chat)?;
+    let mut reader = asked.begin()?;
     let mut events = reader.ready().await?;
     if events.is_empty() {
-        let first = select! {
+        select! {
             // From top to bottom: news that is there already is told even if the wait is 0.
             biased;
-            event = reader.next() => Some(event?),
-            () = cut => None,
-            () = sleep(wait) => None,
-        };
-        if let Some(first) = first {
-            events.push(first);
-            events.extend(reader.ready().await?);
+            event = reader.next() => events.push(event?),
+            () = cut => {}
+            () = sleep(wait) => {}
         }
+        events.extend(reader.ready().await?);
     }
     Ok(answer(&events, reader.cursor()))
 }
 
 /// What was said before `end`, for whoever scrolls back: at once, and without a visit to the room.
-async fn history(chat: &Chat, asked: &Request, end: Cursor) -> Result<HttpResponse, Error> {
-    let me = asked.user.id;
-    let messages = chat.log.before(&asked.room, me, end.id).await?;
+async fn history(asked: &Asked, end: Cursor) -> Result<HttpResponse, Error> {
+    let log = &asked.chat.log;
+    let messages = log.before(&asked.room, asked.user.id, end.id).await?;
     let events: Vec<_> = messages.iter().map(Event::message).map(Arc::new).collect();
     Ok(answer(&events, end))
 }
 
 /// Nobody may keep it: the same address has another answer next time.
 fn answer(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
-    let events: Vec<_> = events.iter().map(|event| event.json()).collect();
+    let events: Vec<_> = events.iter().map(|event| event.json.as_str()).collect();
     let body = format!(r#"{{"events":[{}],"cursor":"{cursor}"}}"#, events.join(","));
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))

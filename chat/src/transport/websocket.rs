@@ -3,46 +3,24 @@
 //! What happens in the room does not go through the connection's task: its frames, encoded once for all,
 //! are merged into the response's body. The task reads what the client says, and answers.
 
-use std::{
-    cell::Cell,
-    pin::Pin,
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{pin::Pin, task::Poll};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    body::{BodySize, BoxBody, MessageBody},
-    rt,
+    body::{BodyStream, BoxBody, MessageBody as _},
     web::{self, Bytes},
 };
-use actix_ws::{AggregatedMessage, CloseCode, CloseReason, Message, ProtocolError, Session};
-use futures_util::{SinkExt as _, Stream, StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::{
+    Settings,
     error::Error,
-    websocket::{self, CLOSE_TIMEOUT, close_code},
-};
-use tokio::{
-    select,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
+    websocket::{Message, Socket},
 };
 
-use super::{After, Request, RoomPath};
-use crate::{
-    Chat, MAX_BODY,
-    event::{self, Event},
-    input::RoomName,
-    log::Receipt,
-    reader::Reader,
-    session::User,
-};
-
-/// For how many heartbeats a peer may be silent, or an answer wait until the peer takes it.
-const PATIENCE: u32 = 2;
+use super::{Asked, follow};
+use crate::{MAX_BODY, event, log::Receipt};
 
 /// A Close frame that says 1011, something went wrong here (RFC 6455 §7.4.1).
 const INTERNAL_ERROR: Bytes = Bytes::from_static(&[0x88, 2, 0x03, 0xF3]);
@@ -51,80 +29,32 @@ const INTERNAL_ERROR: Bytes = Bytes::from_static(&[0x88, 2, 0x03, 0xF3]);
 pub(crate) async fn open(
     request: HttpRequest,
     body: web::Payload,
-    chat: web::Data<Chat>,
-    room: RoomPath,
-    query: web::Query<After>,
+    asked: Asked,
+    settings: web::Data<Settings>,
 ) -> Result<HttpResponse, Error> {
-    let asked = Request::parse(&chat, &request, &room, query.after.as_deref())?;
-    let (response, opened) = websocket::open(&request, body, MAX_BODY)?;
-    let talk = Talk {
-        user: Arc::clone(&asked.user),
-        room: asked.room.clone(),
-        session: opened.session,
-        heard: opened.heard,
-        heartbeat: opened.settings.heartbeat,
-        chat: chat.clone(),
-    };
-    let news = Box::pin(frames(asked.begin(&chat)?));
-    // Now, before the client knows that it is connected: a cut that comes before the task has begun
-    // must end it, too.
-    let cut = opened.cut.wait();
-    rt::spawn(async move {
-        let (mut talk, mut messages) = (talk, opened.messages);
-        let end = select! {
-            end = talk.run(&mut messages) => end,
-            () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
-        };
-        if let End::Close(reason, grace) = end {
-            Box::pin(websocket::close(talk.session, messages, reason, grace)).await;
-        }
-        opened.connection.shut_down();
+    let (response, socket) = Socket::open(&request, body, MAX_BODY.into())?;
+    let events = follow(asked.begin()?, settings.heartbeat);
+    let frames = events
+        .map(|event| event.frame.clone())
+        // It ends only if the log cannot be read.
+        .chain(stream::once(future::ready(INTERNAL_ERROR)));
+    // In a box: most readers say nothing most of the time.
+    socket.run(stream::pending(), async move |message| {
+        Box::pin(hear(&asked, message)).await
     });
-    Ok(response.map_body(|_, answers| BoxBody::new(Merged { answers, news })))
-}
-
-/// What `reader` gets, as frames. If the log cannot be read, the last one says so.
-fn frames(reader: Reader) -> impl Stream<Item = Bytes> {
-    stream::unfold(Some(reader), async |reader| {
-        let mut reader = reader?;
-        match reader.next().await {
-            Ok(event) => Some((event.frame(), Some(reader))),
-            Err(_) => Some((INTERNAL_ERROR, None)),
-        }
-    })
+    Ok(response.map_body(|_, answers| merge(answers, frames)))
 }
 
 /// The body of the response: the frames that actix-ws makes for this client, and those that all
 /// clients get. It ends with the first that ends; actix-ws ends after a Close frame.
-struct Merged<News> {
-    answers: BoxBody,
-    news: Pin<Box<News>>,
-}
-
-impl<News: Stream<Item = Bytes>> MessageBody for Merged<News> {
-    type Error = <BoxBody as MessageBody>::Error;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        match Pin::new(&mut self.answers).poll_next(context) {
-            Poll::Pending => self.news.poll_next_unpin(context).map(|news| news.map(Ok)),
+fn merge(mut answers: BoxBody, frames: impl Stream<Item = Bytes> + 'static) -> BoxBody {
+    let mut frames = Box::pin(frames);
+    BoxBody::new(BodyStream::new(stream::poll_fn(
+        move |context| match Pin::new(&mut answers).poll_next(context) {
+            Poll::Pending => frames.poll_next_unpin(context).map(|frame| frame.map(Ok)),
             answer @ Poll::Ready(_) => answer,
-        }
-    }
-}
-
-/// How a conversation ends.
-enum End {
-    /// The connection is gone, or the peer is silent or does not read: no Close frame would reach it.
-    Gone,
-    /// With a Close frame, after the peer's or on our own account, and so much time to read it.
-    Close(Option<CloseReason>, Duration),
+        },
+    )))
 }
 
 /// `{"event":"message","ack":1,"data":{…}}`: what a client says. It may number what it says, and the
@@ -139,120 +69,40 @@ struct Said {
     data: Value,
 }
 
-/// The server's side of a conversation.
-struct Talk {
-    user: Arc<User>,
-    room: RoomName,
-    session: Session,
-    /// When the last bytes came from the peer.
-    heard: Rc<Cell<Instant>>,
-    heartbeat: Duration,
-    chat: web::Data<Chat>,
+/// Does what the client says; the answer, if there is one.
+async fn hear(asked: &Asked, message: Message) -> Option<Message> {
+    let mut ack = None;
+    let outcome = obey(asked, message, &mut ack).await.transpose()?;
+    Some(Message::Text(event::answer(ack, &outcome).into()))
 }
 
-impl Talk {
-    /// Listens and answers until there is a reason to stop. One message is dealt with at a time: a peer
-    /// that does not read its answers is not listened to, and given up in the end.
-    async fn run(&mut self, messages: &mut actix_ws::AggregatedMessageStream) -> End {
-        let mut pings = interval_at(Instant::now() + self.heartbeat, self.heartbeat);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let patience = self.heartbeat * PATIENCE;
-        loop {
-            let silent = self.heard.get() + patience;
-            let answer = select! {
-                // In this order: whoever has something to say is not silent.
-                biased;
-                message = messages.next() => match self.reply(message).await {
-                    Ok(answer) => answer,
-                    Err(end) => return end,
-                },
-                () = sleep_until(silent) => {
-                    if self.heard.get() + patience <= Instant::now() {
-                        return End::Gone;
-                    }
-                    None // A part of a long frame has come in the meantime.
-                }
-                // The protocol's ping makes the peer answer; the event is for the page to see.
-                _ = pings.tick() => {
-                    if !self.send(Message::Ping(Bytes::new())).await {
-                        return End::Gone;
-                    }
-                    Some(Message::Text(Event::ping().json().into()))
-                }
-            };
-            if let Some(answer) = answer
-                && !self.send(answer).await
-            {
-                return End::Gone;
-            }
+/// Finds out the number of what the client says, and does it.
+async fn obey(
+    asked: &Asked,
+    message: Message,
+    ack: &mut Option<u64>,
+) -> Result<Option<Receipt>, Error> {
+    let Message::Text(text) = message else {
+        return Err(Error::BadRequest("Send text, not bytes.".into()));
+    };
+    let said: Said = serde_json::from_str(&text).map_err(not_json)?;
+    *ack = said.ack;
+    match said.event.as_str() {
+        "message" => {
+            let new = serde_json::from_value(said.data).map_err(not_json)?;
+            asked.say(new).await.map(Some)
         }
-    }
-
-    /// Whether the peer took a frame in time.
-    async fn send(&mut self, frame: Message) -> bool {
-        let sent = timeout(self.heartbeat * PATIENCE, self.session.send(frame)).await;
-        matches!(sent, Ok(Ok(())))
-    }
-
-    /// The frame that answers what was read, if any, or how the conversation ends.
-    async fn reply(
-        &self,
-        message: Option<Result<AggregatedMessage, ProtocolError>>,
-    ) -> Result<Option<Message>, End> {
-        let message = match message {
-            None => return Err(End::Gone),
-            Some(Err(error)) => {
-                let close = |code: CloseCode| End::Close(Some(code.into()), CLOSE_TIMEOUT);
-                return Err(close_code(&error).map_or(End::Gone, close));
-            }
-            Some(Ok(message)) => message,
-        };
-        let answer = match message {
-            AggregatedMessage::Close(reason) => {
-                return Err(End::Close(reason, self.heartbeat * PATIENCE));
-            }
-            AggregatedMessage::Ping(bytes) => return Ok(Some(Message::Pong(bytes))),
-            AggregatedMessage::Pong(_) => None,
-            // In a box: most readers say nothing most of the time.
-            AggregatedMessage::Text(text) => Box::pin(self.hear(&text)).await,
-            AggregatedMessage::Binary(_) => {
-                let error = Error::BadRequest("Send text, not bytes.".into());
-                Some(event::error(None, &error))
-            }
-        };
-        Ok(answer.map(|answer| Message::Text(answer.into())))
-    }
-
-    /// Does what the client says; the answer, if there is one.
-    async fn hear(&self, text: &str) -> Option<String> {
-        let said: Said = match serde_json::from_str(text) {
-            Ok(said) => said,
-            Err(error) => return Some(event::error(None, &not_json(&error))),
-        };
-        let ack = said.ack;
-        match said.event.as_str() {
-            "typing" => self.chat.rooms.typing(&self.room, &self.user),
-            "message" => {
-                let stored = self.say(said.data).await;
-                return Some(stored.map_or_else(
-                    |error| event::error(ack, &error),
-                    |receipt| event::ack(ack, receipt),
-                ));
-            }
-            _ => {
-                let sentence = r#"The event must be "message" or "typing"."#;
-                return Some(event::error(ack, &Error::BadRequest(sentence.into())));
-            }
+        "typing" => {
+            asked.chat.rooms.typing(&asked.room, &asked.user);
+            Ok(None)
         }
-        None
-    }
-
-    async fn say(&self, data: Value) -> Result<Receipt, Error> {
-        let new = serde_json::from_value(data).map_err(|error| not_json(&error))?;
-        self.chat.say(&self.room, &self.user, new).await
+        _ => Err(Error::BadRequest(
+            r#"The event must be "message" or "typing"."#.into(),
+        )),
     }
 }
 
-fn not_json(error: &serde_json::Error) -> Error {
+#[allow(clippy::needless_pass_by_value, reason = "map_err passes it so")]
+fn not_json(error: serde_json::Error) -> Error {
     Error::BadRequest(format!("The text is not as expected: {error}."))
 }

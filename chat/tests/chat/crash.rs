@@ -274,15 +274,17 @@ async fn a_database_that_is_read_only_stops_the_start() {
     );
 }
 
+/// Starts the server with files of 3 MiB at most, as if that were all the disk. To write more is an
+/// error and not the end of the process if the signal for it is ignored.
+const SMALL_DISK: &str = r#"trap "" XFSZ; ulimit -f 6144; exec "$0" "$@""#;
+
 /// The server goes on with what it has, and with what comes when there is room again.
 #[tokio::test]
 async fn a_full_disk_refuses_posts_and_what_was_acknowledged_is_all_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let file = database(&folder);
-    let server = Server::start(
-        BINARY,
-        &["--rate", "0", "--max-database", "1", "--database", &file],
-    );
+    let flags = ["-c", SMALL_DISK, BINARY, "--rate", "0", "--database", &file];
+    let server = Server::start("sh", &flags);
     let ann = Person::join(&server, "Ann").await;
     let mut reader = Client::open(Transport::WebSocket, &server, &ann, None).await;
     let mut socket = Socket::open(&server, &ann, &format!("{LOBBY}/ws")).await;
