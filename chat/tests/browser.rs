@@ -318,7 +318,7 @@ async fn what_was_not_sent_outlives_the_page_and_is_sent_once() {
     drop(server);
 }
 
-/// What a browser does when a proxy does not let WebSockets, or streams, through: the handshake fails.
+/// What happens when a proxy does not let a WebSocket through: the handshake fails.
 const NO_WEBSOCKET: &str = "(() => { const real = WebSocket; window.Real ??= real;
     window.WebSocket = class extends real { constructor(url) { super(url.replace('/ws', '/no')) } }; return null; })()";
 const NO_EVENTSOURCE: &str = "(() => { window.EventSource = undefined; return null; })()";
