@@ -273,6 +273,57 @@ async fn nothing_is_lost_or_twice_when_the_server_is_killed_whatever_the_transpo
     until_texts(&eve, &texts.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
+/// Whoever comes in gets the last 50 messages; whoever comes back gets all that was missed.
+#[tokio::test]
+#[ignore = "needs chromedriver"]
+async fn who_was_away_for_more_than_the_history_misses_nothing() {
+    let server = Server::start(BINARY, &IN_MEMORY);
+    let browser = Browser::start().await;
+    let [ann, bob] = [
+        join(&browser, &server, "Ann").await,
+        join(&browser, &server, "Bob").await,
+    ];
+    say(&bob, "before").await;
+    until_texts(&ann, &["before"]).await;
+    let mut said = 1;
+    for transport in ["websocket", "sse", "long-poll"] {
+        choose_transport(&ann, transport).await;
+        until_transport(&ann, transport).await;
+        // No way to the server, until all is said.
+        ann.evaluate(
+            "(() => {
+            const kept = { fetch, WebSocket, EventSource };
+            const cut = fetch('/cut', { method: 'POST' });
+            window.restore = () => Object.assign(window, kept) && null;
+            window.fetch = () => Promise.reject(new TypeError('cut'));
+            window.WebSocket = window.EventSource = class { constructor() { throw new Error('cut'); } };
+            return cut.then(() => null);
+        })()",
+        )
+        .await;
+        ann.until_status("closed").await;
+        bob.until_status("open").await;
+        bob.evaluate(
+            "(async () => {
+            for (let n = 0; n < 60; n++) {
+                const body = JSON.stringify({ key: crypto.getRandomValues(new Uint32Array(2)).join(), text: `${n}` });
+                const headers = { 'Content-Type': 'application/json' };
+                await fetch('/rooms/lobby/messages', { method: 'POST', headers, body });
+            }
+            return null;
+        })()",
+        )
+        .await;
+        said += 60;
+        ann.evaluate("restore()").await;
+        ann.until(&format!("{TEXTS}.length >= {said}")).await;
+        assert_eq!(ann.evaluate(&format!("{TEXTS}.length")).await, said);
+    }
+    let whole = format!("JSON.stringify({TEXTS}) ");
+    bob.until(&format!("{TEXTS}.length === {said}")).await;
+    assert_eq!(ann.evaluate(&whole).await, bob.evaluate(&whole).await);
+}
+
 #[tokio::test]
 #[ignore = "needs chromedriver"]
 async fn what_was_not_sent_outlives_the_page_and_is_sent_once() {
