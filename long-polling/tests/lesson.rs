@@ -62,25 +62,6 @@ async fn cut(server: &Server) {
     assert_eq!(response.status(), 204);
 }
 
-/// Waits until the server has done all that it was asked to do: it uses no processor time.
-#[cfg(target_os = "linux")]
-async fn settled(server: &Server) {
-    let used = async {
-        let mut ticks = server.cpu_ticks();
-        loop {
-            // Several of the kernel's ticks of 10 ms.
-            sleep(Duration::from_millis(100)).await;
-            let now = server.cpu_ticks();
-            if std::mem::replace(&mut ticks, now) == now {
-                break;
-            }
-        }
-    };
-    timeout(PATIENCE, used)
-        .await
-        .expect("the server comes to rest");
-}
-
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
@@ -285,7 +266,7 @@ async fn a_thousand_hanging_polls_cost_no_processor_time_and_all_wake_on_one_cha
         server.connections() >= 1_000
     })
     .await;
-    settled(&server).await;
+    server.settle().await;
 
     let before = server.cpu_ticks();
     sleep(Duration::from_secs(1)).await;
@@ -322,7 +303,7 @@ async fn clients_that_vanish_while_they_wait_are_released_within_200_millisecond
             server.connections() == own + 100
         })
         .await;
-        settled(&server).await;
+        server.settle().await;
         drop(clients);
         let released = || server.connections() <= own;
         fastest = fastest.min(eventually("all are released", PATIENCE, released).await);
@@ -336,13 +317,13 @@ async fn a_cut_answers_the_polls_that_hang_with_204_and_the_next_ones_are_held()
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let cut_off: Vec<_> = (0..10).map(|_| hanging(&server, version)).collect();
-    settled(&server).await;
+    server.settle().await;
     cut(&server).await;
     for client in cut_off {
         assert_eq!(client.await.unwrap().status(), 204);
     }
     let next = hanging(&server, version);
-    settled(&server).await;
+    server.settle().await;
     assert!(!next.is_finished());
     server.add_user("Bob").await;
     assert_eq!(
@@ -358,7 +339,7 @@ async fn a_stop_with_a_hundred_hanging_polls_is_quick_and_answers_them_with_204(
         let server = Server::start(BINARY, &[]);
         let version = current_version(&server).await;
         let clients: Vec<_> = (0..100).map(|_| hanging(&server, version)).collect();
-        settled(&server).await;
+        server.settle().await;
         server.signal(signal);
         for client in clients {
             assert_eq!(client.await.unwrap().status(), 204);

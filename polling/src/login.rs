@@ -25,14 +25,14 @@ mod tickets;
 use std::{num::ParseFloatError, ops::RangeInclusive, time::Duration};
 
 use actix_web::{
-    HttpRequest, HttpResponse, Resource,
+    HttpRequest, HttpResponse,
     cookie::{Cookie, SameSite},
     http::header::ContentType,
     web::{self, ServiceConfig},
 };
 use askama::Template;
 use clap::Args;
-use shared::error::Error;
+use shared::{error::Error, resource};
 
 use secret::Secret;
 use ticket::Refusal;
@@ -78,13 +78,6 @@ pub(crate) fn routes(app: &mut ServiceConfig, flags: &Flags, tickets: &web::Data
         .service(resource("/login/{id}/scan", "POST").route(web::post().to(phone::scan)))
         .service(resource("/login/{id}/confirm", "POST").route(web::post().to(phone::confirm)))
         .service(resource("/login/{id}/refuse", "POST").route(web::post().to(phone::refuse)));
-}
-
-/// The resource at `path`, which answers 405 to every method that is not `allowed`.
-fn resource(path: &str, allowed: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move || async move {
-        Err::<HttpResponse, _>(Error::MethodNotAllowed(allowed))
-    }))
 }
 
 /// The id of a ticket in the address. What cannot be one is a ticket that is not known.

@@ -62,6 +62,14 @@ pub const LESSONS: &[Entry] = &[
         technique: "one connection, both directions",
         see_also: None,
     },
+    Entry {
+        number: 6,
+        name: "chat",
+        title: "Chat",
+        port: 8006,
+        technique: "a real chat room, built on 2, 4 and 5",
+        see_also: None,
+    },
 ];
 
 /// The entry of the crate `name`; a crate that is not in the table (a student's copy of a lesson)

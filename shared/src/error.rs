@@ -10,7 +10,7 @@ use actix_web::{
 
 use crate::users::{ChangeError, UsernameError};
 
-/// The largest request body in bytes; a username needs a twentieth of that.
+/// The largest request body in bytes unless a route says otherwise; a username needs a twentieth of that.
 pub const MAX_BODY: usize = 4 * 1024;
 
 /// How long a request other than GET may take, its body included. A client that sends its body
@@ -24,6 +24,9 @@ pub enum Error {
     /// 400: the body, the path or the query is not what the route expects.
     #[error("{0}")]
     BadRequest(String),
+    /// 401: only for those who have said who they are, with a sentence about how.
+    #[error("{0}")]
+    Unauthorized(&'static str),
     /// 403: a page of another origin tried to change something.
     #[error(
         "This request comes from a page of {0}, which may not change anything here. Start the \
@@ -54,38 +57,50 @@ pub enum Error {
     /// 409: not in the state that things are in, with a sentence about what to do.
     #[error("{0}")]
     Conflict(&'static str),
-    /// 413: the body is larger than [`MAX_BODY`].
-    #[error("The body is too large: {MAX_BODY} bytes at most.")]
-    BodyTooLarge,
+    /// 413: the body is larger than this many bytes.
+    #[error("The body is too large: {0} bytes at most.")]
+    BodyTooLarge(usize),
     /// 415: the body says that it is something else than JSON.
     #[error("The body must be JSON and say so: Content-Type: application/json")]
     NotJson,
     /// 422: not a username.
     #[error("{0}")]
     BadUsername(#[from] UsernameError),
+    /// 422: well-formed, but no such thing can be, with a sentence about what can.
+    #[error("{0}")]
+    Unprocessable(String),
     /// 409 if the list is full, 500 if the change could not be saved.
     #[error("{0}")]
     NotChanged(#[from] ChangeError),
     /// 426: only a WebSocket of version 13 is spoken here (RFC 9110 §15.5.22, RFC 6455 §4.4).
     #[error("This address speaks WebSocket: the request must ask for an upgrade to it.")]
     UpgradeRequired,
+    /// 429: too much of something, with a sentence about it and when to come back.
+    #[error("{0}")]
+    TooMany(&'static str, Duration),
     /// 500: something failed that is not the client's fault; the log says what.
     #[error("Something went wrong on the server.")]
     Internal,
+    /// 503: not now, with a sentence about why.
+    #[error("{0}")]
+    Unavailable(&'static str),
 }
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin(_) | Self::NotLocal => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoSuchUser(_) | Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::BadUsername(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BadUsername(_) | Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Conflict(_) | Self::NotChanged(ChangeError::Full) => StatusCode::CONFLICT,
             Self::NotChanged(ChangeError::NotSaved(_)) | Self::Internal => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -98,16 +113,27 @@ impl ResponseError for Error {
             log::error!("cannot save the users: {error}");
         }
         let mut response = HttpResponse::build(self.status_code());
-        if let Self::MethodNotAllowed(methods) = self {
-            response.insert_header((header::ALLOW, *methods));
-        }
-        if matches!(self, Self::UpgradeRequired) {
-            response.insert_header((header::UPGRADE, "websocket"));
-            response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
-        }
-        // What is left of a body that was not read would be taken for the next request.
-        if matches!(self, Self::TooSlow) {
-            response.force_close();
+        match self {
+            Self::MethodNotAllowed(methods) => {
+                response.insert_header((header::ALLOW, *methods));
+            }
+            Self::UpgradeRequired => {
+                response.insert_header((header::UPGRADE, "websocket"));
+                response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+            }
+            Self::Unauthorized(_) => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            // In whole seconds (RFC 9110 §10.2.3), so rounded up.
+            Self::TooMany(_, wait) => {
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                response.insert_header((header::RETRY_AFTER, seconds));
+            }
+            // What is left of a body that was not read would be taken for the next request.
+            Self::TooSlow => {
+                response.force_close();
+            }
+            _ => {}
         }
         response.json(serde_json::json!({ "error": self.to_string() }))
     }
@@ -116,9 +142,9 @@ impl ResponseError for Error {
 impl From<JsonPayloadError> for Error {
     fn from(error: JsonPayloadError) -> Self {
         match error {
-            JsonPayloadError::OverflowKnownLength { .. }
-            | JsonPayloadError::Overflow { .. }
-            | JsonPayloadError::Payload(PayloadError::Overflow) => Self::BodyTooLarge,
+            JsonPayloadError::OverflowKnownLength { limit, .. }
+            | JsonPayloadError::Overflow { limit } => Self::BodyTooLarge(limit),
+            JsonPayloadError::Payload(PayloadError::Overflow) => Self::BodyTooLarge(MAX_BODY),
             JsonPayloadError::ContentType => Self::NotJson,
             JsonPayloadError::Deserialize(error) => Self::BadRequest(format!(
                 "The body is not the JSON that is expected here: {error}."

@@ -10,16 +10,18 @@ pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
-mod page;
+pub mod page;
 mod serve;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod users;
+pub mod websocket;
 
 pub use serve::{
     Lesson,
     middleware::{forget_headers, was_head},
-    serve, serve_with_flags,
+    routes::{json_config, resource},
+    serve, serve_app, serve_with_flags,
     settings::Settings,
     sockets::Connection,
 };

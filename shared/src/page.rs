@@ -129,7 +129,8 @@ fn head_bytes(request: &HttpRequest) -> usize {
 
 /// The `Host` that the browser asked for, without its port. Anything that does not look like a host
 /// name or an address is left out, so that no link leads elsewhere.
-fn host_name(request: &HttpRequest) -> String {
+#[must_use]
+pub fn host_name(request: &HttpRequest) -> String {
     let host = request
         .headers()
         .get("Host")

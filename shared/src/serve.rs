@@ -2,11 +2,12 @@
 
 pub(crate) mod middleware;
 mod origin;
-mod routes;
+pub(crate) mod routes;
 pub(crate) mod settings;
 pub(crate) mod sockets;
 
 use std::{
+    fmt::Display,
     io::{self, Write as _},
     net::{SocketAddr, ToSocketAddrs as _},
     path::PathBuf,
@@ -22,12 +23,8 @@ use actix_web::{
 use clap::Args;
 use log::LevelFilter;
 
-use crate::{
-    catalog,
-    cut::Cut,
-    users::{LoadError, Users},
-};
-use settings::{Flags, NoFlags, Settings};
+use crate::{catalog, cut::Cut, users::Users};
+use settings::{Flags, LessonFlags, NoFlags, Settings};
 
 /// How long an idle connection is kept. It must be longer than a browser's polling interval of a
 /// second, or each poll pays for a new connection.
@@ -75,8 +72,9 @@ enum StartError {
         address: SocketAddr,
         error: io::Error,
     },
-    #[error(transparent)]
-    Users(#[from] LoadError),
+    /// What the app itself needs could not be had; it says what and what to do.
+    #[error("{0}")]
+    App(String),
     #[error("the server failed: {0}")]
     Server(#[from] io::Error),
 }
@@ -93,7 +91,6 @@ impl StartError {
 /// What the handlers of all worker threads share.
 #[derive(Clone)]
 struct State {
-    users: web::Data<Users>,
     cut: web::Data<Cut>,
     settings: web::Data<Settings>,
 }
@@ -116,9 +113,39 @@ where
     Own: Args + Clone + Send + 'static,
     F: Fn(&mut ServiceConfig, &Own) + Clone + Send + 'static,
 {
-    let flags = Flags::read(catalog::find(lesson.name));
+    let open = async |flags: &LessonFlags<Own>| {
+        let users = match &flags.users {
+            Some(file) => Users::in_file(file),
+            None => Users::in_memory(),
+        };
+        users.map(|users| (web::Data::new(users), flags.own.clone()))
+    };
+    serve_app(lesson, open, move |app, (users, own)| {
+        configure(app, own);
+        routes::lesson(app, users);
+    })
+    .await
+}
+
+/// As [`serve()`], for a server that is no list of users: it has its own page at `/` and its own
+/// state. `open` makes the state of the flags, once, before the server listens; an error there is the
+/// one line on stderr. `configure` adds the routes, for each worker thread anew, and the state is
+/// what they share.
+pub async fn serve_app<Own, Shared, Failure, Open, F>(
+    lesson: Lesson,
+    open: Open,
+    configure: F,
+) -> ExitCode
+where
+    Own: Args,
+    Shared: Clone + Send + 'static,
+    Failure: Display,
+    Open: AsyncFnOnce(&Own) -> Result<Shared, Failure>,
+    F: Fn(&mut ServiceConfig, &Shared) + Clone + Send + 'static,
+{
+    let flags: Flags<Own> = Flags::read(catalog::find(lesson.name));
     start_logging();
-    match run(lesson, flags, configure).await {
+    match run(lesson, flags, open, configure).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If stderr is closed, too, the exit code has to do.
@@ -138,27 +165,32 @@ fn start_logging() {
         .init();
 }
 
-async fn run<Own, F>(lesson: Lesson, flags: Flags<Own>, configure: F) -> Result<(), StartError>
+async fn run<Own, Shared, Failure, Open, F>(
+    lesson: Lesson,
+    flags: Flags<Own>,
+    open: Open,
+    configure: F,
+) -> Result<(), StartError>
 where
-    Own: Args + Clone + Send + 'static,
-    F: Fn(&mut ServiceConfig, &Own) + Clone + Send + 'static,
+    Own: Args,
+    Shared: Clone + Send + 'static,
+    Failure: Display,
+    Open: AsyncFnOnce(&Own) -> Result<Shared, Failure>,
+    F: Fn(&mut ServiceConfig, &Shared) + Clone + Send + 'static,
 {
-    let users = match &flags.users {
-        Some(file) => Users::in_file(file)?,
-        None => Users::in_memory()?,
-    };
     let cut = Cut::default();
     let address = address(&flags)?;
     // Built out here, once: inside the closure each worker thread would have users of its own.
     let state = State {
-        users: web::Data::new(users),
         cut: web::Data::new(cut.clone()),
         settings: web::Data::new(Settings::new(lesson, &flags, address)),
     };
+    let shared = open(&flags.own).await;
+    let shared = shared.map_err(|error| StartError::App(error.to_string()))?;
 
     let server = HttpServer::new(move || {
         App::new()
-            .configure(|app| configure(app, &flags.own))
+            .configure(|app| configure(app, &shared))
             .configure(|app| routes::common(app, &state))
             .default_service(web::to(routes::no_route))
             // The last one wrapped is the first to see a request.

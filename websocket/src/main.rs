@@ -12,10 +12,7 @@
 //! server: {"event":"users","data":{"version":8,"users":[…]}}
 //! ```
 
-mod frames;
-mod socket;
-
-use std::process::ExitCode;
+use std::{ops::RangeInclusive, process::ExitCode};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytestring::ByteString;
@@ -26,8 +23,8 @@ use shared::{
     Lesson, clock,
     error::Error,
     users::{NewUser, Username, Users},
+    websocket::{Message, Socket},
 };
-use socket::{Message, Socket};
 
 /// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {
@@ -35,12 +32,19 @@ const LESSON: Lesson = Lesson {
     folder: env!("CARGO_MANIFEST_DIR"),
 };
 
+/// The largest message in bytes unless a flag says otherwise. A username needs a five-hundredth.
+const MAX_MESSAGE: u32 = 64 * 1024;
+
+/// What the flag may make of it. A Close frame or a ping of 125 bytes must fit (RFC 6455 §5.5), and a
+/// frame is held in memory as a whole.
+const MESSAGE_LIMITS: RangeInclusive<i64> = 125..=16 * 1024 * 1024;
+
 /// The flags of this lesson.
 #[derive(Debug, Clone, clap::Args)]
 struct Flags {
     /// The largest message that a client may send, in bytes
-    #[arg(long, env, value_name = "BYTES", default_value_t = socket::MAX_MESSAGE)]
-    #[arg(value_parser = clap::value_parser!(u32).range(socket::MESSAGE_LIMITS))]
+    #[arg(long, env, value_name = "BYTES", default_value_t = MAX_MESSAGE)]
+    #[arg(value_parser = clap::value_parser!(u32).range(MESSAGE_LIMITS))]
     max_message: u32,
 }
 

@@ -1,8 +1,8 @@
-//! The routes that every lesson has.
+//! The routes that every server has, and those that lessons 1 to 5 have in common.
 
 use actix_files::Files;
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, Resource,
     http::header,
     web::{self, ServiceConfig},
 };
@@ -15,12 +15,9 @@ use crate::{
     users::{NewUser, Username, Users},
 };
 
-/// Adds the common routes and what handlers may ask for. The routes come after the lesson's own, so
-/// that a lesson's `GET /users` and the common `POST /users` share their address.
+/// Adds the routes that every server has and what its handlers may ask for. They come after the
+/// server's own, so that a lesson's `GET /users` and the common `POST /users` share their address.
 pub(super) fn common(app: &mut ServiceConfig, state: &State) {
-    let json = web::JsonConfig::default()
-        .limit(MAX_BODY)
-        .error_handler(|error, _| Error::from(error).into());
     let path = web::PathConfig::default().error_handler(|error, _| {
         Error::BadRequest(format!(
             "The address is not one that is expected here: {error}."
@@ -33,30 +30,37 @@ pub(super) fn common(app: &mut ServiceConfig, state: &State) {
         ))
         .into()
     });
-    app.app_data(state.users.clone())
-        .app_data(state.cut.clone())
+    app.app_data(state.cut.clone())
         .app_data(state.settings.clone())
-        .app_data(json)
+        .app_data(json_config(MAX_BODY))
         .app_data(path)
         .app_data(query)
-        .route("/", web::get().to(page::show))
-        .service(
-            web::resource("/users")
-                .route(web::post().to(add_user))
-                .default_service(web::to(|| async { refuse("GET, HEAD, POST") })),
-        )
-        .service(
-            web::resource("/users/{id}")
-                .route(web::delete().to(remove_user))
-                .default_service(web::to(|| async { refuse("DELETE") })),
-        )
-        .service(
-            web::resource("/cut")
-                .route(web::post().to(cut))
-                .default_service(web::to(|| async { refuse("POST") })),
-        )
+        .service(resource("/cut", "POST").route(web::post().to(cut)))
         .service(files("/static", state.settings.lesson.folder))
         .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
+}
+
+/// Adds what lessons 1 to 5 have in common: the page and the changes to the list of users.
+pub(super) fn lesson(app: &mut ServiceConfig, users: &web::Data<Users>) {
+    app.app_data(users.clone())
+        .route("/", web::get().to(page::show))
+        .service(resource("/users", "GET, HEAD, POST").route(web::post().to(add_user)))
+        .service(resource("/users/{id}", "DELETE").route(web::delete().to(remove_user)));
+}
+
+/// The resource at `path`, which answers 405 to every method that has no route there. `allowed` says
+/// which have, such as `GET, HEAD`.
+#[must_use]
+pub fn resource(path: &str, allowed: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move { refuse(allowed) }))
+}
+
+/// How JSON bodies are read: `limit` bytes at most, and a clear error otherwise.
+#[must_use]
+pub fn json_config(limit: usize) -> web::JsonConfig {
+    web::JsonConfig::default()
+        .limit(limit)
+        .error_handler(|error, _| Error::from(error).into())
 }
 
 /// `POST /users` with `{"username":"…"}`

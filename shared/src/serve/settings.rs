@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 use super::{Lesson, origin::Origin};
 use crate::catalog::Entry;
 
-/// The flags that every lesson has. Each can also be set by the environment variable of its name.
+/// The flags that every server has. Each can also be set by the environment variable of its name.
 #[derive(Debug, Parser)]
 // clap names a group after the struct, and a lesson may call its own flags so, too.
 #[group(skip)]
@@ -25,13 +25,21 @@ pub(crate) struct Flags<Own: Args> {
     #[arg(long, env, value_name = "SECONDS", default_value = "15", value_parser = heartbeat)]
     pub(super) heartbeat: Duration,
 
-    /// Keep the users in this file [default: in memory]
-    #[arg(long, env, value_name = "FILE")]
-    pub(super) users: Option<PathBuf>,
-
     /// Another origin whose pages may send changes and open a `WebSocket`; repeatable
     #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<Origin>,
+
+    #[command(flatten)]
+    pub(super) own: Own,
+}
+
+/// The flags that lessons 1 to 5 have besides: they all are about the list of users.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(super) struct LessonFlags<Own: Args> {
+    /// Keep the users in this file [default: in memory]
+    #[arg(long, env, value_name = "FILE")]
+    pub(super) users: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) own: Own,

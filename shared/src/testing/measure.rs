@@ -1,8 +1,10 @@
 //! What a running server holds and uses, from Linux's `/proc`; elsewhere there is nothing to read.
 
-use std::{collections::HashSet, fs};
+use std::{collections::HashSet, fs, time::Duration};
 
-use super::Server;
+use tokio::time;
+
+use super::{PATIENCE, Server};
 
 #[cfg(target_os = "linux")]
 impl Server {
@@ -34,6 +36,23 @@ impl Server {
         times
             .map(|ticks| ticks.parse::<u64>().expect("a number"))
             .sum()
+    }
+
+    /// Waits until the server has done all that it was asked to do: it uses no processor time.
+    pub async fn settle(&self) {
+        let used = async {
+            let mut ticks = self.cpu_ticks();
+            loop {
+                // Several of the kernel's ticks.
+                time::sleep(Duration::from_millis(100)).await;
+                let now = self.cpu_ticks();
+                if std::mem::replace(&mut ticks, now) == now {
+                    break;
+                }
+            }
+        };
+        let done = time::timeout(PATIENCE, used).await;
+        done.expect("the server comes to rest");
     }
 }
 

@@ -1,7 +1,8 @@
 //! What every lesson promises, whatever its technique: `POST /users` and `DELETE /users/{id}`, clear
 //! errors, limits, the same-origin rule, headers, flags, saving and stopping.
 //!
-//! Each lesson's tests call [`keeps_them_all`] with their own binary.
+//! Each lesson's tests call [`keeps_them_all`] with their own binary; those of a server without users
+//! call [`keeps_those_of_every_server`].
 
 mod access;
 mod process;
@@ -20,26 +21,72 @@ const JSON: &str = "application/json";
 /// A stop, with whatever is still open, takes less than this.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 
+/// A server whose promises are checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject {
+    /// The binary.
+    pub binary: &'static str,
+    /// Flags that it always needs, such as where to store things.
+    pub flags: &'static [&'static str],
+    /// An address that takes a POST of JSON, and nothing from other sites.
+    pub post: &'static str,
+    /// Addresses that anybody may GET.
+    pub pages: &'static [&'static str],
+    /// Files of the page and their content types.
+    pub files: &'static [(&'static str, &'static str)],
+}
+
+impl Subject {
+    /// Lessons 1 to 5.
+    const fn lesson(binary: &'static str) -> Self {
+        Self {
+            binary,
+            flags: &[],
+            post: "/users",
+            pages: &["/", "/users", "/clock"],
+            files: &[
+                ("/", "text/html; charset=utf-8"),
+                ("/static/client.js", "text/javascript"),
+                ("/shared/page.js", "text/javascript"),
+            ],
+        }
+    }
+
+    fn start(&self, flags: &[&str]) -> Server {
+        Server::start(self.binary, &[self.flags, flags].concat())
+    }
+}
+
 /// Checks every promise of this module against the lesson `binary`.
-pub async fn keeps_them_all(binary: &str) {
+pub async fn keeps_them_all(binary: &'static str) {
     requests::users_are_added_and_removed(binary).await;
     requests::bad_input_gets_a_clear_error(binary).await;
     requests::a_body_that_is_too_large_or_breaks_off_changes_nothing(binary).await;
-    access::files_are_served_and_folders_are_not_listed(binary).await;
     requests::the_user_after_the_last_that_fits_is_refused(binary).await;
-    access::another_site_may_not_change_anything(binary).await;
-    access::another_site_may_if_a_flag_says_so(binary).await;
+    access::another_site_changes_nothing(binary).await;
     access::a_hostile_name_stays_data(binary).await;
     access::the_page_gives_no_secret_away(binary).await;
-    access::only_the_own_machine_may_cut(binary).await;
-    requests::head_is_get_without_a_body(binary).await;
-    requests::a_thousand_requests_at_once_are_all_answered(binary).await;
-    process::a_server_that_cannot_start_says_why(binary);
-    process::flags_can_be_set_by_the_environment(binary).await;
-    requests::a_body_that_nobody_reads_does_not_keep_its_connection(binary).await;
-    requests::an_http_1_0_client_gets_no_chunks(binary).await;
+    requests::head_of_a_stream_ends(binary).await;
+    process::a_users_file_that_cannot_be_used_is_left_as_it_is(binary);
+    process::the_users_file_can_be_set_by_the_environment(binary).await;
     process::an_acknowledged_user_survives_a_kill(binary).await;
-    process::a_stop_is_quick_and_clean(binary).await;
+    keeps_those_of_every_server(Subject::lesson(binary)).await;
+}
+
+/// Checks what has nothing to do with users: files, foreign sites, the own machine, flags, limits,
+/// stopping.
+pub async fn keeps_those_of_every_server(subject: Subject) {
+    access::files_are_served_and_folders_are_not_listed(subject).await;
+    access::another_site_may_not_change_anything(subject).await;
+    access::another_site_may_if_a_flag_says_so(subject).await;
+    access::only_the_own_machine_may_cut(subject).await;
+    requests::head_is_get_without_a_body(subject).await;
+    requests::a_thousand_requests_at_once_are_all_answered(subject).await;
+    process::a_server_that_cannot_start_says_why(subject);
+    process::flags_can_be_set_by_the_environment(subject).await;
+    requests::a_body_that_nobody_reads_does_not_keep_its_connection(subject).await;
+    requests::an_http_1_0_client_gets_no_chunks(subject).await;
+    process::a_stop_is_quick_and_clean(subject).await;
 }
 
 /// Adds a user and returns its id, which shows how many were added before. What `GET /users` answers

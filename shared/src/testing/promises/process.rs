@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener};
 
 use serde_json::Value;
 
-use super::{STOP_LIMIT, Server};
+use super::{STOP_LIMIT, Server, Subject};
 use crate::testing::{Signal, run};
 
 /// A flag with a value that keeps a lesson from starting, its exit code, and what stderr says.
@@ -26,28 +26,38 @@ const BAD_STARTS: &[BadStart<'_>] = &[
     ("--frobnicate", "1", 2, ["--frobnicate", "Usage"]),
 ];
 
-pub(super) fn a_server_that_cannot_start_says_why(binary: &str) {
+pub(super) fn a_server_that_cannot_start_says_why(subject: Subject) {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
+    let here: BadStart<'_> = ("--port", &port, 1, ["is taken", "--port"]);
+    for start in [here].iter().chain(BAD_STARTS) {
+        does_not_start(subject, start);
+    }
+}
+
+fn does_not_start(subject: Subject, (flag, value, code, parts): &BadStart<'_>) {
+    let exit = run(subject.binary, &[subject.flags, &[flag, value]].concat());
+    let says = exit.stderr.trim_end();
+    assert_eq!(exit.code, Some(*code), "{flag} {value}: {says}");
+    assert!(
+        parts.iter().all(|part| says.contains(part)),
+        "{flag} {value}: {says}"
+    );
+    assert!(!says.contains("panicked"), "{flag} {value}: {says}");
+    assert!(*code == 2 || says.lines().count() == 1, "one line: {says}");
+}
+
+pub(super) fn a_users_file_that_cannot_be_used_is_left_as_it_is(binary: &'static str) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let (broken, missing) = (path("users.json"), path("none/users.json"));
     fs::write(&broken, "{\n  oops").expect("a file");
-    let here: [BadStart<'_>; 3] = [
-        ("--port", &port, 1, ["is taken", "--port"]),
+    let starts: [BadStart<'_>; 2] = [
         ("--users", &broken, 1, ["line 2 column 3", "left as it is"]),
         ("--users", &missing, 1, ["No such file", "folder exists"]),
     ];
-    for (flag, value, code, parts) in here.iter().chain(BAD_STARTS) {
-        let exit = run(binary, &[flag, value]);
-        let says = exit.stderr.trim_end();
-        assert_eq!(exit.code, Some(*code), "{flag} {value}: {says}");
-        assert!(
-            parts.iter().all(|part| says.contains(part)),
-            "{flag} {value}: {says}"
-        );
-        assert!(!says.contains("panicked"), "{flag} {value}: {says}");
-        assert!(*code == 2 || says.lines().count() == 1, "one line: {says}");
+    for start in &starts {
+        does_not_start(Subject::lesson(binary), start);
     }
     assert_eq!(
         fs::read_to_string(broken).expect("a file"),
@@ -56,28 +66,25 @@ pub(super) fn a_server_that_cannot_start_says_why(binary: &str) {
     );
 }
 
-pub(super) async fn flags_can_be_set_by_the_environment(binary: &str) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("users.json");
-    let environment = [
+pub(super) async fn flags_can_be_set_by_the_environment(subject: Subject) {
+    let flags: Vec<_> = subject.flags.chunks(2).map(in_environment).collect();
+    let mut environment = vec![
         ("HOST", "localhost"),
         ("HEARTBEAT", "7.5"),
-        ("USERS", file.to_str().expect("UTF-8")),
         ("ALLOW_ORIGIN", "http://a.example,http://b.example"),
     ];
-    let server = Server::start_with(binary, &environment);
+    environment.extend(flags.iter().map(|(name, value)| (name.as_str(), *value)));
+    let server = Server::start_with(subject.binary, &environment);
     assert!(
         server.address().is_ipv4(),
         "localhost means 127.0.0.1 first"
     );
     let page = server.get("/").await.text().await.expect("text");
     assert!(page.contains(r#"<body data-heartbeat="7.5">"#), "{page}");
-    server.add_user("saved").await;
-    assert!(file.is_file());
     for origin in ["http://a.example", "http://b.example"] {
         let request = server
             .client
-            .delete(server.url("/users/9"))
+            .delete(server.url("/nowhere"))
             .header("Origin", origin);
         assert_eq!(
             request.send().await.expect("an answer").status(),
@@ -85,6 +92,20 @@ pub(super) async fn flags_can_be_set_by_the_environment(binary: &str) {
             "not 403: {origin}"
         );
     }
+}
+
+/// `--max-message 7` as the environment has it: `MAX_MESSAGE` and `7`.
+fn in_environment<'text>(flag: &[&'text str]) -> (String, &'text str) {
+    let name = flag[0].trim_start_matches('-').replace('-', "_");
+    (name.to_uppercase(), flag[1])
+}
+
+pub(super) async fn the_users_file_can_be_set_by_the_environment(binary: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("users.json");
+    let server = Server::start_with(binary, &[("USERS", file.to_str().expect("UTF-8"))]);
+    server.add_user("saved").await;
+    assert!(file.is_file());
 }
 
 pub(super) async fn an_acknowledged_user_survives_a_kill(binary: &str) {
@@ -107,13 +128,14 @@ pub(super) async fn an_acknowledged_user_survives_a_kill(binary: &str) {
     assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7]);
 }
 
-pub(super) async fn a_stop_is_quick_and_clean(binary: &str) {
+pub(super) async fn a_stop_is_quick_and_clean(subject: Subject) {
     for signal in [Signal::TERM, Signal::INT] {
-        let server = Server::start(binary, &[]);
+        let server = subject.start(&[]);
         // An idle connection, one in the middle of a head, and one in the middle of a body.
         server.get("/shared/icon.svg").await;
         let _head = server.send_raw("GET / HTTP/1.1\r\nHost").await;
-        let post = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        let json = "HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        let post = format!("POST {} {json}", subject.post);
         let _body = server
             .send_raw(&format!("{post}Content-Length: 100\r\n\r\n{{"))
             .await;

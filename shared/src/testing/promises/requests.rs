@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{JSON, Server, add_probe, expect_error, send};
+use super::{JSON, Server, Subject, add_probe, expect_error, send};
 use crate::testing::{PATIENCE, eventually, read_until};
 
 pub(super) async fn users_are_added_and_removed(binary: &str) {
@@ -162,8 +162,8 @@ pub(super) async fn the_user_after_the_last_that_fits_is_refused(binary: &str) {
     assert_eq!(server.add_user("now there is room").await, 1001);
 }
 
-pub(super) async fn head_is_get_without_a_body(binary: &str) {
-    let server = Server::start(binary, &[]);
+pub(super) async fn head_is_get_without_a_body(subject: Subject) {
+    let server = subject.start(&[]);
     let page = server.get("/").await;
     let head = server
         .client
@@ -176,14 +176,18 @@ pub(super) async fn head_is_get_without_a_body(binary: &str) {
         head.headers()[header::CONTENT_LENGTH],
         page.headers()[header::CONTENT_LENGTH]
     );
-    // Also of a stream: the answer to HEAD ends, and the connection takes the next request.
+}
+
+/// The answer to HEAD ends, and the connection takes the next request.
+pub(super) async fn head_of_a_stream_ends(binary: &str) {
+    let server = Server::start(binary, &[]);
     let requests = "HEAD /users HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut connection = server.send_raw(requests).await;
     read_until(&mut connection, |text| text.contains("</html>")).await;
 }
 
-pub(super) async fn a_thousand_requests_at_once_are_all_answered(binary: &str) {
-    let server = Server::start(binary, &[]);
+pub(super) async fn a_thousand_requests_at_once_are_all_answered(subject: Subject) {
+    let server = subject.start(&[]);
     let asking: Vec<_> = (0..1000)
         .map(|_| tokio::spawn(server.client.get(server.url("/shared/icon.svg")).send()))
         .collect();
@@ -195,9 +199,9 @@ pub(super) async fn a_thousand_requests_at_once_are_all_answered(binary: &str) {
     }
 }
 
-pub(super) async fn an_http_1_0_client_gets_no_chunks(binary: &str) {
-    let server = Server::start(binary, &["--heartbeat", "0.05"]);
-    for path in ["/", "/users", "/clock"] {
+pub(super) async fn an_http_1_0_client_gets_no_chunks(subject: Subject) {
+    let server = subject.start(&["--heartbeat", "0.05"]);
+    for path in subject.pages {
         let mut connection = server
             .send_raw(&format!("GET {path} HTTP/1.0\r\n\r\n"))
             .await;
@@ -211,21 +215,21 @@ pub(super) async fn an_http_1_0_client_gets_no_chunks(binary: &str) {
 }
 
 /// The client goes on for ever, or says that it will, and keeps its end open.
-pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(binary: &str) {
-    let server = Server::start(binary, &[]);
+pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(subject: Subject) {
+    let server = subject.start(&[]);
     let length = "Content-Length: 10000000000\r\n\r\n{";
     let chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
     let requests = [
-        ("GET /", length),
-        ("GET /", chunks),
-        ("GET /users", chunks),
-        ("POST /users", length),
-        ("POST /users", chunks),
-        ("POST /nowhere", chunks),
-        ("POST /cut", chunks),
+        ("GET", "/", length),
+        ("GET", "/", chunks),
+        ("GET", subject.post, chunks),
+        ("POST", subject.post, length),
+        ("POST", subject.post, chunks),
+        ("POST", "/nowhere", chunks),
+        ("POST", "/cut", chunks),
     ];
-    let asking = requests.map(async |(address, body)| {
-        let request = format!("{address} HTTP/1.1\r\nHost: x\r\n{body}");
+    let asking = requests.map(async |(method, path, body)| {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{body}");
         let mut connection = server.send_raw(&request).await;
         let answer = read_until(&mut connection, |_| false).await;
         assert!(answer.starts_with("HTTP/1.1 "), "{request}: {answer}");

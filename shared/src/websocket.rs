@@ -1,47 +1,39 @@
 //! [`Socket`]: one open WebSocket, from the handshake to the end of its connection.
+//!
+//! This is what every WebSocket of a server needs, whatever it is for: the guard in front of the decoder,
+//! pings, the end of a peer that is silent or does not read, and the right close codes.
 
-use std::{
-    cell::Cell,
-    ops::{AsyncFn, RangeInclusive},
-    rc::Rc,
-    time::Duration,
-};
+mod close;
+mod frames;
+
+use std::{cell::Cell, ops::AsyncFn, rc::Rc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    error::PayloadError,
     http::header,
     rt,
-    web::{self, Bytes},
+    web::{self, Bytes, Payload},
 };
 use actix_ws::{
     AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session,
 };
 use bytestring::ByteString;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
-use shared::{Connection, Settings, cut::Cut, error::Error};
 use tokio::{
     pin, select,
-    time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout},
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
-use crate::frames::Frames;
-
-/// The largest message in bytes unless a flag says otherwise. A username needs a five-hundredth.
-pub(crate) const MAX_MESSAGE: u32 = 64 * 1024;
-
-/// What the flag may make of it. A Close frame or a ping of 125 bytes must fit (RFC 6455 §5.5), and a
-/// frame is held in memory as a whole.
-pub(crate) const MESSAGE_LIMITS: RangeInclusive<i64> = 125..=16 * 1024 * 1024;
+use crate::{Connection, Settings, cut::Cut, error::Error};
+use close::{CLOSE_TIMEOUT, close, close_code};
+use frames::Frames;
 
 /// For how many heartbeats a peer may be silent, or a single frame wait until the peer takes it.
 const PATIENCE: u32 = 2;
 
-/// How long a peer has to read a Close frame before the connection is cut, unless it has sent one.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(300);
-
 /// What a message says, from the client or to it; pings and the like are not for the lesson to see.
-pub(crate) enum Message {
+#[derive(Debug)]
+pub enum Message {
     /// UTF-8.
     Text(ByteString),
     /// Anything.
@@ -57,25 +49,27 @@ enum End {
 }
 
 /// One open WebSocket.
-pub(crate) struct Socket {
+pub struct Socket {
     session: Session,
+    /// What comes, fragments put together.
     messages: AggregatedMessageStream,
     /// To be rid of a peer that does not read.
     connection: Connection,
-    cut: Cut,
+    cut: web::Data<Cut>,
     heartbeat: Duration,
-    /// When the last bytes came from the peer.
+    /// When the last bytes came from the peer, also in the middle of a frame.
     heard: Rc<Cell<Instant>>,
 }
 
 impl Socket {
-    /// Answers the handshake. `max_message` is in bytes.
+    /// Answers the handshake (RFC 6455 §4.2). No message of more than `max_message` bytes is let in, and
+    /// no frame that announces more.
     ///
     /// # Errors
     /// 426 if the request does not ask for a WebSocket, 400 if it asks wrongly.
-    pub(crate) fn open(
+    pub fn open(
         request: &HttpRequest,
-        body: web::Payload,
+        body: Payload,
         max_message: u32,
     ) -> Result<(HttpResponse, Self), Error> {
         let is = |name, expected: &[u8]| {
@@ -89,18 +83,11 @@ impl Socket {
         if request.headers().contains_key(header::TRANSFER_ENCODING) {
             return Err(Error::BadRequest("An upgrade has no body.".into()));
         }
-        let max_message = usize::try_from(max_message).map_err(|_| Error::Internal)?;
+        let connection: &Connection = request.conn_data().ok_or(Error::Internal)?;
+        let cut: &web::Data<Cut> = request.app_data().ok_or(Error::Internal)?;
+        let settings: &web::Data<Settings> = request.app_data().ok_or(Error::Internal)?;
         let heard = Rc::new(Cell::new(Instant::now()));
-        let connection = request
-            .conn_data::<Connection>()
-            .ok_or(Error::Internal)?
-            .clone();
-        let cut = request
-            .app_data::<web::Data<Cut>>()
-            .ok_or(Error::Internal)?;
-        let settings = request
-            .app_data::<web::Data<Settings>>()
-            .ok_or(Error::Internal)?;
+        let max_message = usize::try_from(max_message).map_err(|_| Error::Internal)?;
         let body =
             Frames::guard(request, body, max_message, Rc::clone(&heard)).ok_or(Error::Internal)?;
         let (response, session, messages) = actix_ws::handle(request, body)
@@ -109,13 +96,12 @@ impl Socket {
             .max_frame_size(max_message)
             .aggregate_continuations()
             .max_continuation_size(max_message);
-        let (cut, heartbeat) = (Cut::clone(cut), settings.heartbeat);
         let socket = Self {
             session,
             messages,
-            connection,
-            cut,
-            heartbeat,
+            connection: connection.clone(),
+            cut: cut.clone(),
+            heartbeat: settings.heartbeat,
             heard,
         };
         Ok((response, socket))
@@ -123,7 +109,7 @@ impl Socket {
 
     /// Sends the `news` as it comes and what `answer` makes of each message, in a task of its own. The
     /// task ends with the connection, with a peer that is silent or does not read, and on `Cut`.
-    pub(crate) fn run(
+    pub fn run(
         mut self,
         news: impl Stream<Item = ByteString> + 'static,
         answer: impl AsyncFn(Message) -> Option<Message> + 'static,
@@ -138,11 +124,11 @@ impl Socket {
                 end = self.talk(&mut news, answer) => end,
                 () = cut => End::Close(Some(CloseCode::Away.into()), CLOSE_TIMEOUT),
             };
-            let connection = self.connection.clone();
             if let End::Close(reason, grace) = end {
-                Box::pin(self.close(reason, grace)).await;
+                // In a box: most of the time there is nothing to close.
+                Box::pin(close(self.session, self.messages, reason, grace)).await;
             }
-            connection.shut_down();
+            self.connection.shut_down();
         });
     }
 
@@ -198,19 +184,6 @@ impl Socket {
             }
         }
     }
-
-    /// Sends a Close frame and gives the peer `grace` to read what is queued before it.
-    async fn close(mut self, reason: Option<CloseReason>, grace: Duration) {
-        let goodbye = async {
-            self.session.close(reason).await.ok()?;
-            // Ends when the body has been sent; after a protocol error it says the same error for ever.
-            while self.messages.next().await?.is_ok() {}
-            Some(())
-        };
-        // Too late, or already gone: the connection is cut in any case.
-        timeout(grace, goodbye).await.ok();
-        sleep(CLOSE_TIMEOUT).await;
-    }
 }
 
 /// The frame that answers what was read, if any, or how the conversation ends.
@@ -238,31 +211,8 @@ async fn reply(
 
 /// What a protocol error leads to: the close code that RFC 6455 §7.4.1 has for it.
 fn end_of(error: &ProtocolError) -> End {
-    let code = match error {
-        ProtocolError::Overflow => CloseCode::Size,
-        ProtocolError::Io(error) => {
-            let cause = error
-                .get_ref()
-                .and_then(|cause| cause.downcast_ref::<PayloadError>());
-            match cause {
-                Some(PayloadError::Overflow) => CloseCode::Size,
-                Some(_) => return End::Gone,
-                None => code_of(error),
-            }
-        }
-        _ => CloseCode::Protocol,
-    };
-    End::Close(Some(code.into()), CLOSE_TIMEOUT)
-}
-
-/// The close code for what actix-ws 0.4 tells apart only by its words.
-fn code_of(error: &std::io::Error) -> CloseCode {
-    let words = error.to_string();
-    if words.contains("utf-8") {
-        CloseCode::Invalid
-    } else if words.contains("continuation size") {
-        CloseCode::Size
-    } else {
-        CloseCode::Protocol
+    match close_code(error) {
+        Some(code) => End::Close(Some(code.into()), CLOSE_TIMEOUT),
+        None => End::Gone,
     }
 }

@@ -32,7 +32,7 @@ const FEW_FRAGMENTS: usize = 16;
 type BoxedBytes = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// The bytes that a client sends after the handshake, cut at the borders of frames.
-pub(crate) struct Frames {
+pub(super) struct Frames {
     bytes: BoxedBytes,
     /// What has arrived and was not let in yet: at most what one read brings.
     waiting: BytesMut,
@@ -52,7 +52,7 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// Puts itself between a request's body and its decoder.
-    pub(crate) fn guard(
+    pub(super) fn guard(
         request: &HttpRequest,
         body: Payload,
         limit: usize,

@@ -1,0 +1,241 @@
+//! [`Database`]: one SQLite file, one thread that writes, and one that reads beside it.
+//!
+//! A durable write costs a sync of the disk, however much it carries. So the writer takes all that is
+//! waiting, makes one transaction of it, and only when that is on disk says so to everybody who
+//! waited: *group commit*. The busier the server, the more writes share a sync.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use shared::error::Error;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+/// How many jobs may wait for a thread. Further ones wait in their own requests, which have an end.
+const WAITING: usize = 1024;
+
+/// How long a job may take. A disk that hangs must not hang the clients as well.
+const JOB_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long SQLite waits for a lock that the other connection holds for a moment.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How large the file may grow, in pages of 4 KiB, so that it does not fill the disk: 4 GiB.
+const MAX_PAGES: u32 = 1 << 20;
+
+/// "chat" in ASCII, where SQLite keeps the kind of a file (`PRAGMA application_id`).
+const APPLICATION_ID: i32 = 0x6368_6174;
+
+/// The version of the tables (`PRAGMA user_version`). A change of `SCHEMA` needs the next one.
+const VERSION: i32 = 1;
+
+/// `messages` is the log, ordered by room and id. `from_id` and `to_id` are users, who may be
+/// forgotten by then; the names are as they were. `time` is in Unix seconds.
+const SCHEMA: &str = "
+    CREATE TABLE messages (
+        room TEXT NOT NULL, id INTEGER NOT NULL,
+        from_id INTEGER NOT NULL, from_name TEXT NOT NULL, to_id INTEGER, to_name TEXT,
+        key TEXT NOT NULL, text TEXT NOT NULL, time INTEGER NOT NULL,
+        PRIMARY KEY (room, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX messages_by_key ON messages (from_id, key);
+    CREATE TABLE users (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
+        token BLOB NOT NULL UNIQUE
+    ) STRICT;";
+
+/// Why a database cannot be used: a sentence.
+pub(crate) type Unfit = Box<dyn std::error::Error>;
+
+/// A part of a thread's next transaction; what it returns is called once that is committed, which for
+/// a write is on disk. If it never will be, it is dropped, and the oneshot in it tells whoever waits.
+type Job = Box<dyn FnOnce(&Transaction<'_>) -> rusqlite::Result<Committed> + Send>;
+type Committed = Box<dyn FnOnce() + Send>;
+
+/// The open database. It stays locked for this process until this is dropped.
+pub(crate) struct Database {
+    writer: Worker,
+    reader: Worker,
+    /// The last to go: nobody else may open the file before.
+    _lock: Option<File>,
+}
+
+impl Database {
+    /// Opens `file`, or makes it; `:memory:` is one that ends with the process.
+    pub(crate) fn open(file: &Path) -> Result<Self, Unfit> {
+        let (place, lock) = if file == ":memory:" {
+            // Shared by the connections of this process that know the number.
+            let place = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
+            (PathBuf::from(place), None)
+        } else {
+            (file.to_owned(), Some(lock(file)?))
+        };
+        Ok(Self {
+            writer: Worker::start(prepare(&place)?, WAITING),
+            reader: Worker::start(connect(&place)?, 1),
+            _lock: lock,
+        })
+    }
+
+    /// Runs `change` in the next transaction. Once that is on disk it returns what `change` made of it,
+    /// and then calls `publish` with the same, on the writer's thread: what is published is in the
+    /// order of the log, and stored. After an error it may be stored or not: whoever asked repeats it.
+    pub(crate) async fn write<T: Clone + Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        publish: impl FnOnce(T) + Send + 'static,
+    ) -> Result<T, Error> {
+        let job = self.writer.run(|transaction| {
+            let outcome = change(transaction)?;
+            let published = outcome.clone();
+            Ok((outcome, || publish(published)))
+        });
+        job.await
+    }
+
+    /// Runs `query` beside the writer; all of its parts see the same moment.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.reader.run(|log| Ok((query(log)?, || ()))).await
+    }
+}
+
+/// A thread with a connection of its own, and the way to it.
+struct Worker {
+    /// `None` once it is being dropped: that ends the thread.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// A thread that takes `most` jobs at a time into a transaction.
+    fn start(connection: Connection, most: usize) -> Self {
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        Self {
+            jobs: Some(jobs),
+            thread: Some(thread::spawn(move || work(connection, waiting, most))),
+        }
+    }
+
+    /// Returns the first of what `job` makes once it is committed; then the thread calls the second.
+    async fn run<T: Send + 'static, Then: FnOnce() + Send + 'static>(
+        &self,
+        job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, Then)> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (done, answer) = oneshot::channel();
+        let job: Job = Box::new(|transaction| {
+            let (outcome, then) = job(transaction)?;
+            Ok(Box::new(|| {
+                // Who asked may be gone; it is done all the same.
+                done.send(outcome).ok();
+                then();
+            }))
+        });
+        let running = async {
+            self.jobs.as_ref()?.send(job).await.ok()?;
+            answer.await.ok()
+        };
+        let sentence = "The database does not answer as it should. Send it again later.";
+        let outcome = timeout(JOB_TIMEOUT, running).await.unwrap_or_default();
+        outcome.ok_or(Error::Unavailable(sentence))
+    }
+}
+
+impl Drop for Worker {
+    /// Waits until what was still to be done is, and the connection is closed.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            log::error!("a thread of the database has failed");
+        }
+    }
+}
+
+/// One transaction after the other, each with all that was waiting when it began, but `most` jobs.
+fn work(mut connection: Connection, mut waiting: mpsc::Receiver<Job>, most: usize) {
+    let mut batch = Vec::with_capacity(most);
+    while waiting.blocking_recv_many(&mut batch, most) > 0 {
+        match commit(&mut connection, batch.drain(..)) {
+            Ok(committed) => committed.into_iter().for_each(|tell| tell()),
+            Err(error) => log::error!("cannot use the database: {error}"),
+        }
+    }
+}
+
+/// All of `batch` in one transaction, or nothing of it.
+fn commit(
+    connection: &mut Connection,
+    batch: impl Iterator<Item = Job>,
+) -> rusqlite::Result<Vec<Committed>> {
+    // Rolled back when it is dropped before the commit.
+    let transaction = connection.transaction()?;
+    let committed = batch.map(|job| job(&transaction));
+    let committed = committed.collect::<rusqlite::Result<_>>()?;
+    transaction.commit()?;
+    Ok(committed)
+}
+
+fn connect(place: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(place)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
+}
+
+/// Keeps every other server away: it would not hear of what this one writes. The lock is on a file of
+/// its own, because closing any handle to the database would release SQLite's own locks (POSIX).
+fn lock(file: &Path) -> Result<File, Unfit> {
+    let mut place = file.as_os_str().to_owned();
+    place.push("-lock");
+    let lock = File::create(&place)?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err("it is in use by another server".into()),
+        locked => Ok(locked.map(|()| lock)?),
+    }
+}
+
+/// The writer's connection to a chat database, which is made if there is nothing yet. Looks before it
+/// changes anything: a file that is not ours stays as it is.
+fn prepare(place: &Path) -> Result<Connection, Unfit> {
+    let mut connection = connect(place)?;
+    let what = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+                FROM pragma_application_id, pragma_user_version";
+    let what = connection.query_row(what, [], |row| row.try_into());
+    let is_new = match what {
+        Ok((0, 0, 0)) => true,
+        Ok((APPLICATION_ID, VERSION, _)) => false,
+        Ok((APPLICATION_ID, newer, _)) => {
+            return Err(format!("it was made by a newer chat (version {newer})").into());
+        }
+        Err(error) if error.sqlite_error_code() != Some(ErrorCode::NotADatabase) => {
+            return Err(error.into());
+        }
+        _ => return Err("it is not a chat database, and is left as it is".into()),
+    };
+    if connection.is_readonly("main")? {
+        return Err("it cannot be written".into());
+    }
+    // Readers go on while the writer writes, and a commit is on disk when it says so.
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA max_page_count = {MAX_PAGES}"
+    ))?;
+    if is_new {
+        connection.execute_batch(&format!(
+            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
+             PRAGMA user_version = {VERSION}; COMMIT"
+        ))?;
+    }
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests;

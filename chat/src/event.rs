@@ -1,0 +1,118 @@
+//! The named events on the wire, the same for every transport.
+//!
+//! ```text
+//! WebSocket:  {"event":"message","data":{"id":17,"from":"Ann","text":"Hi","time":"2020-09-24 22:51:02"}}
+//! SSE:        id: 17
+//!             event: message
+//!             data: {"id":17,"from":"Ann","text":"Hi","time":"2020-09-24 22:51:02"}
+//! long poll:  {"events":[{"event":"message","data":{"id":17,…}}],"cursor":"17.4"}
+//! ```
+
+use actix_http::ws::{OpCode, Parser};
+use actix_web::web::{Bytes, BytesMut};
+use chrono::{DateTime, Local};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use shared::{clock, error::Error};
+
+use crate::{
+    log::{Message, Receipt},
+    session::UserId,
+};
+
+/// What an event is about, for a reader who has to know whether it is news to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    /// A message with this id, in the log. The two are its author and its addressee, if it is private.
+    Message(i64, Option<(UserId, UserId)>),
+    /// Who is here: the version of the roster that this leads to.
+    Roster(u64),
+    /// Somebody is typing.
+    Typing(UserId),
+    /// What this reader has to know, and nobody else.
+    Reader,
+}
+
+/// An event from the server, encoded once for all readers, whatever their transport.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) about: About,
+    /// `{"event":"NAME","data":{…}}`, on one line.
+    pub(crate) json: String,
+    /// The same as a WebSocket's text frame: a server's frames have no mask, so one is for everybody.
+    pub(crate) frame: Bytes,
+    /// As an event of an event stream.
+    pub(crate) sse: Bytes,
+}
+
+impl Event {
+    fn new(about: About, name: &str, data: &impl Serialize) -> Self {
+        // None of the data can fail to be written as JSON: no maps with odd keys, no floats.
+        let data = serde_json::to_string(data).unwrap_or_default();
+        let id = match about {
+            About::Message(id, _) => format!("id: {id}\n"),
+            _ => String::new(),
+        };
+        let json = format!(r#"{{"event":"{name}","data":{data}}}"#);
+        let mut frame = BytesMut::new();
+        Parser::write_message(&mut frame, &json, OpCode::Text, true, false);
+        Self {
+            about,
+            json,
+            frame: frame.freeze(),
+            sse: format!("{id}event: {name}\ndata: {data}\n\n").into(),
+        }
+    }
+
+    pub(crate) fn message(message: &Message) -> Self {
+        let private = message.to_id.map(|to| (message.from_id, to));
+        Self::new(About::Message(message.id, private), "message", message)
+    }
+
+    /// `joined` or `left`: somebody came or went.
+    pub(crate) fn moved(name: &str, version: u64, who: &str) -> Self {
+        let data = json!({ "name": who, "time": clock::format(Local::now()) });
+        Self::new(About::Roster(version), name, &data)
+    }
+
+    pub(crate) fn roster(version: u64, names: &[&str]) -> Self {
+        Self::new(About::Roster(version), "roster", &json!({ "names": names }))
+    }
+
+    pub(crate) fn typing(user: UserId, name: &str) -> Self {
+        Self::new(About::Typing(user), "typing", &json!({ "name": name }))
+    }
+
+    /// What the reader has is from before what is kept; what follows comes after `cursor`.
+    pub(crate) fn reset(cursor: i64) -> Self {
+        let data = json!({ "after": cursor.to_string() });
+        Self::new(About::Reader, "reset", &data)
+    }
+
+    /// The connection is alive. A page cannot see the pings of the protocol itself.
+    pub(crate) fn ping() -> Self {
+        let data = json!({ "time": clock::format(Local::now()) });
+        Self::new(About::Reader, "ping", &data)
+    }
+}
+
+/// What is answered to a frame that had this `ack`: that its message is stored, or what is wrong.
+pub(crate) fn answer(ack: Option<u64>, outcome: &Result<Receipt, Error>) -> String {
+    let (event, data) = match outcome {
+        Ok(receipt) => ("ack", json!(receipt)),
+        Err(Error::TooMany(sentence, wait)) => {
+            let wait = wait.as_secs_f64();
+            ("error", json!({ "error": sentence, "retry_after": wait }))
+        }
+        Err(error) => ("error", json!({ "error": error.to_string() })),
+    };
+    let ack = ack.map_or(String::new(), |ack| format!(r#""ack":{ack},"#));
+    format!(r#"{{"event":"{event}",{ack}"data":{data}}}"#)
+}
+
+/// Unix seconds as the course writes a time.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+pub(crate) fn local_time<S: Serializer>(seconds: &i64, to: S) -> Result<S::Ok, S::Error> {
+    let time = DateTime::from_timestamp(*seconds, 0).unwrap_or_default();
+    to.serialize_str(&clock::format(time.with_timezone(&Local)))
+}

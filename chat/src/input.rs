@@ -1,0 +1,141 @@
+//! What clients send, parsed into types: whoever holds one need not check it again.
+
+use std::{fmt, ops::RangeInclusive, sync::Arc};
+
+use serde::Deserialize;
+use shared::error::Error;
+
+use crate::session::User;
+
+/// How many characters a message has. More is a file and not a message.
+const TEXT_CHARS: RangeInclusive<usize> = 1..=2_000;
+
+/// How many characters a key has: enough for a UUID in any spelling.
+const KEY_CHARS: RangeInclusive<usize> = 1..=64;
+
+/// How many letters the name of a room has.
+const ROOM_CHARS: RangeInclusive<usize> = 1..=32;
+
+/// How many characters the name of a user has: it has to fit beside each message.
+const NAME_CHARS: RangeInclusive<usize> = 1..=24;
+
+/// The name of a room: 1 to 32 of `a` to `z`, `0` to `9` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RoomName(Arc<str>);
+
+impl RoomName {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        if ROOM_CHARS.contains(&text.len()) && text.bytes().all(allowed) {
+            return Ok(Self(text.into()));
+        }
+        let sentence = "A room's name has 1 to 32 of the letters a to z, digits and hyphens.";
+        Err(Error::BadRequest(sentence.into()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The name of a user, trimmed. It may hold anything printable, `<script>` too: put it on a page as
+/// text.
+#[derive(Debug, Clone)]
+pub(crate) struct Name(pub(crate) String);
+
+impl Name {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let name = of_length("A name", NAME_CHARS, text.trim().to_owned())?;
+        if name.contains(char::is_control) {
+            let sentence = "A name has no control characters such as line breaks.";
+            return Err(Error::Unprocessable(sentence.into()));
+        }
+        Ok(Self(name))
+    }
+
+    /// Without case: two names that differ only in it are the same.
+    pub(crate) fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+/// `{"key":"…","text":"…","to":"…"}`, as it comes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewMessage {
+    key: String,
+    text: String,
+    to: Option<String>,
+}
+
+/// A message that may go into the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    /// What the author calls it, to send it again without saying it twice.
+    pub(crate) key: String,
+    /// Any characters, line breaks too. Put it on a page as text.
+    pub(crate) text: String,
+    pub(crate) to: Option<Arc<User>>,
+}
+
+impl NewMessage {
+    /// Checks everything; `find` knows who has a name.
+    pub(crate) fn parse(
+        self,
+        find: impl FnOnce(&str) -> Option<Arc<User>>,
+    ) -> Result<Draft, Error> {
+        let nobody = Error::Missing("Nobody here has the name that the message is addressed to.");
+        let found = |name: String| find(&name).ok_or(nobody);
+        Ok(Draft {
+            key: of_length("A key", KEY_CHARS, self.key)?,
+            text: of_length("A message", TEXT_CHARS, self.text)?,
+            to: self.to.map(found).transpose()?,
+        })
+    }
+}
+
+fn of_length(what: &str, chars: RangeInclusive<usize>, text: String) -> Result<String, Error> {
+    if chars.contains(&text.chars().count()) {
+        return Ok(text);
+    }
+    let (least, most) = chars.into_inner();
+    let sentence = format!("{what} has {least} to {most} characters.");
+    Err(Error::Unprocessable(sentence))
+}
+
+/// How far a reader has come. For clients a text that they send back as it is: `17`, the id of the last
+/// message that was looked at, or `17.4` with the version of the roster that was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    /// The id of a message; 0 stands before all of them.
+    pub(crate) id: i64,
+    pub(crate) roster: Option<u64>,
+}
+
+impl Cursor {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+        let (id, roster) = match text.split_once('.') {
+            Some((id, roster)) => (id.parse(), Some(roster.parse())),
+            None => (text.parse(), None),
+        };
+        match (id, roster.transpose()) {
+            (Ok(id), Ok(roster)) if text.bytes().all(plain) => Ok(Self { id, roster }),
+            _ => Err(Error::BadRequest(
+                "A cursor is a text that this server has sent, or 0 for all that is kept.".into(),
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.roster {
+            Some(roster) => write!(formatter, "{}.{roster}", self.id),
+            None => write!(formatter, "{}", self.id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,360 @@
+//! The log against a simple model, and what it promises at its ends.
+
+use std::{collections::HashSet, path::Path, sync::Mutex};
+
+use futures_util::future::join_all;
+use proptest::prelude::*;
+
+use super::*;
+
+/// A log, and what it has published.
+struct Probe {
+    log: Log,
+    published: Arc<Mutex<Vec<(RoomName, Message)>>>,
+}
+
+impl Probe {
+    fn open(file: &Path) -> Self {
+        let published = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&published);
+        let publish = move |room: &RoomName, message: &Message| {
+            seen.lock().unwrap().push((room.clone(), message.clone()));
+        };
+        let database = Arc::new(Database::open(file).unwrap());
+        let log = Log::new(database, publish);
+        Self { log, published }
+    }
+
+    fn in_memory() -> Self {
+        Self::open(Path::new(":memory:"))
+    }
+}
+
+fn room(name: &str) -> RoomName {
+    RoomName::parse(name).unwrap()
+}
+
+fn texts(messages: &[Message]) -> Vec<&str> {
+    messages
+        .iter()
+        .map(|message| message.text.as_str())
+        .collect()
+}
+
+/// Everything after `cursor`, page by page.
+async fn all_after(log: &Log, room: &RoomName, reader: UserId, cursor: i64) -> Vec<Message> {
+    let (mut cursor, mut messages) = (cursor, Vec::new());
+    loop {
+        let page = log.after(room, reader, Some(cursor)).await.unwrap();
+        assert_eq!(page.reset, None);
+        assert!(page.cursor >= cursor, "a cursor never goes back");
+        cursor = page.cursor;
+        messages.extend(page.messages);
+        if !page.more {
+            return messages;
+        }
+    }
+}
+
+/// One thing that somebody says: who, where, under which key, to whom.
+#[derive(Debug, Clone)]
+struct Said {
+    author: usize,
+    room: usize,
+    key: u8,
+    to: Option<usize>,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let to = prop::option::weighted(0.4, 0..3_usize);
+    (0..3_usize, 0..2_usize, 0..8_u8, to).prop_map(|(author, room, key, to)| Said {
+        author,
+        room,
+        key,
+        to,
+    })
+}
+
+/// What the model says: the messages in the order of their first arrival, each (author, key) once.
+fn model(said: &[Said]) -> Vec<(usize, &Said)> {
+    let mut keys = HashSet::new();
+    let first = |(_, said): &(usize, &Said)| keys.insert((said.author, said.key));
+    said.iter().enumerate().filter(first).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// All at once, so that repeats meet in one batch, and then one after the other.
+    #[test]
+    fn the_log_is_what_a_list_would_be(
+        together in prop::collection::vec(said(), 0..24),
+        later in prop::collection::vec(said(), 0..6),
+        cursor in 0..40_usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(check(&[together.clone(), later].concat(), together.len(), cursor));
+    }
+}
+
+#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
+async fn check(said: &[Said], together: usize, cursor: usize) {
+    let Probe { log, published } = Probe::in_memory();
+    let users = [1, 2, 3].map(|id| User::test(id, &format!("user {id}")));
+    let rooms = [room("a"), room("b")];
+    let append = |(number, said): (usize, &Said)| {
+        let to = said.to.map(|to| &users[to]);
+        let draft = Draft::test(&said.key.to_string(), &number.to_string(), to);
+        log.append(&rooms[said.room], &users[said.author], draft)
+    };
+    let (first, rest) = said.split_at(together);
+    // Polled in this order, so sent in this order.
+    let mut receipts = join_all(first.iter().enumerate().map(append)).await;
+    for (number, said) in rest.iter().enumerate() {
+        receipts.push(append((number + together, said)).await);
+    }
+    let receipts: Vec<_> = receipts.into_iter().map(Result::unwrap).collect();
+
+    let model = model(said);
+    for (number, said) in said.iter().enumerate() {
+        let same =
+            |(_, other): &&(usize, &Said)| (other.author, other.key) == (said.author, said.key);
+        let (first, _) = model.iter().find(same).unwrap();
+        assert_eq!(
+            receipts[number].id, receipts[*first].id,
+            "a repeat gets the first answer"
+        );
+        assert_eq!(receipts[number].fresh, *first == number);
+    }
+    let order: Vec<_> = model.iter().map(|(number, _)| number.to_string()).collect();
+    for (index, room) in rooms.iter().enumerate() {
+        let here = || model.iter().filter(move |(_, said)| said.room == index);
+        let ids: Vec<_> = here().map(|(number, _)| receipts[*number].id).collect();
+        assert!(
+            ids.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "without gaps: {ids:?}"
+        );
+        for (reader, user) in users.iter().enumerate() {
+            let sees = |said: &Said| said.author == reader || said.to.is_none_or(|to| to == reader);
+            let expected = |after: i64| -> Vec<String> {
+                let visible =
+                    here().filter(|(number, said)| sees(said) && receipts[*number].id > after);
+                visible.map(|(number, _)| number.to_string()).collect()
+            };
+            let all = all_after(&log, room, user.id, 0).await;
+            assert_eq!(texts(&all), expected(0));
+            if let Some(id) = ids.get(cursor % ids.len().max(1)) {
+                assert_eq!(
+                    texts(&all_after(&log, room, user.id, *id).await),
+                    expected(*id)
+                );
+                let before = log.before(room, user.id, *id + 1).await.unwrap();
+                let until: Vec<_> = all
+                    .iter()
+                    .filter(|message| message.id <= *id)
+                    .cloned()
+                    .collect();
+                assert_eq!(before, until);
+            }
+        }
+    }
+    // Who is told first is the author; the writer has told everybody when it has ended.
+    drop(log);
+    let published: Vec<_> = published
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(_, message)| message.text.clone())
+        .collect();
+    assert_eq!(published, order, "published once and in order");
+}
+
+/// Says `count` things as quickly as it can, in order.
+async fn fill(log: &Log, room: &RoomName, author: &User, count: usize) {
+    let numbers: Vec<_> = (0..count).collect();
+    for part in numbers.chunks(1_000) {
+        let says = part.iter().map(|number| {
+            log.append(
+                room,
+                author,
+                Draft::test(&number.to_string(), &number.to_string(), None),
+            )
+        });
+        join_all(says)
+            .await
+            .into_iter()
+            .for_each(|receipt| assert!(receipt.is_ok()));
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_again() {
+    let log = Probe::in_memory().log;
+    let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
+    fill(&log, &lobby, &ann, 10_100).await;
+    let all = all_after(&log, &lobby, ann.id, 0).await;
+    assert_eq!(all.len(), 10_000);
+    assert_eq!(all[0].text, "100");
+
+    let first = all[0].id;
+    let page = log.after(&lobby, ann.id, Some(first - 1)).await.unwrap();
+    assert_eq!(
+        (page.reset, page.messages[0].id),
+        (None, first),
+        "this one has missed nothing"
+    );
+    for bad in [first - 2, 1, all[9_999].id + 1, i64::MAX] {
+        let page = log.after(&lobby, ann.id, Some(bad)).await.unwrap();
+        assert_eq!(page.reset, Some(all[9_950].id - 1), "{bad}");
+        assert_eq!(
+            page.messages,
+            all[9_950..],
+            "the newest 50, as for somebody new"
+        );
+        assert_eq!((page.cursor, page.more), (all[9_999].id, false));
+    }
+    let new = log.after(&lobby, ann.id, None).await.unwrap();
+    assert_eq!((new.reset, &new.messages[..]), (None, &all[9_950..]));
+
+    // A key goes with its message: by then nobody sends it again.
+    let again = log
+        .append(&lobby, &ann, Draft::test("0", "again", None))
+        .await
+        .unwrap();
+    assert!(again.fresh && again.id == all[9_999].id + 1);
+}
+
+#[tokio::test]
+async fn a_cursor_passes_what_the_reader_may_not_see() {
+    let log = Probe::in_memory().log;
+    let (lobby, ann, bob) = (room("lobby"), User::test(1, "Ann"), User::test(2, "Bob"));
+    for number in 0..450 {
+        let draft = Draft::test(&number.to_string(), "secret", Some(&bob));
+        log.append(&lobby, &ann, draft).await.unwrap();
+    }
+    let eve = User::test(3, "Eve");
+    let (mut cursor, mut pages) = (0, 0);
+    loop {
+        let page = log.after(&lobby, eve.id, Some(cursor)).await.unwrap();
+        assert_eq!(page.messages, []);
+        cursor = page.cursor;
+        pages += 1;
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(pages, 3);
+    let last = log.after(&lobby, bob.id, None).await.unwrap();
+    assert_eq!((last.cursor, last.messages.len()), (cursor, 50));
+    assert_eq!(log.before(&lobby, eve.id, i64::MAX).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
+    let log = Probe::in_memory().log;
+    let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
+    for cursor in [None, Some(0)] {
+        let page = log.after(&lobby, ann.id, cursor).await.unwrap();
+        assert_eq!(page, Page::default());
+    }
+    let page = log.after(&lobby, ann.id, Some(7)).await.unwrap();
+    assert_eq!((page.reset, page.cursor), (Some(0), 0));
+    let later = all_after(&log, &lobby, ann.id, 0).await;
+    assert_eq!(later, []);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.db");
+    let (lobby, ann, bob) = (room("lobby"), User::test(1, "Ann"), User::test(2, "Bob"));
+    let log = Probe::open(&file).log;
+    let draft = Draft::test("k", "秘密\n<b>", Some(&bob));
+    let receipt = log.append(&lobby, &ann, draft.clone()).await.unwrap();
+    let before = all_after(&log, &lobby, bob.id, 0).await;
+    drop(log);
+
+    let log = Probe::open(&file).log;
+    assert_eq!(all_after(&log, &lobby, bob.id, 0).await, before);
+    let repeat = log.append(&lobby, &ann, draft).await.unwrap();
+    assert_eq!(
+        (repeat.id, repeat.time, repeat.fresh),
+        (receipt.id, receipt.time, false)
+    );
+    let next = log
+        .append(&lobby, &ann, Draft::test("l", "x", None))
+        .await
+        .unwrap();
+    assert_eq!(next.id, receipt.id + 1);
+}
+
+/// A full disk, and one that has room again. What could not be stored is neither acknowledged nor
+/// told to anybody.
+#[tokio::test]
+async fn a_full_database_refuses_and_publishes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.db");
+    let published = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&published);
+    let database = Arc::new(Database::open(&file).unwrap());
+    // 1 MiB, as if that were all there is.
+    let full = |database: &Connection| {
+        database.pragma_update_and_check(None, "max_page_count", 256, |_| Ok(()))
+    };
+    database.write(full, drop).await.unwrap();
+    let log = Log::new(database, move |_, _| *count.lock().unwrap() += 1);
+    let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
+    let text = "x".repeat(2_000);
+    let mut stored = 0;
+    let refused = loop {
+        match log
+            .append(&lobby, &ann, Draft::test(&stored.to_string(), &text, None))
+            .await
+        {
+            Ok(_) => stored += 1,
+            Err(refused) => break refused,
+        }
+        assert!(stored < 1_000, "1 MiB holds no 2 MB");
+    };
+    assert!(matches!(refused, Error::Unavailable(_)));
+    assert_eq!(
+        all_after(&log, &lobby, ann.id, 0).await.len(),
+        stored,
+        "still to be read"
+    );
+    drop(log);
+    assert_eq!(*published.lock().unwrap(), stored);
+
+    let log = Probe::open(&file).log;
+    assert_eq!(all_after(&log, &lobby, ann.id, 0).await.len(), stored);
+    let draft = Draft::test(&stored.to_string(), &text, None);
+    assert!(
+        log.append(&lobby, &ann, draft).await.unwrap().fresh,
+        "now there is room"
+    );
+}
+
+/// `cargo test -p chat --release -- --ignored --nocapture probe`
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn probe_how_many_messages_a_second_64_authors_get_acknowledged() {
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let log = Probe::open(&folder.path().join("chat.db")).log;
+    let lobby = room("lobby");
+    for _ in 0..3 {
+        let start = std::time::Instant::now();
+        let authors = (0..64).map(|_| async {
+            let author = User::test(rand::random(), "Ann");
+            for number in 0..1_000 {
+                let draft = Draft::test(&number.to_string(), &"x".repeat(100), None);
+                log.append(&lobby, &author, draft).await.unwrap();
+            }
+        });
+        join_all(authors).await;
+        let rate = 64_000.0 / start.elapsed().as_secs_f64();
+        println!("{rate:.0} acknowledged messages a second");
+        let start = std::time::Instant::now();
+        let all = all_after(&log, &lobby, 0, 0).await;
+        println!("{} messages read in {:?}", all.len(), start.elapsed());
+    }
+}

@@ -1,0 +1,210 @@
+//! # Lesson 6: chat
+//!
+//! `cargo run -p chat`
+//!
+//! A chat room that loses nothing and says nothing twice. The idea: **a room is a log, and WebSocket,
+//! SSE and long polling are three ways to read it from a cursor.** A client remembers the id of the last
+//! message that it has seen. Whenever it comes back, over whichever transport, it says that id and gets
+//! what came after.
+//!
+//! ```text
+//! POST ─┐                                         ┌─ WebSocket
+//!       ├→ log: stored, acknowledged, published ──┼─ SSE          each a `Reader` with a cursor
+//! ws  ──┘        (database, then broadcast)       └─ long poll
+//! ```
+//!
+//! Read on in `log.rs`, then `reader.rs`, then `room.rs`, then the three in `transport/`.
+
+mod database;
+mod event;
+mod input;
+mod log;
+mod reader;
+mod room;
+mod session;
+mod transport;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    cookie::{Cookie, SameSite, time::Duration},
+    http::header::{self, ContentType},
+    web::{self, ServiceConfig},
+};
+use askama::Template;
+use serde::Deserialize;
+use serde_json::json;
+use shared::{
+    Lesson, Settings,
+    catalog::{Entry, LESSONS},
+    error::Error,
+    page::host_name,
+    resource,
+};
+
+use database::{Database, Unfit};
+use input::Name;
+use log::Log;
+use room::{BEHIND, Rooms};
+use session::{Sessions, User};
+use transport::{long_poll, post, sse, websocket};
+
+/// The name decides the port and the title, the folder where `static/` is.
+const LESSON: Lesson = Lesson {
+    name: env!("CARGO_PKG_NAME"),
+    folder: env!("CARGO_MANIFEST_DIR"),
+};
+
+/// The largest body, and the largest WebSocket message, in bytes: 2,000 characters of any script, and
+/// most of those that are escaped.
+const MAX_BODY: u16 = 16 * 1024;
+
+/// The cookie's name. A browser sends a cookie to all ports of a host, so the other lessons see it.
+const COOKIE: &str = "chat-session";
+
+/// How long a browser keeps the cookie. The server decides how long the name is kept.
+const COOKIE_AGE: Duration = Duration::days(30);
+
+/// The flags of the chat.
+#[derive(Debug, Clone, clap::Args)]
+struct Flags {
+    /// Keep what was said in this file; `:memory:` keeps it until the server stops
+    #[arg(long, env, value_name = "FILE", default_value = "chat.db")]
+    database: PathBuf,
+
+    /// How many messages a second a user may send, in the long run; 0 is no limit
+    #[arg(long, env, value_name = "N", default_value_t = 10)]
+    rate: u32,
+
+    /// How many connections a user may have open at the same time, in all rooms together
+    #[arg(long, env, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
+}
+
+/// What all handlers share.
+struct Chat {
+    sessions: Sessions,
+    rooms: Rooms,
+    log: Log,
+    rate: u32,
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    shared::serve_app(LESSON, Chat::open, routes).await
+}
+
+fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
+    app.app_data(chat.clone())
+        .route("/", web::get().to(page))
+        .service(resource("/session", "POST").route(web::post().to(take_name)))
+        .service(
+            web::scope("/rooms/{room}")
+                .app_data(shared::json_config(MAX_BODY.into()))
+                .route("/ws", web::get().to(websocket::open))
+                .route("/events", web::get().to(sse::stream))
+                .service(
+                    resource("/messages", "GET, HEAD, POST")
+                        .route(web::get().to(long_poll::poll))
+                        .route(web::post().to(post::message)),
+                )
+                .service(resource("/typing", "POST").route(web::post().to(post::typing))),
+        );
+}
+
+impl Chat {
+    /// Opens the database, before the server listens.
+    async fn open(flags: &Flags) -> Result<web::Data<Self>, Unfit> {
+        let database = Arc::new(Database::open(&flags.database).map_err(|error| {
+            let file = flags.database.display();
+            format!("cannot use the database {file}: {error}. Choose another --database")
+        })?);
+        let rooms = Rooms::new(flags.connections.into(), BEHIND);
+        let listeners = rooms.clone();
+        Ok(web::Data::new(Self {
+            sessions: Sessions::load(Arc::clone(&database)).await?,
+            rooms,
+            log: Log::new(database, move |room, message| {
+                listeners.publish(room, message);
+            }),
+            rate: flags.rate,
+        }))
+    }
+
+    /// Who sends this request: `Authorization: Bearer TOKEN`, or else the cookie.
+    fn user(&self, request: &HttpRequest) -> Result<Arc<User>, Error> {
+        let user = token(request).and_then(|token| self.sessions.user(&token));
+        user.ok_or(Error::Unauthorized(
+            "Say who you are first: POST /session, then send its cookie, or its token as Bearer.",
+        ))
+    }
+}
+
+fn token(request: &HttpRequest) -> Option<String> {
+    let Some(header) = request.headers().get(header::AUTHORIZATION) else {
+        return Some(request.cookie(COOKIE)?.value().to_owned());
+    };
+    Some(header.to_str().ok()?.strip_prefix("Bearer ")?.to_owned())
+}
+
+/// `{"name":"…"}`: what somebody wants to be called.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSession {
+    name: String,
+}
+
+/// `POST /session`: 201 and `{"name","token"}`, or 200 if the name is the sender's already. The cookie
+/// is for pages of this server only, and no script can read it.
+async fn take_name(
+    request: HttpRequest,
+    chat: web::Data<Chat>,
+    new: web::Json<NewSession>,
+) -> Result<HttpResponse, Error> {
+    let name = Name::parse(&new.name)?;
+    let own = token(&request).and_then(|token| Some((chat.sessions.user(&token)?, token)));
+    let own = own.filter(|(user, _)| user.name.folded() == name.folded());
+    let (mut answer, (user, token)) = match own {
+        Some(own) => (HttpResponse::Ok(), own),
+        None => (
+            HttpResponse::Created(),
+            chat.sessions.take(name, session::now()).await?,
+        ),
+    };
+    // A server behind TLS adds `Secure`.
+    let cookie = Cookie::build(COOKIE, &token)
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .max_age(COOKIE_AGE)
+        .finish();
+    Ok(answer
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .cookie(cookie)
+        .json(json!({ "name": user.name(), "token": token })))
+}
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct Page {
+    lessons: &'static [Entry],
+    /// Without the port: the other lessons have one of their own.
+    host: String,
+    /// In seconds.
+    heartbeat: f64,
+}
+
+/// `GET /`
+async fn page(request: HttpRequest, settings: web::Data<Settings>) -> Result<HttpResponse, Error> {
+    let page = Page {
+        lessons: LESSONS,
+        host: host_name(&request),
+        heartbeat: settings.heartbeat.as_secs_f64(),
+    };
+    let html = page.render().map_err(|_| Error::Internal)?;
+    Ok(HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .body(html))
+}

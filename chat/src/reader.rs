@@ -1,0 +1,138 @@
+//! [`Reader`]: one reader of a room, from its cursor through the log into what happens now.
+//!
+//! It never misses a message and never gets one twice, because of the order of things: it listens
+//! first, then reads the log, then goes on with what it has heard meanwhile, less what it has already
+//! read. If it is too slow to hear everything, it reads what it did not hear, in the same way.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures_util::FutureExt as _;
+use shared::error::Error;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::{
+    event::{About, Event},
+    input::Cursor,
+    log::Log,
+    room::Visit,
+};
+
+/// Somebody's connection to a room, whatever the transport.
+pub(crate) struct Reader {
+    log: Log,
+    visit: Visit,
+    /// The last message that was looked at; `None` before the first look without a cursor.
+    seen: Option<i64>,
+    /// The version of the roster that the reader knows.
+    roster: Option<u64>,
+    /// There is, or may be, something in the log after the cursor.
+    behind: bool,
+    /// What was read from the log and is still to be handed out.
+    waiting: VecDeque<Arc<Event>>,
+}
+
+impl Reader {
+    /// A reader who has seen everything up to `cursor`, or nothing yet.
+    pub(crate) fn new(log: Log, visit: Visit, cursor: Option<Cursor>) -> Self {
+        let mut reader = Self {
+            log,
+            visit,
+            seen: cursor.map(|cursor| cursor.id),
+            roster: cursor.and_then(|cursor| cursor.roster),
+            behind: true,
+            waiting: VecDeque::new(),
+        };
+        reader.look_around();
+        reader
+    }
+
+    /// The next event for this reader. It can be called again after it was dropped halfway: what it
+    /// has taken is not lost.
+    pub(crate) async fn next(&mut self) -> Result<Arc<Event>, Error> {
+        loop {
+            if let Some(event) = self.waiting.pop_front() {
+                return Ok(event);
+            }
+            if self.behind {
+                // In a box, which a reader who has caught up does not need.
+                Box::pin(self.read_on()).await?;
+                continue;
+            }
+            match self.visit.events.recv().await {
+                Ok(event) if self.is_news(&event) => return Ok(event),
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => {
+                    self.behind = true;
+                    self.look_around();
+                }
+                // The room stays as long as somebody is in it.
+                Err(RecvError::Closed) => return Err(Error::Internal),
+            }
+        }
+    }
+
+    /// All that there is to tell at once: from the log one page at most.
+    pub(crate) async fn ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
+        // A roster may be waiting already; a page may hold nothing for this reader.
+        while self.behind && self.waiting.len() <= 1 {
+            self.read_on().await?;
+        }
+        let mut events = Vec::new();
+        while (!self.behind || !self.waiting.is_empty())
+            && let Some(event) = self.next().now_or_never()
+        {
+            events.push(event?);
+        }
+        Ok(events)
+    }
+
+    /// How far this reader has come.
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor {
+            id: self.seen.unwrap_or_default(),
+            roster: self.roster,
+        }
+    }
+
+    /// Reads the next page of the log.
+    async fn read_on(&mut self) -> Result<(), Error> {
+        let me = self.visit.user.id;
+        let page = self.log.after(&self.visit.room, me, self.seen).await?;
+        let messages = page.messages.iter().map(Event::message);
+        let reset = page.reset.map(Event::reset).into_iter();
+        self.waiting.extend(reset.chain(messages).map(Arc::new));
+        self.seen = Some(page.cursor);
+        self.behind = page.more;
+        Ok(())
+    }
+
+    /// Hands out who is here, unless that is the roster that the reader knows.
+    fn look_around(&mut self) {
+        if let Some(roster) = self.visit.roster()
+            && let About::Roster(version) = roster.about
+            && self.roster.replace(version) != Some(version)
+        {
+            self.waiting.push_back(roster);
+        }
+    }
+
+    /// Whether `event` is for this reader and was not seen yet; from now on it was.
+    fn is_news(&mut self, event: &Event) -> bool {
+        let me = self.visit.user.id;
+        match event.about {
+            About::Message(id, _) if self.seen >= Some(id) => return false,
+            About::Roster(version) if self.roster >= Some(version) => return false,
+            About::Message(id, _) => self.seen = Some(id),
+            About::Roster(version) => self.roster = Some(version),
+            About::Typing(_) | About::Reader => {}
+        }
+        match event.about {
+            About::Message(_, Some((from, to))) => from == me || to == me,
+            About::Typing(user) => user != me,
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

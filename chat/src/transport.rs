@@ -1,0 +1,101 @@
+//! Three ways to read a room from a cursor, and the POST that two of them need to say something.
+
+pub(crate) mod long_poll;
+pub(crate) mod post;
+pub(crate) mod sse;
+pub(crate) mod websocket;
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use shared::error::Error;
+use tokio::{
+    select,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+
+use crate::{
+    Chat,
+    event::Event,
+    input::{Cursor, NewMessage, RoomName},
+    log::Receipt,
+    reader::Reader,
+    session::User,
+};
+
+/// `?after=17`: what the reader has seen already.
+#[derive(Deserialize)]
+struct After {
+    after: Option<String>,
+}
+
+/// Who wants what of which room, read from where: checked, and not yet begun. Every handler below
+/// `/rooms/{room}` takes one.
+pub(crate) struct Asked {
+    chat: web::Data<Chat>,
+    user: Arc<User>,
+    room: RoomName,
+    cursor: Option<Cursor>,
+}
+
+impl FromRequest for Asked {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::parse(request))
+    }
+}
+
+impl Asked {
+    /// `Last-Event-ID` is what a browser's `EventSource` says when it comes back by itself; then the
+    /// address says what was true when it came first.
+    fn parse(request: &HttpRequest) -> Result<Self, Error> {
+        let chat: &web::Data<Chat> = request.app_data().ok_or(Error::Internal)?;
+        let user = chat.user(request)?;
+        let room = RoomName::parse(request.match_info().query("room"))?;
+        let query = web::Query::<After>::from_query(request.query_string());
+        let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
+        let last_event = request.headers().get("Last-Event-ID");
+        let last_event = last_event.map(|id| id.to_str().unwrap_or("no ASCII"));
+        let cursor = last_event.or(query.after.as_deref());
+        Ok(Self {
+            chat: chat.clone(),
+            user,
+            room,
+            cursor: cursor.map(Cursor::parse).transpose()?,
+        })
+    }
+
+    /// Puts a message into the log, whichever way it came.
+    async fn say(&self, new: NewMessage) -> Result<Receipt, Error> {
+        self.user.may_send(self.chat.rate)?;
+        let draft = new.parse(|name| self.chat.sessions.find(name))?;
+        self.chat.log.append(&self.room, &self.user, draft).await
+    }
+
+    fn begin(&self) -> Result<Reader, Error> {
+        let visit = self.chat.rooms.enter(&self.room, &self.user)?;
+        Ok(Reader::new(self.chat.log.clone(), visit, self.cursor))
+    }
+}
+
+/// What `reader` gets, and a ping every `heartbeat`. It ends if the log cannot be read.
+fn follow(reader: Reader, heartbeat: Duration) -> impl Stream<Item = Arc<Event>> {
+    let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
+    // After a stall, send one ping and not one for each period that was missed.
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    stream::unfold((reader, pings), async |(mut reader, mut pings)| {
+        let event = select! {
+            event = reader.next() => event.ok()?,
+            _ = pings.tick() => Arc::new(Event::ping()),
+        };
+        Some((event, (reader, pings)))
+    })
+}

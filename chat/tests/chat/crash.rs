@@ -1,0 +1,330 @@
+//! What is left after the worst.
+
+use std::{
+    collections::HashSet,
+    fs,
+    os::unix::fs::{PermissionsExt as _, chown},
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use shared::testing::{Server, Signal, run};
+use tokio::{task::JoinHandle, time::sleep};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::{
+    BINARY, Client, LOBBY, Person, Socket, TRANSPORTS, Transport, database, expect_error,
+};
+
+/// How often the server is killed.
+const KILLS: usize = 10;
+
+/// A follower that survives its server: what it has seen, in order, and where it has come to.
+struct Follower {
+    address: String,
+    http: reqwest::Client,
+    person: Person,
+    transport: Transport,
+    seen: Vec<u64>,
+    cursor: String,
+}
+
+impl Follower {
+    /// Reads until the text `end` comes, over as many connections as that takes.
+    async fn follow(mut self) -> Vec<u64> {
+        while self.read_on().await.is_none() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        self.seen
+    }
+
+    /// One connection's worth; `Some` when it is the end.
+    async fn read_on(&mut self) -> Option<()> {
+        match self.transport {
+            Transport::WebSocket => self.read_socket().await,
+            Transport::Sse => self.read_stream().await,
+            Transport::LongPoll => self.poll().await,
+        }
+    }
+
+    fn see(&mut self, event: &Value) -> Option<()> {
+        assert_ne!(event["event"], "reset", "nothing was lost");
+        if event["event"] != "message" {
+            return None;
+        }
+        let data = &event["data"];
+        self.cursor = data["id"].to_string();
+        match data["text"].as_str()? {
+            "end" => Some(()),
+            text => {
+                self.seen.push(text.parse().unwrap());
+                None
+            }
+        }
+    }
+
+    async fn read_socket(&mut self) -> Option<()> {
+        let path = format!("{LOBBY}/ws?after={}", self.cursor);
+        let address = format!("ws://{}{path}", self.address);
+        let mut socket = Socket::dial(&address, &self.person).await.ok()?.0;
+        while let Some(Ok(frame)) = socket.next().await {
+            if let Message::Text(text) = frame
+                && let Some(end) = self.see(&serde_json::from_str(&text).unwrap())
+            {
+                return Some(end);
+            }
+        }
+        None
+    }
+
+    async fn read_stream(&mut self) -> Option<()> {
+        let url = format!(
+            "http://{}{LOBBY}/events?after={}",
+            self.address, self.cursor
+        );
+        let mut response = self.person.sign(self.http.get(url)).send().await.ok()?;
+        let mut text = String::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            text += str::from_utf8(&chunk).unwrap();
+            while let Some((event, rest)) = text.split_once("\n\n") {
+                let data = event.split_once("data: ").map(|(_, data)| data);
+                if let (true, Some(data)) = (event.contains("event: message"), data) {
+                    let data: Value = serde_json::from_str(data).unwrap();
+                    let end = self.see(&json!({ "event": "message", "data": data }));
+                    if end.is_some() {
+                        return end;
+                    }
+                }
+                text = rest.to_owned();
+            }
+        }
+        None
+    }
+
+    async fn poll(&mut self) -> Option<()> {
+        let url = format!(
+            "http://{}{LOBBY}/messages?after={}",
+            self.address, self.cursor
+        );
+        let response = self.person.sign(self.http.get(url)).send().await.ok()?;
+        let answer: Value = response.json().await.ok()?;
+        let events = answer["events"].as_array().unwrap();
+        let end = events.iter().find_map(|event| self.see(event));
+        answer["cursor"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut self.cursor);
+        end
+    }
+}
+
+/// Says numbers, each until it is acknowledged, and returns which were.
+fn write(address: String, person: Person, offset: u64, stop: Arc<AtomicBool>) -> JoinHandle<u64> {
+    tokio::spawn(async move {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("http://{address}{LOBBY}/messages");
+        let mut number = offset;
+        // It stops when the last one is acknowledged, too.
+        loop {
+            let body = json!({ "key": number.to_string(), "text": number.to_string() });
+            match person.try_post(url.clone(), &http, &body).await {
+                Some(answer) if answer.status().is_success() => {
+                    number += 1;
+                    if stop.load(Ordering::Relaxed) {
+                        return number;
+                    }
+                }
+                Some(answer) => panic!("{}", answer.status()),
+                None => sleep(Duration::from_millis(5)).await,
+            }
+        }
+    })
+}
+
+#[tokio::test]
+async fn ten_kills_later_every_acknowledged_message_is_there_once_and_in_order_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--rate", "0", "--database", &database(&folder)];
+    let mut server = Server::start(BINARY, &flags);
+    let address = server.address().to_string();
+    let person = Person::join(&server, "Ann").await;
+    let followers: Vec<_> = TRANSPORTS
+        .into_iter()
+        .map(|transport| {
+            let follower = Follower {
+                address: address.clone(),
+                http: server.client.clone(),
+                person: person.clone(),
+                transport,
+                seen: Vec::new(),
+                cursor: "0".into(),
+            };
+            tokio::spawn(follower.follow())
+        })
+        .collect();
+    let stop = Arc::new(AtomicBool::new(false));
+    let offsets = [0, 1_000_000];
+    let writers =
+        offsets.map(|offset| write(address.clone(), person.clone(), offset, stop.clone()));
+    for _ in 0..KILLS {
+        sleep(Duration::from_millis(rand::random_range(20..200))).await;
+        server.signal(Signal::KILL);
+        let port = server.address().port();
+        assert_eq!(server.wait().code, None);
+        server = Server::start_on(port, BINARY, &flags);
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut acknowledged = Vec::new();
+    for (writer, offset) in writers.into_iter().zip(offsets) {
+        acknowledged.push(offset..writer.await.unwrap());
+    }
+    person.say(&server, "end", None).await;
+    let mut lists = Vec::new();
+    for follower in followers {
+        lists.push(follower.await.unwrap());
+    }
+    for numbers in &acknowledged {
+        assert!(
+            numbers.end > numbers.start,
+            "there was something to lose: {numbers:?}"
+        );
+        let own: Vec<_> = lists[0]
+            .iter()
+            .copied()
+            .filter(|number| numbers.contains(number))
+            .collect();
+        assert_eq!(
+            own,
+            numbers.clone().collect::<Vec<_>>(),
+            "each once and in order"
+        );
+    }
+    let count: usize = acknowledged
+        .iter()
+        .map(|numbers| numbers.clone().count())
+        .sum();
+    assert_eq!(lists[0].len(), count, "and nothing else");
+    assert!(
+        lists.iter().all(|list| *list == lists[0]),
+        "for every follower the same"
+    );
+    let all: HashSet<_> = lists[0].iter().collect();
+    assert_eq!(all.len(), count);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_used_stops_the_start_with_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let garbage = path("garbage.db");
+    fs::write(&garbage, "no database, whatever its name may say").unwrap();
+    let used = path("used.db");
+    let _first = Server::start(BINARY, &["--database", &used]);
+    for (file, says) in [
+        (&garbage, "is not a chat database"),
+        (&used, "in use by another server"),
+        (&path("none/chat.db"), "No such file"),
+        (&path(""), "cannot"),
+    ] {
+        let exit = run(BINARY, &["--port", "0", "--database", file]);
+        assert_eq!(exit.code, Some(1), "{file}: {}", exit.stderr);
+        assert!(
+            exit.stderr.contains(says) && exit.stderr.lines().count() == 1,
+            "{}",
+            exit.stderr
+        );
+    }
+}
+
+/// As somebody who may read the file and not write it; root may write everything.
+#[tokio::test]
+async fn a_database_that_is_read_only_stops_the_start() {
+    const NOBODY: u32 = 65_534;
+    let folder = tempfile::tempdir().unwrap();
+    let file = database(&folder);
+    drop(Server::start(BINARY, &["--database", &file]));
+    for name in ["chat.db-wal", "chat.db-shm", "chat.db-lock"] {
+        fs::remove_file(folder.path().join(name)).ok();
+    }
+    let set =
+        |path: &str, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    set(&file, 0o444);
+    set(folder.path().to_str().unwrap(), 0o777);
+    let mut command = Command::new(BINARY);
+    command
+        .args(["--port", "0", "--database", &file])
+        .stdout(Stdio::null());
+    // Only root can become somebody else, and only root has to.
+    if chown(&file, Some(0), None).is_ok() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("cannot be written") && stderr.lines().count() == 1,
+        "{stderr}"
+    );
+}
+
+/// Starts the server with files of 3 MiB at most, as if that were all the disk. To write more is an
+/// error and not the end of the process if the signal for it is ignored.
+const SMALL_DISK: &str = r#"trap "" XFSZ; ulimit -f 6144; exec "$0" "$@""#;
+
+/// The server goes on with what it has, and with what comes when there is room again.
+#[tokio::test]
+async fn a_full_disk_refuses_posts_and_what_was_acknowledged_is_all_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = database(&folder);
+    let flags = ["-c", SMALL_DISK, BINARY, "--rate", "0", "--database", &file];
+    let server = Server::start("sh", &flags);
+    let ann = Person::join(&server, "Ann").await;
+    let mut reader = Client::open(Transport::WebSocket, &server, &ann, None).await;
+    let mut socket = Socket::open(&server, &ann, &format!("{LOBBY}/ws")).await;
+    let path = format!("{LOBBY}/messages");
+    let padding = "x".repeat(1_900);
+    let mut acknowledged = 0;
+    loop {
+        let body =
+            json!({ "key": acknowledged.to_string(), "text": format!("{acknowledged} {padding}") });
+        let answer = ann.post(&server, &path, &body).await;
+        if answer.status() != 201 {
+            expect_error(answer, 503, "a full disk").await;
+            break;
+        }
+        acknowledged += 1;
+    }
+    assert!((100..1_000).contains(&acknowledged), "{acknowledged}");
+    let data = json!({ "key": "ws", "text": padding });
+    socket
+        .send(json!({ "event": "message", "ack": 1, "data": data }).to_string())
+        .await;
+    let error = socket.event("error").await;
+    assert_eq!(
+        (&error["ack"], error["data"]["error"].is_string()),
+        (&json!(1), true)
+    );
+    let mut late = Client::open(Transport::Sse, &server, &ann, Some("0")).await;
+    for number in 0..acknowledged {
+        for client in [&mut reader, &mut late] {
+            let text = client.event("message").await["text"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            assert!(text.starts_with(&format!("{number} ")), "{text}");
+        }
+    }
+    drop(server);
+
+    let server = Server::start(BINARY, &["--database", &file]);
+    ann.say(&server, "room again", None).await;
+    let mut late = Client::open(Transport::Sse, &server, &ann, Some("0")).await;
+    assert_eq!(late.texts_to("room again").await.len(), acknowledged + 1);
+}

@@ -1,0 +1,37 @@
+//! What the chat promises, checked over real sockets against the real binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a broken promise ends the test, which tells a story in one piece"
+)]
+
+mod client;
+mod crash;
+mod events;
+mod input;
+mod limits;
+mod lives;
+mod probe;
+mod sessions;
+
+use shared::testing::promises::{self, Subject};
+
+/// The same for all servers: errors, origins, flags, files, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_those_of_every_server(Subject {
+        binary: client::BINARY,
+        flags: &["--database", ":memory:"],
+        post: "/session",
+        pages: &["/"],
+        files: &[
+            ("/", "text/html; charset=utf-8"),
+            ("/static/chat.js", "text/javascript"),
+            ("/static/socket.js", "text/javascript"),
+        ],
+    })
+    .await;
+}

@@ -1,0 +1,103 @@
+//! Who you are, over HTTP.
+
+use reqwest::header;
+use serde_json::{Value, json};
+use shared::testing::{Server, Signal};
+
+use crate::client::{BINARY, LOBBY, Person, Socket, database, expect_error, start, take_name};
+
+#[tokio::test]
+async fn a_name_has_one_holder_whatever_its_case_and_the_token_gets_it_back() {
+    let server = start(&[]);
+    let ann = Person::join(&server, "Ann").await;
+    expect_error(take_name(&server, " aNN ", None).await, 409, "stolen").await;
+    let bob = Person::join(&server, "Bob").await;
+    let stolen = take_name(&server, "Ann", Some(&bob.token)).await;
+    expect_error(stolen, 409, "stolen by somebody").await;
+    let back = take_name(&server, "ANN", Some(&ann.token)).await;
+    assert_eq!(back.status(), 200);
+    let back: Value = back.json().await.unwrap();
+    assert_eq!(back, json!({ "name": "Ann", "token": ann.token }));
+}
+
+#[tokio::test]
+async fn the_cookie_is_for_the_own_page_only_and_is_as_good_as_the_token() {
+    let server = start(&[]);
+    let response = take_name(&server, "张三", None).await;
+    let cookie = response.headers()[header::SET_COOKIE]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    let session: Value = response.json().await.unwrap();
+    let (pair, _) = cookie.split_once(';').unwrap();
+    assert_eq!(
+        pair,
+        format!("chat-session={}", session["token"].as_str().unwrap())
+    );
+
+    let path = server.url(&format!("{LOBBY}/messages?wait=0"));
+    let get = || server.client.get(&path);
+    let with_cookie = get().header(header::COOKIE, format!("login=x; {pair}"));
+    assert_eq!(with_cookie.send().await.unwrap().status(), 200);
+    for bad in [
+        get(),
+        get().header(header::COOKIE, "chat-session=0"),
+        get().bearer_auth("0").header(header::COOKIE, pair),
+        get().header(header::AUTHORIZATION, "Basic eDp5"),
+    ] {
+        let answer = bad.send().await.unwrap();
+        assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        expect_error(answer, 401, "no session").await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_in_a_room_is_for_those_without_a_name() {
+    let server = start(&[]);
+    for path in [
+        "ws",
+        "events",
+        "messages",
+        "messages?after=0",
+        "messages?before=9",
+    ] {
+        expect_error(server.get(&format!("{LOBBY}/{path}")).await, 401, path).await;
+    }
+    let nobody = Person {
+        token: "none".into(),
+    };
+    let body = json!({ "key": "k", "text": "x" });
+    for path in ["messages", "typing"] {
+        let answer = nobody
+            .post(&server, &format!("{LOBBY}/{path}"), &body)
+            .await;
+        expect_error(answer, 401, path).await;
+    }
+    assert!(
+        Socket::try_open(&server, &nobody, &format!("{LOBBY}/ws"))
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_restart_keeps_names_and_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--database", &database(&folder)];
+    let server = Server::start(BINARY, &flags);
+    let ann = Person::join(&server, "Ann").await;
+    server.signal(Signal::KILL);
+    assert_eq!(server.wait().code, None);
+
+    let server = Server::start(BINARY, &flags);
+    expect_error(take_name(&server, "ann", None).await, 409, "still taken").await;
+    ann.say(&server, "still me", None).await;
+    assert_eq!(
+        take_name(&server, "Ann", Some(&ann.token)).await.status(),
+        200
+    );
+}
