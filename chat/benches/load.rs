@@ -1,0 +1,312 @@
+//! What the chat costs: `cargo bench -p chat`
+//!
+//! - **durable appends**: authors post as fast as they are acknowledged, each its next message after the
+//!   last one's answer;
+//! - **fan-out**: one message to many readers, as a multiple of the limit, a program that only writes the same
+//!   bytes to as many sockets; and what a reader costs that only listens;
+//! - **catching up**: a reader comes back after 10,000 messages.
+//!
+//! Linux only: processor time and memory come from `/proc`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    reason = "a measurement that goes wrong ends, and its numbers are small"
+)]
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
+
+use clap::Parser;
+use serde_json::{Value, json};
+use shared::testing::Server;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::{JoinSet, LocalSet, spawn_local},
+    time::sleep,
+};
+
+/// Measures what the chat costs.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "cargo bench -p chat --")]
+struct Flags {
+    /// How many authors post at the same time
+    #[arg(long, default_value_t = 64)]
+    authors: usize,
+
+    /// For how many seconds they do
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+
+    /// How many readers listen to one room
+    #[arg(long, default_value_t = 5_000)]
+    readers: usize,
+
+    /// How many messages they are sent
+    #[arg(long, default_value_t = 100)]
+    messages: usize,
+
+    /// (`cargo bench` says so)
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// These readers come first, and pay for what is there once: threads, connections to the database, caches.
+const WARM: usize = 500;
+
+/// How long a message has to reach everybody before the next one is sent.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A handshake without its address and its end. The key may be anything of 16 bytes (RFC 6455 §4.1).
+const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// How a room is read.
+#[derive(Debug, Clone, Copy)]
+struct Transport {
+    name: &'static str,
+    path: &'static str,
+    headers: &'static str,
+}
+
+const TRANSPORTS: [Transport; 2] = [
+    Transport {
+        name: "WebSocket",
+        path: "ws",
+        headers: UPGRADE,
+    },
+    Transport {
+        name: "SSE",
+        path: "events",
+        headers: "",
+    },
+];
+
+fn main() {
+    let flags = Flags::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("chat.db");
+        let database = database.to_str().unwrap();
+        let mut server = Room::open(&["--database", database]).await;
+        server.append(&flags).await;
+        for transport in TRANSPORTS {
+            server.catch_up(transport).await;
+        }
+        drop(server);
+        for transport in TRANSPORTS {
+            fan_out(transport, &flags).await;
+        }
+    });
+}
+
+/// A server, and somebody in its lobby.
+struct Room {
+    server: Server,
+    token: String,
+}
+
+impl Room {
+    async fn open(flags: &[&str]) -> Self {
+        let common = [
+            "--connections",
+            "65535",
+            "--rate",
+            "0",
+            "--heartbeat",
+            "3600",
+        ];
+        let server = Server::start(env!("CARGO_BIN_EXE_chat"), &[&common, flags].concat());
+        let token = token(&server, "Ann").await;
+        Self { server, token }
+    }
+
+    /// A request for `path` in the lobby, with further headers.
+    fn get(&self, path: &str, headers: &str) -> String {
+        let token = &self.token;
+        format!(
+            "GET /rooms/lobby/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\r\n"
+        )
+    }
+
+    /// Lets all authors post until the time is over.
+    async fn append(&mut self, flags: &Flags) {
+        let mut authors = JoinSet::new();
+        let end = Instant::now() + Duration::from_secs(flags.seconds);
+        let before = self.server.cpu_ticks();
+        for number in 0..flags.authors {
+            let token = token(&self.server, &format!("author {number}")).await;
+            let address = self.server.address();
+            authors.spawn_local(async move {
+                let mut connection = TcpStream::connect(address).await.unwrap();
+                let mut acknowledged = 0_u64;
+                while Instant::now() < end {
+                    let body = json!({ "key": acknowledged.to_string(), "text": "x".repeat(100) });
+                    let answer = post(&mut connection, &token, &body.to_string()).await;
+                    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+                    acknowledged += 1;
+                }
+                acknowledged
+            });
+        }
+        let acknowledged: u64 = authors.join_all().await.iter().sum();
+        let ticks = self.server.cpu_ticks() - before;
+        println!(
+            "durable appends: {} a second, {} authors, over HTTP, {:.0} µs of the server's each",
+            acknowledged / flags.seconds,
+            flags.authors,
+            ticks as f64 * 10_000.0 / acknowledged as f64
+        );
+    }
+
+    /// Reads all 10,000 messages that are kept.
+    async fn catch_up(&self, transport: Transport) {
+        let newest = self
+            .server
+            .client
+            .get(self.server.url("/rooms/lobby/messages?wait=0"));
+        let newest = newest.bearer_auth(&self.token).send().await.unwrap();
+        let newest: Value = newest.json().await.unwrap();
+        let newest = newest["events"].as_array().unwrap().last().unwrap()["data"]["id"].to_string();
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let request = self.get(&format!("{}?after=0", transport.path), transport.headers);
+            let begun = Instant::now();
+            let mut connection = self.server.send_raw(&request).await;
+            let (mut read, mut end) = (vec![0; 1 << 16], Vec::new());
+            loop {
+                let length = connection.read(&mut read).await.unwrap();
+                assert!(length > 0, "the stream goes on");
+                end.extend_from_slice(&read[..length]);
+                if String::from_utf8_lossy(&end).contains(&format!("\"id\":{newest},")) {
+                    break;
+                }
+                // An id is not longer than this, and may come in two parts.
+                end.drain(..end.len().saturating_sub(64));
+            }
+            times.push(begun.elapsed());
+        }
+        times.sort_unstable();
+        println!(
+            "catching up with 10,000 messages over {}: {:?}",
+            transport.name, times[2]
+        );
+    }
+}
+
+async fn token(server: &Server, name: &str) -> String {
+    let request = server.client.post(server.url("/session"));
+    let answer = request.json(&json!({ "name": name })).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    answer["token"].as_str().unwrap().to_owned()
+}
+
+/// Posts a message and reads the whole answer.
+async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
+    let length = body.len();
+    let request = format!(
+        "POST /rooms/lobby/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    loop {
+        let read = connection.read_buf(&mut answer).await.unwrap();
+        assert!(read > 0, "an answer");
+        // The answer's body is the only one with a brace.
+        if answer.ends_with(b"}") {
+            return String::from_utf8(answer).unwrap();
+        }
+    }
+}
+
+/// Sends messages to many readers, and measures the server and the limit.
+async fn fan_out(transport: Transport, flags: &Flags) {
+    let room = Room::open(&["--database", ":memory:"]).await;
+    let request = room.get(transport.path, transport.headers);
+    for _ in 0..WARM {
+        drain(room.server.send_raw(&request).await);
+    }
+    room.server.settle().await;
+    let before = room.server.memory();
+    for _ in WARM..flags.readers {
+        drain(room.server.send_raw(&request).await);
+    }
+    room.server.settle().await;
+    let idle = (room.server.memory() - before) as f64 / (flags.readers - WARM) as f64 / 1024.0;
+
+    let mut author = TcpStream::connect(room.server.address()).await.unwrap();
+    let before = room.server.cpu_ticks();
+    for number in 0..flags.messages {
+        let body = json!({ "key": number.to_string(), "text": "x".repeat(100) });
+        post(&mut author, &room.token, &body.to_string()).await;
+        sleep(PAUSE).await;
+    }
+    room.server.settle().await;
+    let ticks = room.server.cpu_ticks() - before;
+    drop(room);
+    let limit = limit(flags).await;
+    let [chat, limit] = [ticks, limit]
+        .map(|ticks| ticks as f64 * 10_000.0 / (flags.readers * flags.messages) as f64);
+    println!(
+        "one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {:.2} times the limit; \
+         an idle reader: {idle:.1} KiB",
+        flags.readers,
+        transport.name,
+        chat / limit
+    );
+}
+
+/// Reads and forgets whatever comes.
+fn drain(mut socket: TcpStream) {
+    spawn_local(async move {
+        let mut buffer = [0; 1024];
+        while socket.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    });
+}
+
+/// What a thread needs that only writes as many bytes to as many sockets, in ticks of 10 ms.
+async fn limit(flags: &Flags) -> u64 {
+    /// As long as a message of 100 characters is on the wire.
+    const BYTES: [u8; 204] = [b'x'; 204];
+    let (readers, messages) = (flags.readers, flags.messages);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let writer = thread::spawn(move || {
+        let mut sockets: Vec<_> = (0..readers).map(|_| listener.accept().unwrap().0).collect();
+        let before = thread_ticks();
+        for _ in 0..messages {
+            for socket in &mut sockets {
+                socket.write_all(&BYTES).unwrap();
+            }
+            thread::sleep(PAUSE);
+        }
+        thread_ticks() - before
+    });
+    for _ in 0..readers {
+        drain(TcpStream::connect(address).await.unwrap());
+    }
+    while !writer.is_finished() {
+        sleep(PAUSE).await;
+    }
+    writer.join().unwrap()
+}
+
+/// The processor time of this thread.
+fn thread_ticks() -> u64 {
+    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let times = fields.split_whitespace().skip(11).take(2);
+    times.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
