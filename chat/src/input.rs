@@ -80,10 +80,7 @@ pub(crate) struct Draft {
 
 impl NewMessage {
     /// Checks everything; `find` knows who has a name.
-    pub(crate) fn parse(
-        self,
-        find: impl FnOnce(&str) -> Option<Arc<User>>,
-    ) -> Result<Draft, Error> {
+    pub(crate) fn parse(self, find: impl Fn(&str) -> Option<Arc<User>>) -> Result<Draft, Error> {
         let nobody = Error::Missing("Nobody here has the name that the message is addressed to.");
         let found = |name: String| find(&name).ok_or(nobody);
         Ok(Draft {

@@ -162,17 +162,20 @@ fn insert(log: &Connection, room: &RoomName, key: &str, it: &Message) -> Sql<Rec
     if let Some(first) = first {
         return Ok(first);
     }
+    let last: Option<i64> = log
+        .prepare_cached("SELECT max(id) FROM messages WHERE room = ?")?
+        .query_row([room], |row| row.get(0))?;
+    let id = last.map_or(it.id, |last| last + 1);
     // Before the new one comes, so that a full disk has room for it.
-    let delete = "DELETE FROM messages WHERE room = ?1
-                  AND id <= (SELECT max(id) FROM messages WHERE room = ?1) + 1 - ?2";
-    log.prepare_cached(delete)?.execute(params![room, KEPT])?;
-    let insert = "INSERT INTO messages
-                  VALUES (?1, ifnull((SELECT max(id) FROM messages WHERE room = ?1) + 1, ?2),
-                          ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING id, time, TRUE";
+    log.prepare_cached("DELETE FROM messages WHERE room = ? AND id <= ?")?
+        .execute(params![room, id - KEPT])?;
     let row = params![
-        room, it.id, it.from_id, it.from, it.to_id, it.to, key, it.text, it.time
+        room, id, it.from_id, it.from, it.to_id, it.to, key, it.text, it.time
     ];
-    log.prepare_cached(insert)?.query_row(row, receipt)
+    log.prepare_cached("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .execute(row)?;
+    let (time, fresh) = (it.time, true);
+    Ok(Receipt { id, time, fresh })
 }
 
 fn receipt(row: &Row<'_>) -> Sql<Receipt> {
