@@ -6,12 +6,12 @@
 
 use std::{
     fs::{File, TryLockError},
-    path::{Path, PathBuf},
+    path::Path,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use shared::error::Error;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -24,14 +24,14 @@ const WAITING: usize = 1024;
 /// How long a job may take. A disk that hangs must not hang the clients as well.
 const JOB_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long SQLite waits for a lock that the other connection holds for a moment.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How large the file may grow, in pages of 4 KiB, so that it does not fill the disk: 4 GiB.
 const MAX_PAGES: u32 = 1 << 20;
 
 /// "chat" in ASCII, where SQLite keeps the kind of a file (`PRAGMA application_id`).
-const APPLICATION_ID: i32 = 0x6368_6174;
+const CHAT: i32 = 0x6368_6174;
+
+/// What SQLite says of a file that is none of its own.
+const NO_DATABASE: Option<ErrorCode> = Some(ErrorCode::NotADatabase);
 
 /// The version of the tables (`PRAGMA user_version`). A change of `SCHEMA` needs the next one.
 const VERSION: i32 = 1;
@@ -51,12 +51,15 @@ const SCHEMA: &str = "
         token BLOB NOT NULL UNIQUE
     ) STRICT;";
 
+/// What SQLite answers.
+pub(crate) type Sql<T> = rusqlite::Result<T>;
+
 /// Why a database cannot be used: a sentence.
 pub(crate) type Unfit = Box<dyn std::error::Error>;
 
 /// A part of a thread's next transaction; what it returns is called once that is committed, which for
 /// a write is on disk. If it never will be, it is dropped, and the oneshot in it tells whoever waits.
-type Job = Box<dyn FnOnce(&Transaction<'_>) -> rusqlite::Result<Committed> + Send>;
+type Job = Box<dyn FnOnce(&Connection) -> Sql<Committed> + Send>;
 type Committed = Box<dyn FnOnce() + Send>;
 
 /// The open database. It stays locked for this process until this is dropped.
@@ -70,40 +73,31 @@ pub(crate) struct Database {
 impl Database {
     /// Opens `file`, or makes it; `:memory:` is one that ends with the process.
     pub(crate) fn open(file: &Path) -> Result<Self, Unfit> {
-        let (place, lock) = if file == ":memory:" {
-            // Shared by the connections of this process that know the number.
-            let place = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
-            (PathBuf::from(place), None)
-        } else {
-            (file.to_owned(), Some(lock(file)?))
-        };
+        let lock = (file != ":memory:").then(|| lock(file)).transpose()?;
+        // Shared by the connections of this process that know the number.
+        let memory = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
+        let place = lock.as_ref().map_or(memory.as_ref(), |_| file);
         Ok(Self {
-            writer: Worker::start(prepare(&place)?, WAITING),
-            reader: Worker::start(connect(&place)?, 1),
+            writer: Worker::start(prepare(place)?, WAITING),
+            reader: Worker::start(Connection::open(place)?, 1),
             _lock: lock,
         })
     }
 
-    /// Runs `change` in the next transaction. Once that is on disk it returns what `change` made of it,
-    /// and then calls `publish` with the same, on the writer's thread: what is published is in the
-    /// order of the log, and stored. After an error it may be stored or not: whoever asked repeats it.
-    pub(crate) async fn write<T: Clone + Send + 'static>(
+    /// Runs `change` in the next transaction. Once that is on disk it returns the first of what `change`
+    /// made, and then calls the second on the writer's thread: what that publishes is stored, and in the
+    /// order of the log. After an error it may be stored or not: whoever asked repeats it.
+    pub(crate) async fn write<T: Send + 'static, Then: FnOnce() + Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-        publish: impl FnOnce(T) + Send + 'static,
+        change: impl FnOnce(&Connection) -> Sql<(T, Then)> + Send + 'static,
     ) -> Result<T, Error> {
-        let job = self.writer.run(|transaction| {
-            let outcome = change(transaction)?;
-            let published = outcome.clone();
-            Ok((outcome, || publish(published)))
-        });
-        job.await
+        self.writer.run(change).await
     }
 
     /// Runs `query` beside the writer; all of its parts see the same moment.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        query: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T, Error> {
         self.reader.run(|log| Ok((query(log)?, || ()))).await
     }
@@ -117,23 +111,31 @@ struct Worker {
 }
 
 impl Worker {
-    /// A thread that takes `most` jobs at a time into a transaction.
-    fn start(connection: Connection, most: usize) -> Self {
-        let (jobs, waiting) = mpsc::channel(WAITING);
-        Self {
-            jobs: Some(jobs),
-            thread: Some(thread::spawn(move || work(connection, waiting, most))),
-        }
+    /// A thread that makes one transaction after the other, each of all that was waiting when it began,
+    /// but of `most` jobs.
+    fn start(mut connection: Connection, most: usize) -> Self {
+        let (jobs, mut waiting) = mpsc::channel(WAITING);
+        let thread = thread::spawn(move || {
+            let mut batch = Vec::with_capacity(most);
+            while waiting.blocking_recv_many(&mut batch, most) > 0 {
+                match commit(&mut connection, batch.drain(..)) {
+                    Ok(committed) => committed.into_iter().for_each(|tell| tell()),
+                    Err(error) => log::error!("cannot use the database: {error}"),
+                }
+            }
+        });
+        let (jobs, thread) = (Some(jobs), Some(thread));
+        Self { jobs, thread }
     }
 
     /// Returns the first of what `job` makes once it is committed; then the thread calls the second.
     async fn run<T: Send + 'static, Then: FnOnce() + Send + 'static>(
         &self,
-        job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<(T, Then)> + Send + 'static,
+        job: impl FnOnce(&Connection) -> Sql<(T, Then)> + Send + 'static,
     ) -> Result<T, Error> {
         let (done, answer) = oneshot::channel();
-        let job: Job = Box::new(|transaction| {
-            let (outcome, then) = job(transaction)?;
+        let job: Job = Box::new(|log| {
+            let (outcome, then) = job(log)?;
             Ok(Box::new(|| {
                 // Who asked may be gone; it is done all the same.
                 done.send(outcome).ok();
@@ -160,34 +162,13 @@ impl Drop for Worker {
     }
 }
 
-/// One transaction after the other, each with all that was waiting when it began, but `most` jobs.
-fn work(mut connection: Connection, mut waiting: mpsc::Receiver<Job>, most: usize) {
-    let mut batch = Vec::with_capacity(most);
-    while waiting.blocking_recv_many(&mut batch, most) > 0 {
-        match commit(&mut connection, batch.drain(..)) {
-            Ok(committed) => committed.into_iter().for_each(|tell| tell()),
-            Err(error) => log::error!("cannot use the database: {error}"),
-        }
-    }
-}
-
 /// All of `batch` in one transaction, or nothing of it.
-fn commit(
-    connection: &mut Connection,
-    batch: impl Iterator<Item = Job>,
-) -> rusqlite::Result<Vec<Committed>> {
+fn commit(log: &mut Connection, batch: impl Iterator<Item = Job>) -> Sql<Vec<Committed>> {
     // Rolled back when it is dropped before the commit.
-    let transaction = connection.transaction()?;
-    let committed = batch.map(|job| job(&transaction));
-    let committed = committed.collect::<rusqlite::Result<_>>()?;
+    let transaction = log.transaction()?;
+    let committed = batch.map(|job| job(&transaction)).collect::<Sql<_>>()?;
     transaction.commit()?;
     Ok(committed)
-}
-
-fn connect(place: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(place)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    Ok(connection)
 }
 
 /// Keeps every other server away: it would not hear of what this one writes. The lock is on a file of
@@ -205,21 +186,17 @@ fn lock(file: &Path) -> Result<File, Unfit> {
 /// The writer's connection to a chat database, which is made if there is nothing yet. Looks before it
 /// changes anything: a file that is not ours stays as it is.
 fn prepare(place: &Path) -> Result<Connection, Unfit> {
-    let mut connection = connect(place)?;
+    let mut connection = Connection::open(place)?;
     let what = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
                 FROM pragma_application_id, pragma_user_version";
     let what = connection.query_row(what, [], |row| row.try_into());
     let is_new = match what {
-        Ok((0, 0, 0)) => true,
-        Ok((APPLICATION_ID, VERSION, _)) => false,
-        Ok((APPLICATION_ID, newer, _)) => {
-            return Err(format!("it was made by a newer chat (version {newer})").into());
-        }
-        Err(error) if error.sqlite_error_code() != Some(ErrorCode::NotADatabase) => {
-            return Err(error.into());
-        }
-        _ => return Err("it is not a chat database, and is left as it is".into()),
-    };
+        Ok((0, 0, 0)) => Ok(true),
+        Ok((CHAT, VERSION, _)) => Ok(false),
+        Ok((CHAT, newer, _)) => Err(format!("it was made by a newer chat (version {newer})")),
+        Err(error) if error.sqlite_error_code() != NO_DATABASE => Err(error.to_string()),
+        _ => Err("it is not a chat database, and is left as it is".into()),
+    }?;
     if connection.is_readonly("main")? {
         return Err("it cannot be written".into());
     }
@@ -229,7 +206,7 @@ fn prepare(place: &Path) -> Result<Connection, Unfit> {
     ))?;
     if is_new {
         connection.execute_batch(&format!(
-            "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID};
+            "BEGIN; {SCHEMA} PRAGMA application_id = {CHAT};
              PRAGMA user_version = {VERSION}; COMMIT"
         ))?;
     }

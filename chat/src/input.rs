@@ -80,10 +80,7 @@ pub(crate) struct Draft {
 
 impl NewMessage {
     /// Checks everything; `find` knows who has a name.
-    pub(crate) fn parse(
-        self,
-        find: impl FnOnce(&str) -> Option<Arc<User>>,
-    ) -> Result<Draft, Error> {
+    pub(crate) fn parse(self, find: impl Fn(&str) -> Option<Arc<User>>) -> Result<Draft, Error> {
         let nobody = Error::Missing("Nobody here has the name that the message is addressed to.");
         let found = |name: String| find(&name).ok_or(nobody);
         Ok(Draft {
@@ -105,10 +102,11 @@ fn of_length(what: &str, chars: RangeInclusive<usize>, text: String) -> Result<S
 
 /// How far a reader has come. For clients a text that they send back as it is: `17`, the id of the last
 /// message that was looked at, or `17.4` with the version of the roster that was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// The id of a message; 0 stands before all of them.
-    pub(crate) id: i64,
+    /// The id of a message; 0 stands before all of them, and `None` before the newest ones.
+    pub(crate) id: Option<i64>,
+    /// The version of the roster that the reader knows.
     pub(crate) roster: Option<u64>,
 }
 
@@ -116,8 +114,8 @@ impl Cursor {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
         let (id, roster) = match text.split_once('.') {
-            Some((id, roster)) => (id.parse(), Some(roster.parse())),
-            None => (text.parse(), None),
+            Some((id, roster)) => (id.parse().map(Some), Some(roster.parse())),
+            None => (text.parse().map(Some), None),
         };
         match (id, roster.transpose()) {
             (Ok(id), Ok(roster)) if text.bytes().all(plain) => Ok(Self { id, roster }),
@@ -130,10 +128,11 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.roster {
-            Some(roster) => write!(formatter, "{}.{roster}", self.id),
-            None => write!(formatter, "{}", self.id),
-        }
+        let id = self.id.unwrap_or_default();
+        let roster = self
+            .roster
+            .map_or(String::new(), |roster| format!(".{roster}"));
+        write!(formatter, "{id}{roster}")
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 use shared::error::Error;
 
 use crate::{
-    database::Database,
+    database::{Database, Sql},
     event::local_time,
     input::{Draft, RoomName},
     session::{User, UserId},
@@ -112,16 +112,18 @@ impl Log {
             to_id: draft.to.as_ref().map(|to| to.id),
             to: draft.to.map(|to| to.name().to_owned()),
         };
-        let (publish, room, place) = (Arc::clone(&self.publish), room.clone(), room.clone());
-        let (key, stored) = (draft.key, message.clone());
-        let append = move |log: &_| insert(log, &place, &key, &stored);
-        let tell = move |receipt: Receipt| {
-            if receipt.fresh {
-                message.id = receipt.id;
-                publish(&room, &message);
-            }
+        let (publish, room) = (Arc::clone(&self.publish), room.clone());
+        let append = move |log: &_| {
+            let receipt = insert(log, &room, &draft.key, &message)?;
+            message.id = receipt.id;
+            let tell = move || {
+                if receipt.fresh {
+                    publish(&room, &message);
+                }
+            };
+            Ok((receipt, tell))
         };
-        self.database.write(append, tell).await
+        self.database.write(append).await
     }
 
     /// What comes after `cursor` for `reader`, a page of it. Without a cursor, or with one that is not
@@ -150,57 +152,38 @@ impl Log {
     }
 }
 
-/// Puts a message at the end of its room. Its `id` is that of the first one in a room that is new.
-fn insert(
-    log: &Connection,
-    room: &RoomName,
-    key: &str,
-    message: &Message,
-) -> rusqlite::Result<Receipt> {
+/// Puts a message at the end of its room, unless it is there. Its `id` is that of the first one in a room that is new.
+fn insert(log: &Connection, room: &RoomName, key: &str, it: &Message) -> Sql<Receipt> {
     let room = room.as_str();
-    let Message {
-        id,
-        from_id,
-        from,
-        text,
-        time,
-        to_id,
-        to,
-    } = message;
     let first = log
         .prepare_cached("SELECT id, time, FALSE FROM messages WHERE from_id = ? AND key = ?")?
-        .query_row(params![from_id, key], receipt)
+        .query_row(params![it.from_id, key], receipt)
         .optional()?;
     if let Some(first) = first {
         return Ok(first);
     }
-    let last = "(SELECT max(id) FROM messages WHERE room = ?1)";
+    let last: Option<i64> = log
+        .prepare_cached("SELECT max(id) FROM messages WHERE room = ?")?
+        .query_row([room], |row| row.get(0))?;
+    let id = last.map_or(it.id, |last| last + 1);
     // Before the new one comes, so that a full disk has room for it.
-    log.prepare_cached(&format!(
-        "DELETE FROM messages WHERE room = ?1 AND id <= {last} + 1 - ?2"
-    ))?
-    .execute(params![room, KEPT])?;
-    let insert = format!(
-        "INSERT INTO messages VALUES (?1, ifnull({last} + 1, ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9)
-         RETURNING id, time, TRUE"
-    );
-    log.prepare_cached(&insert)?.query_row(
-        params![room, id, from_id, from, to_id, to, key, text, time],
-        receipt,
-    )
+    log.prepare_cached("DELETE FROM messages WHERE room = ? AND id <= ?")?
+        .execute(params![room, id - KEPT])?;
+    let row = params![
+        room, id, it.from_id, it.from, it.to_id, it.to, key, it.text, it.time
+    ];
+    log.prepare_cached("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .execute(row)?;
+    let (time, fresh) = (it.time, true);
+    Ok(Receipt { id, time, fresh })
 }
 
-fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
+fn receipt(row: &Row<'_>) -> Sql<Receipt> {
     let (id, time, fresh) = row.try_into()?;
     Ok(Receipt { id, time, fresh })
 }
 
-fn page(
-    log: &Connection,
-    room: &RoomName,
-    reader: UserId,
-    cursor: Option<i64>,
-) -> rusqlite::Result<Page> {
+fn page(log: &Connection, room: &RoomName, reader: UserId, cursor: Option<i64>) -> Sql<Page> {
     // A room that is empty has the cursor 0, which also stands before all that is kept.
     let (first, last): (i64, i64) = log
         .prepare_cached(
@@ -209,23 +192,15 @@ fn page(
         )?
         .query_row([room.as_str()], |row| row.try_into())?;
     let good = |cursor: &i64| *cursor == 0 || (first - 1..=last).contains(cursor);
-    if let Some(cursor) = cursor.filter(good) {
-        let start = cursor.max(first - 1);
-        let end = last.min(start + PAGE);
-        return Ok(Page {
-            reset: None,
-            messages: newest(log, room, reader, (start, end), PAGE)?,
-            cursor: end,
-            more: end < last,
-        });
-    }
-    let messages = newest(log, room, reader, (0, last), HISTORY)?;
-    let start = messages.first().map_or(last, |message| message.id - 1);
+    let start = cursor.filter(good).map(|cursor| cursor.max(first - 1));
+    let (end, most) = start.map_or((last, HISTORY), |start| (last.min(start + PAGE), PAGE));
+    let messages = newest(log, room, reader, (start.unwrap_or_default(), end), most)?;
+    let new_start = messages.first().map_or(last, |message| message.id - 1);
     Ok(Page {
-        reset: cursor.map(|_| start),
+        reset: cursor.filter(|_| start.is_none()).map(|_| new_start),
         messages,
-        cursor: last,
-        more: false,
+        cursor: end,
+        more: end < last,
     })
 }
 
@@ -236,19 +211,19 @@ fn newest(
     reader: UserId,
     (after, until): (i64, i64),
     most: i64,
-) -> rusqlite::Result<Vec<Message>> {
+) -> Sql<Vec<Message>> {
     let mut messages = log
         .prepare_cached(
             "SELECT * FROM messages WHERE room = ?1 AND id > ?2 AND id <= ?3
              AND (to_id IS NULL OR ?4 IN (from_id, to_id)) ORDER BY id DESC LIMIT ?5",
         )?
         .query_map(params![room.as_str(), after, until, reader, most], message)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
+        .collect::<Sql<Vec<_>>>()?;
     messages.reverse();
     Ok(messages)
 }
 
-fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
+fn message(row: &Row<'_>) -> Sql<Message> {
     Ok(Message {
         id: row.get("id")?,
         from_id: row.get("from_id")?,

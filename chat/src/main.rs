@@ -28,8 +28,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    cookie::{Cookie, SameSite, time::Duration},
-    http::header::{self, ContentType},
+    http::header,
     web::{self, ServiceConfig},
 };
 use askama::Template;
@@ -48,7 +47,7 @@ use input::Name;
 use log::Log;
 use room::{BEHIND, Rooms};
 use session::{Sessions, User};
-use transport::{long_poll, post, sse, websocket};
+use transport::{long_poll, sse, websocket};
 
 /// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {
@@ -63,8 +62,8 @@ const MAX_BODY: u16 = 16 * 1024;
 /// The cookie's name. A browser sends a cookie to all ports of a host, so the other lessons see it.
 const COOKIE: &str = "chat-session";
 
-/// How long a browser keeps the cookie. The server decides how long the name is kept.
-const COOKIE_AGE: Duration = Duration::days(30);
+/// For how many seconds a browser keeps the cookie. The server decides how long the name is kept.
+const COOKIE_AGE: u32 = 30 * 24 * 60 * 60;
 
 /// The flags of the chat.
 #[derive(Debug, Clone, clap::Args)]
@@ -82,6 +81,9 @@ struct Flags {
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     connections: u16,
 }
+
+/// What a handler makes of a request.
+type Answer = Result<HttpResponse, Error>;
 
 /// What all handlers share.
 struct Chat {
@@ -108,9 +110,9 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
                 .service(
                     resource("/messages", "GET, HEAD, POST")
                         .route(web::get().to(long_poll::poll))
-                        .route(web::post().to(post::message)),
+                        .route(web::post().to(transport::message)),
                 )
-                .service(resource("/typing", "POST").route(web::post().to(post::typing))),
+                .service(resource("/typing", "POST").route(web::post().to(transport::typing))),
         );
 }
 
@@ -142,6 +144,11 @@ impl Chat {
     }
 }
 
+/// What all handlers of the server share, such as its settings.
+fn data<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Error> {
+    request.app_data().cloned().ok_or(Error::Internal)
+}
+
 fn token(request: &HttpRequest) -> Option<String> {
     let Some(header) = request.headers().get(header::AUTHORIZATION) else {
         return Some(request.cookie(COOKIE)?.value().to_owned());
@@ -158,11 +165,8 @@ struct NewSession {
 
 /// `POST /session`: 201 and `{"name","token"}`, or 200 if the name is the sender's already. The cookie
 /// is for pages of this server only, and no script can read it.
-async fn take_name(
-    request: HttpRequest,
-    chat: web::Data<Chat>,
-    new: web::Json<NewSession>,
-) -> Result<HttpResponse, Error> {
+async fn take_name(request: HttpRequest, new: web::Json<NewSession>) -> Answer {
+    let chat: web::Data<Chat> = data(&request)?;
     let name = Name::parse(&new.name)?;
     let own = token(&request).and_then(|token| Some((chat.sessions.user(&token)?, token)));
     let own = own.filter(|(user, _)| user.name.folded() == name.folded());
@@ -174,15 +178,10 @@ async fn take_name(
         ),
     };
     // A server behind TLS adds `Secure`.
-    let cookie = Cookie::build(COOKIE, &token)
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .max_age(COOKIE_AGE)
-        .finish();
+    let rest = format!("Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_AGE}");
     Ok(answer
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .cookie(cookie)
+        .insert_header((header::SET_COOKIE, format!("{COOKIE}={token}; {rest}")))
         .json(json!({ "name": user.name(), "token": token })))
 }
 
@@ -197,14 +196,12 @@ struct Page {
 }
 
 /// `GET /`
-async fn page(request: HttpRequest, settings: web::Data<Settings>) -> Result<HttpResponse, Error> {
+async fn page(request: HttpRequest, settings: web::Data<Settings>) -> Result<web::Html, Error> {
     let page = Page {
         lessons: LESSONS,
         host: host_name(&request),
         heartbeat: settings.heartbeat.as_secs_f64(),
     };
-    let html = page.render().map_err(|_| Error::Internal)?;
-    Ok(HttpResponse::Ok()
-        .content_type(ContentType::html())
-        .body(html))
+    let html = page.render();
+    html.map(web::Html::new).map_err(|_| Error::Internal)
 }

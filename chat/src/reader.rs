@@ -21,10 +21,8 @@ use crate::{
 pub(crate) struct Reader {
     log: Log,
     visit: Visit,
-    /// The last message that was looked at; `None` before the first look without a cursor.
-    seen: Option<i64>,
-    /// The version of the roster that the reader knows.
-    roster: Option<u64>,
+    /// How far this reader has come.
+    pub(crate) cursor: Cursor,
     /// There is, or may be, something in the log after the cursor.
     behind: bool,
     /// What was read from the log and is still to be handed out.
@@ -32,13 +30,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// A reader who has seen everything up to `cursor`, or nothing yet.
-    pub(crate) fn new(log: Log, visit: Visit, cursor: Option<Cursor>) -> Self {
+    /// A reader who has seen everything up to `cursor`.
+    pub(crate) fn new(log: Log, visit: Visit, cursor: Cursor) -> Self {
         let mut reader = Self {
             log,
             visit,
-            seen: cursor.map(|cursor| cursor.id),
-            roster: cursor.and_then(|cursor| cursor.roster),
+            cursor,
             behind: true,
             waiting: VecDeque::new(),
         };
@@ -73,8 +70,7 @@ impl Reader {
 
     /// All that there is to tell at once: from the log one page at most.
     pub(crate) async fn ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
-        // A roster may be waiting already; a page may hold nothing for this reader.
-        while self.behind && self.waiting.len() <= 1 {
+        if self.behind {
             self.read_on().await?;
         }
         let mut events = Vec::new();
@@ -86,22 +82,14 @@ impl Reader {
         Ok(events)
     }
 
-    /// How far this reader has come.
-    pub(crate) fn cursor(&self) -> Cursor {
-        Cursor {
-            id: self.seen.unwrap_or_default(),
-            roster: self.roster,
-        }
-    }
-
     /// Reads the next page of the log.
     async fn read_on(&mut self) -> Result<(), Error> {
         let me = self.visit.user.id;
-        let page = self.log.after(&self.visit.room, me, self.seen).await?;
+        let page = self.log.after(&self.visit.room, me, self.cursor.id).await?;
         let messages = page.messages.iter().map(Event::message);
         let reset = page.reset.map(Event::reset).into_iter();
         self.waiting.extend(reset.chain(messages).map(Arc::new));
-        self.seen = Some(page.cursor);
+        self.cursor.id = Some(page.cursor);
         self.behind = page.more;
         Ok(())
     }
@@ -110,7 +98,7 @@ impl Reader {
     fn look_around(&mut self) {
         if let Some(roster) = self.visit.roster()
             && let About::Roster(version) = roster.about
-            && self.roster.replace(version) != Some(version)
+            && self.cursor.roster.replace(version) != Some(version)
         {
             self.waiting.push_back(roster);
         }
@@ -120,16 +108,16 @@ impl Reader {
     fn is_news(&mut self, event: &Event) -> bool {
         let me = self.visit.user.id;
         match event.about {
-            About::Message(id, _) if self.seen >= Some(id) => return false,
-            About::Roster(version) if self.roster >= Some(version) => return false,
-            About::Message(id, _) => self.seen = Some(id),
-            About::Roster(version) => self.roster = Some(version),
-            About::Typing(_) | About::Reader => {}
-        }
-        match event.about {
-            About::Message(_, Some((from, to))) => from == me || to == me,
+            About::Message(id, private) if self.cursor.id < Some(id) => {
+                self.cursor.id = Some(id);
+                private.is_none_or(|(from, to)| from == me || to == me)
+            }
+            About::Roster(version) if self.cursor.roster < Some(version) => {
+                self.cursor.roster = Some(version);
+                true
+            }
             About::Typing(user) => user != me,
-            _ => true,
+            _ => false,
         }
     }
 }

@@ -114,8 +114,10 @@ impl Rooms {
 
     /// Sends a message that has been stored to those who are in its room.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
-        if let Some(room) = self.live().get(name) {
-            room.send(Event::message(message));
+        let events = self.live().get(name).map(|room| room.events.clone());
+        if let Some(events) = events {
+            // An error means that nobody listens any more.
+            events.send(Arc::new(Event::message(message))).ok();
         }
     }
 

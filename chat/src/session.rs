@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 use shared::error::Error;
 use tokio::time::Instant;
@@ -115,24 +115,28 @@ impl Users {
         self.by_token.remove(&user.token);
     }
 
-    /// Who has to go so that there is place for somebody called `name`.
-    fn in_the_way(&self, name: &Name, now: i64) -> Result<Option<Arc<User>>, Error> {
-        let away = self
-            .by_token
-            .values()
-            .filter(|user| user.away_for(AWAY, now));
-        match self.by_name.get(&name.folded()) {
-            Some(holder) if holder.away_for(UNUSED, now) => Ok(Some(Arc::clone(holder))),
-            Some(_) => Err(Error::Conflict(
-                "Somebody else has that name. Choose another.",
-            )),
-            None if self.by_token.len() < MAX_USERS => Ok(None),
+    /// Makes place for somebody new, and returns who had to go for that.
+    fn admit(&mut self, user: &Arc<User>, now: i64) -> Result<Option<UserId>, Error> {
+        let gone = match self.by_name.get(&user.name.folded()) {
+            Some(holder) if holder.away_for(UNUSED, now) => Some(Arc::clone(holder)),
+            Some(_) => {
+                let sentence = "Somebody else has that name. Choose another.";
+                return Err(Error::Conflict(sentence));
+            }
+            None if self.by_token.len() < MAX_USERS => None,
             None => {
+                let all = self.by_token.values();
+                let away = all.filter(|user| user.away_for(AWAY, now));
                 let longest = away.min_by_key(|user| user.used.load(Ordering::Relaxed));
                 let full = Error::Unavailable("There are too many people here. Come back later.");
-                longest.cloned().ok_or(full).map(Some)
+                Some(longest.cloned().ok_or(full)?)
             }
+        };
+        if let Some(gone) = &gone {
+            self.remove(gone);
         }
+        self.add(user);
+        Ok(gone.map(|gone| gone.id))
     }
 }
 
@@ -174,31 +178,18 @@ impl Sessions {
     pub(crate) async fn take(&self, name: Name, now: i64) -> Result<(Arc<User>, String), Error> {
         let token = format!("{:032x}", rand::random::<u128>());
         let user = Arc::new(User::new(rand::random(), name, hash(&token), now));
-        let gone = {
-            let mut users = self.users();
-            let gone = users.in_the_way(&user.name, now)?;
-            if let Some(gone) = &gone {
-                users.remove(gone);
-            }
-            // Before it is stored, so that nobody else can take it meanwhile.
-            users.add(&user);
-            gone.map(|gone| gone.id)
-        };
+        // Before it is stored, so that nobody else can take it meanwhile.
+        let gone = self.users().admit(&user, now)?;
         let stored = Arc::clone(&user);
-        let save = move |users: &rusqlite::Connection| {
+        let save = move |users: &Connection| {
             users.execute("DELETE FROM users WHERE id = ?", [gone])?;
-            let User {
-                id, name, token, ..
-            } = &*stored;
-            users.execute(
-                "INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)",
-                params![id, name.0, name.folded(), token],
-            )
+            let (name, folded) = (stored.name(), stored.name.folded());
+            let row = params![stored.id, name, folded, stored.token];
+            users.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", row)?;
+            Ok(((), || ()))
         };
-        if let Err(error) = self.database.write(save, drop).await {
-            self.users().remove(&user);
-            return Err(error);
-        }
+        let saved = self.database.write(save).await;
+        saved.inspect_err(|_| self.users().remove(&user))?;
         Ok((user, token))
     }
 }

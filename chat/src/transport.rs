@@ -1,27 +1,25 @@
 //! Three ways to read a room from a cursor, and the POST that two of them need to say something.
 
 pub(crate) mod long_poll;
-pub(crate) mod post;
 pub(crate) mod sse;
 pub(crate) mod websocket;
 
 use std::{
     future::{Ready, ready},
     sync::Arc,
-    time::Duration,
 };
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
-use shared::error::Error;
+use shared::{Settings, cut::Cut, error::Error};
 use tokio::{
     select,
     time::{Instant, MissedTickBehavior, interval_at},
 };
 
 use crate::{
-    Chat,
+    Answer, Chat, data,
     event::Event,
     input::{Cursor, NewMessage, RoomName},
     log::Receipt,
@@ -29,19 +27,24 @@ use crate::{
     session::User,
 };
 
-/// `?after=17`: what the reader has seen already.
+/// `?after=17`, what the reader has seen already; the other two are for the long poll.
 #[derive(Deserialize)]
-struct After {
+struct Query {
     after: Option<String>,
+    before: Option<String>,
+    wait: Option<u64>,
 }
 
 /// Who wants what of which room, read from where: checked, and not yet begun. Every handler below
 /// `/rooms/{room}` takes one.
 pub(crate) struct Asked {
     chat: web::Data<Chat>,
+    settings: web::Data<Settings>,
+    cut: web::Data<Cut>,
     user: Arc<User>,
     room: RoomName,
-    cursor: Option<Cursor>,
+    cursor: Cursor,
+    query: Query,
 }
 
 impl FromRequest for Asked {
@@ -57,19 +60,22 @@ impl Asked {
     /// `Last-Event-ID` is what a browser's `EventSource` says when it comes back by itself; then the
     /// address says what was true when it came first.
     fn parse(request: &HttpRequest) -> Result<Self, Error> {
-        let chat: &web::Data<Chat> = request.app_data().ok_or(Error::Internal)?;
+        let chat: web::Data<Chat> = data(request)?;
         let user = chat.user(request)?;
         let room = RoomName::parse(request.match_info().query("room"))?;
-        let query = web::Query::<After>::from_query(request.query_string());
+        let query = web::Query::<Query>::from_query(request.query_string());
         let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
         let last_event = request.headers().get("Last-Event-ID");
         let last_event = last_event.map(|id| id.to_str().unwrap_or("no ASCII"));
         let cursor = last_event.or(query.after.as_deref());
         Ok(Self {
-            chat: chat.clone(),
+            chat,
+            settings: data(request)?,
+            cut: data(request)?,
             user,
             room,
-            cursor: cursor.map(Cursor::parse).transpose()?,
+            cursor: cursor.map_or(Ok(Cursor::default()), Cursor::parse)?,
+            query: query.into_inner(),
         })
     }
 
@@ -84,18 +90,38 @@ impl Asked {
         let visit = self.chat.rooms.enter(&self.room, &self.user)?;
         Ok(Reader::new(self.chat.log.clone(), visit, self.cursor))
     }
+
+    /// What a reader gets, and a ping every heartbeat. It ends if the log cannot be read.
+    fn follow(&self) -> Result<impl Stream<Item = Arc<Event>> + use<>, Error> {
+        let heartbeat = self.settings.heartbeat;
+        let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
+        // After a stall, send one ping and not one for each period that was missed.
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let reader = (self.begin()?, pings);
+        Ok(stream::unfold(reader, async |(mut reader, mut pings)| {
+            let event = select! {
+                event = reader.next() => event.ok()?,
+                _ = pings.tick() => Arc::new(Event::ping()),
+            };
+            Some((event, (reader, pings)))
+        }))
+    }
 }
 
-/// What `reader` gets, and a ping every `heartbeat`. It ends if the log cannot be read.
-fn follow(reader: Reader, heartbeat: Duration) -> impl Stream<Item = Arc<Event>> {
-    let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
-    // After a stall, send one ping and not one for each period that was missed.
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    stream::unfold((reader, pings), async |(mut reader, mut pings)| {
-        let event = select! {
-            event = reader.next() => event.ok()?,
-            _ = pings.tick() => Arc::new(Event::ping()),
-        };
-        Some((event, (reader, pings)))
-    })
+/// `POST /rooms/{room}/messages` with `{"key","text","to"?}`: 201 and `{"id","time"}` when the message
+/// is stored; 200 and the same if it was already.
+pub(crate) async fn message(asked: Asked, new: web::Json<NewMessage>) -> Answer {
+    let receipt = asked.say(new.into_inner()).await?;
+    let mut answer = if receipt.fresh {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    };
+    Ok(answer.json(receipt))
+}
+
+/// `POST /rooms/{room}/typing`: 204. Only those who are in the room are heard.
+pub(crate) async fn typing(asked: Asked) -> HttpResponse {
+    asked.chat.rooms.typing(&asked.room, &asked.user);
+    HttpResponse::NoContent().finish()
 }

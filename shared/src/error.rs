@@ -139,6 +139,13 @@ impl ResponseError for Error {
     }
 }
 
+/// A message that came some other way than as a body.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::BadRequest(format!("The text is not as expected: {error}."))
+    }
+}
+
 impl From<JsonPayloadError> for Error {
     fn from(error: JsonPayloadError) -> Self {
         match error {

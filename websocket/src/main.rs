@@ -74,8 +74,8 @@ async fn users(
     socket.run(news, async move |message| {
         match add_user(&users, message).await {
             Ok(()) => None,
-            Err(sentence) => {
-                let error = json!({ "event": "error", "data": { "error": sentence } });
+            Err(error) => {
+                let error = json!({ "event": "error", "data": { "error": error.to_string() } });
                 Some(Message::Text(error.to_string().into()))
             }
         }
@@ -84,17 +84,12 @@ async fn users(
 }
 
 /// Adds the user that a message asks for, or says why not.
-async fn add_user(users: &Users, message: Message) -> Result<(), String> {
+async fn add_user(users: &Users, message: Message) -> Result<(), Error> {
     let Message::Text(text) = message else {
-        return Err("Send text, not bytes.".into());
+        return Err(Error::BadRequest("Send text, not bytes.".into()));
     };
-    let new: NewUser = serde_json::from_str(&text)
-        .map_err(|error| format!("The text is not as expected: {error}."))?;
-    let username = Username::parse(&new.username).map_err(|error| error.to_string())?;
-    users
-        .add(username)
-        .await
-        .map_err(|error| error.to_string())?;
+    let new: NewUser = serde_json::from_str(&text)?;
+    users.add(Username::parse(&new.username)?).await?;
     Ok(())
 }
 

@@ -59,7 +59,10 @@ async fn databases_in_memory_have_nothing_to_do_with_each_other() {
     let [first, second] = [(); 2].map(|()| Database::open(Path::new(":memory:")).unwrap());
     let add = "INSERT INTO users VALUES (1, 'A', 'a', x'00')";
     assert_eq!(
-        first.write(|log| log.execute(add, []), drop).await.unwrap(),
+        first
+            .write(|log| Ok((log.execute(add, [])?, || ())))
+            .await
+            .unwrap(),
         1
     );
     assert_eq!((count(&first).await, count(&second).await), (1, 0));
@@ -72,17 +75,16 @@ async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() 
     let insert = |id: i64| {
         move |log: &Connection| {
             let token = id.to_be_bytes().to_vec();
-            log.execute(
-                "INSERT INTO users VALUES (?1, ?1, ?1, ?2)",
-                rusqlite::params![id, token],
-            )
+            let row = rusqlite::params![id, token];
+            let rows = log.execute("INSERT INTO users VALUES (?1, ?1, ?1, ?2)", row)?;
+            Ok((rows, || ()))
         }
     };
-    let bad = |log: &Connection| log.execute("INSERT INTO nowhere VALUES (1)", []);
-    let together = futures_util::join!(
-        database.write(insert(1), drop),
-        database.write(bad, |_| panic!("published")),
-    );
+    let bad = |log: &Connection| {
+        let rows = log.execute("INSERT INTO nowhere VALUES (1)", [])?;
+        Ok((rows, || panic!("published")))
+    };
+    let together = futures_util::join!(database.write(insert(1)), database.write(bad),);
     assert!(matches!(together.1, Err(Error::Unavailable(_))));
     let there = "SELECT count(*) FROM users WHERE id = 1";
     let there: isize = database
@@ -94,5 +96,5 @@ async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() 
         there,
         "stored if and only if acknowledged"
     );
-    assert_eq!(database.write(insert(2), drop).await.unwrap(), 1);
+    assert_eq!(database.write(insert(2)).await.unwrap(), 1);
 }

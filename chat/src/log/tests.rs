@@ -299,9 +299,10 @@ async fn a_full_database_refuses_and_publishes_nothing() {
     let database = Arc::new(Database::open(&file).unwrap());
     // 1 MiB, as if that were all there is.
     let full = |database: &Connection| {
-        database.pragma_update_and_check(None, "max_page_count", 256, |_| Ok(()))
+        database.pragma_update_and_check(None, "max_page_count", 256, |_| Ok(()))?;
+        Ok(((), || ()))
     };
-    database.write(full, drop).await.unwrap();
+    database.write(full).await.unwrap();
     let log = Log::new(database, move |_, _| *count.lock().unwrap() += 1);
     let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
     let text = "x".repeat(2_000);

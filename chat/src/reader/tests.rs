@@ -39,7 +39,7 @@ impl House {
 
     fn enter(&self, user: &Arc<User>, cursor: Option<&str>) -> Reader {
         let visit = self.rooms.enter(&self.lobby, user).unwrap();
-        let cursor = cursor.map(|cursor| Cursor::parse(cursor).unwrap());
+        let cursor = cursor.map_or(Cursor::default(), |cursor| Cursor::parse(cursor).unwrap());
         Reader::new(self.log.clone(), visit, cursor)
     }
 
@@ -143,7 +143,7 @@ async fn the_cursor_of_a_reader_is_where_the_next_one_goes_on() {
     let mut first = house.enter(&ann, None);
     house.say(&ann, "one", None).await;
     assert_eq!(texts_to(&mut first, "one").await, ["one"]);
-    let cursor = first.cursor().to_string();
+    let cursor = first.cursor.to_string();
     drop(first);
 
     let mut second = house.enter(&ann, Some(&cursor));
@@ -239,7 +239,7 @@ async fn follow(steps: &[Step], behind: usize) {
                 for event in readers[reader].ready().await.unwrap() {
                     take(reader, &event);
                 }
-                let cursor = readers[reader].cursor().to_string();
+                let cursor = readers[reader].cursor.to_string();
                 readers[reader] = house.enter(&users[reader], Some(&cursor));
             }
         }

@@ -9,14 +9,12 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{
     HttpResponse,
     http::header::{self, ContentType},
-    web,
 };
-use serde::Deserialize;
-use shared::{cut::Cut, error::Error};
+use shared::error::Error;
 use tokio::{select, time::sleep};
 
 use super::Asked;
-use crate::{event::Event, input::Cursor};
+use crate::{Answer, event::Event, input::Cursor};
 
 /// For how many seconds a request is held if it does not say. The least patient proxies give up on
 /// a request after 30 s, and their error would look like a server that is gone.
@@ -25,25 +23,18 @@ const DEFAULT_WAIT: u64 = 25;
 /// The most seconds that a request may ask for: few proxies have the patience for more.
 const MAX_WAIT: u64 = 60;
 
-/// `?after=17.4&wait=25`, or `?before=17` for what was said before that message.
-#[derive(Deserialize)]
-pub(crate) struct Poll {
-    wait: Option<String>,
-    before: Option<String>,
-}
-
 /// `GET /rooms/{room}/messages`: `{"events":[…],"cursor":"17.4"}` as soon as there is something; an
 /// empty list if that does not happen in time.
-pub(crate) async fn poll(
-    asked: Asked,
-    query: web::Query<Poll>,
-    cut: web::Data<Cut>,
-) -> Result<HttpResponse, Error> {
-    let cut = cut.wait();
-    if let Some(before) = &query.before {
+pub(crate) async fn poll(asked: Asked) -> Answer {
+    let cut = asked.cut.wait();
+    if let Some(before) = &asked.query.before {
         return history(&asked, Cursor::parse(before)?).await;
     }
-    let wait = wait(query.wait.as_deref())?;
+    let wait = asked.query.wait.unwrap_or(DEFAULT_WAIT);
+    if wait > MAX_WAIT {
+        let sentence = format!("wait is a number of whole seconds from 0 to {MAX_WAIT}.");
+        return Err(Error::BadRequest(sentence));
+    }
     let mut reader = asked.begin()?;
     let mut events = reader.ready().await?;
     if events.is_empty() {
@@ -52,17 +43,17 @@ pub(crate) async fn poll(
             biased;
             event = reader.next() => events.push(event?),
             () = cut => {}
-            () = sleep(wait) => {}
+            () = sleep(Duration::from_secs(wait)) => {}
         }
         events.extend(reader.ready().await?);
     }
-    Ok(answer(&events, reader.cursor()))
+    Ok(answer(&events, reader.cursor))
 }
 
 /// What was said before `end`, for whoever scrolls back: at once, and without a visit to the room.
-async fn history(asked: &Asked, end: Cursor) -> Result<HttpResponse, Error> {
-    let log = &asked.chat.log;
-    let messages = log.before(&asked.room, asked.user.id, end.id).await?;
+async fn history(asked: &Asked, end: Cursor) -> Answer {
+    let (log, before) = (&asked.chat.log, end.id.unwrap_or_default());
+    let messages = log.before(&asked.room, asked.user.id, before).await?;
     let events: Vec<_> = messages.iter().map(Event::message).map(Arc::new).collect();
     Ok(answer(&events, end))
 }
@@ -75,13 +66,4 @@ fn answer(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type(ContentType::json())
         .body(body)
-}
-
-fn wait(text: Option<&str>) -> Result<Duration, Error> {
-    let seconds = text.map_or(Ok(DEFAULT_WAIT), str::parse);
-    if let Ok(seconds @ 0..=MAX_WAIT) = seconds {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let sentence = format!("wait is a number of whole seconds from 0 to {MAX_WAIT}.");
-    Err(Error::BadRequest(sentence))
 }

@@ -2,31 +2,24 @@
 
 use std::{convert::Infallible, ops::RangeInclusive};
 
-use actix_web::{
-    HttpResponse,
-    http::header,
-    web::{self, Bytes},
-};
+use actix_web::{HttpResponse, http::header, web::Bytes};
 use futures_util::{StreamExt as _, future, stream};
-use shared::{Settings, cut::Cut, error::Error};
 
-use super::{Asked, follow};
+use super::Asked;
+use crate::Answer;
 
 /// How long a browser waits before it comes back, in milliseconds. Each is told a time of its own,
 /// so that after a restart of the server not all of them return at the same moment.
 const RETRY: RangeInclusive<u32> = 1_500..=3_000;
 
 /// `GET /rooms/{room}/events?after=17`. If it ends, the browser comes back and goes on from the last id.
-pub(crate) async fn stream(
-    asked: Asked,
-    settings: web::Data<Settings>,
-    cut: web::Data<Cut>,
-) -> Result<HttpResponse, Error> {
+pub(crate) async fn stream(asked: Asked) -> Answer {
+    let cut = asked.cut.wait();
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
-    let events = follow(asked.begin()?, settings.heartbeat);
+    let events = asked.follow()?;
     let body = stream::once(future::ready(Bytes::from(retry)))
         .chain(events.map(|event| event.sse.clone()))
-        .take_until(cut.wait());
+        .take_until(cut);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache"))

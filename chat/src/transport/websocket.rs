@@ -6,7 +6,7 @@
 use std::{pin::Pin, task::Poll};
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest,
     body::{BodyStream, BoxBody, MessageBody as _},
     web::{self, Bytes},
 };
@@ -14,27 +14,21 @@ use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::{
-    Settings,
     error::Error,
     websocket::{Message, Socket},
 };
 
-use super::{Asked, follow};
-use crate::{MAX_BODY, event, log::Receipt};
+use super::Asked;
+use crate::{Answer, MAX_BODY, event, log::Receipt};
 
 /// A Close frame that says 1011, something went wrong here (RFC 6455 §7.4.1).
 const INTERNAL_ERROR: Bytes = Bytes::from_static(&[0x88, 2, 0x03, 0xF3]);
 
 /// `GET /rooms/{room}/ws?after=17`, upgraded.
-pub(crate) async fn open(
-    request: HttpRequest,
-    body: web::Payload,
-    asked: Asked,
-    settings: web::Data<Settings>,
-) -> Result<HttpResponse, Error> {
+pub(crate) async fn open(request: HttpRequest, body: web::Payload, asked: Asked) -> Answer {
     let (response, socket) = Socket::open(&request, body, MAX_BODY.into())?;
-    let events = follow(asked.begin()?, settings.heartbeat);
-    let frames = events
+    let frames = asked
+        .follow()?
         .map(|event| event.frame.clone())
         // It ends only if the log cannot be read.
         .chain(stream::once(future::ready(INTERNAL_ERROR)));
@@ -71,38 +65,26 @@ struct Said {
 
 /// Does what the client says; the answer, if there is one.
 async fn hear(asked: &Asked, message: Message) -> Option<Message> {
-    let mut ack = None;
-    let outcome = obey(asked, message, &mut ack).await.transpose()?;
+    let said = match message {
+        Message::Text(text) => serde_json::from_str(&text).map_err(Error::from),
+        Message::Binary(_) => Err(Error::BadRequest("Send text, not bytes.".into())),
+    };
+    let ack = said.as_ref().map_or(None, |said: &Said| said.ack);
+    let outcome = obey(asked, said).await.transpose()?;
     Some(Message::Text(event::answer(ack, &outcome).into()))
 }
 
-/// Finds out the number of what the client says, and does it.
-async fn obey(
-    asked: &Asked,
-    message: Message,
-    ack: &mut Option<u64>,
-) -> Result<Option<Receipt>, Error> {
-    let Message::Text(text) = message else {
-        return Err(Error::BadRequest("Send text, not bytes.".into()));
-    };
-    let said: Said = serde_json::from_str(&text).map_err(not_json)?;
-    *ack = said.ack;
-    match said.event.as_str() {
-        "message" => {
-            let new = serde_json::from_value(said.data).map_err(not_json)?;
-            asked.say(new).await.map(Some)
-        }
+async fn obey(asked: &Asked, said: Result<Said, Error>) -> Result<Option<Receipt>, Error> {
+    let Said { event, data, .. } = said?;
+    match event.as_str() {
+        "message" => asked.say(serde_json::from_value(data)?).await.map(Some),
         "typing" => {
             asked.chat.rooms.typing(&asked.room, &asked.user);
             Ok(None)
         }
-        _ => Err(Error::BadRequest(
-            r#"The event must be "message" or "typing"."#.into(),
-        )),
+        _ => {
+            let sentence = r#"The event must be "message" or "typing"."#;
+            Err(Error::BadRequest(sentence.into()))
+        }
     }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "map_err passes it so")]
-fn not_json(error: serde_json::Error) -> Error {
-    Error::BadRequest(format!("The text is not as expected: {error}."))
 }
