@@ -19,6 +19,7 @@ use std::{
     fs,
     io::Write as _,
     net::TcpListener,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -46,12 +47,20 @@ struct Flags {
     seconds: u64,
 
     /// How many readers listen to one room
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long = "clients", default_value_t = 5_000)]
     readers: usize,
 
     /// How many messages they are sent
-    #[arg(long, default_value_t = 100)]
+    #[arg(long = "updates", default_value_t = 100)]
     messages: usize,
+
+    /// Also write the figures beside this file, as FILE.chat: the file itself is for the other lessons
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// For the other lessons
+    #[arg(long, hide = true)]
+    idle: Option<u64>,
 
     /// (`cargo bench` says so)
     #[arg(long, hide = true)]
@@ -100,13 +109,25 @@ fn main() {
         let database = folder.path().join("chat.db");
         let database = database.to_str().unwrap();
         let mut server = Room::open(&["--database", database]).await;
-        server.append(&flags).await;
+        let appends = server.append(&flags).await;
+        let mut figures = json!({ "appends_per_second": appends });
         for transport in TRANSPORTS {
-            server.catch_up(transport).await;
+            let time = server.catch_up(transport).await;
+            figures[transport.name]["catching_up_ms"] = json!(time.as_secs_f64() * 1e3);
         }
         drop(server);
         for transport in TRANSPORTS {
-            fan_out(transport, &flags).await;
+            let [delivery, limit, idle] = fan_out(transport, &flags).await;
+            figures[transport.name]["delivery_microseconds"] = json!(delivery);
+            figures[transport.name]["limit_microseconds"] = json!(limit);
+            figures[transport.name]["idle_kibibytes"] = json!(idle);
+        }
+        if let Some(file) = flags.json {
+            // As for the other lessons, a relative path begins at the workspace.
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+            let mut file = file.into_os_string();
+            file.push(".chat");
+            fs::write(file, format!("{figures:#}\n")).unwrap();
         }
     });
 }
@@ -141,7 +162,7 @@ impl Room {
     }
 
     /// Lets all authors post until the time is over.
-    async fn append(&mut self, flags: &Flags) {
+    async fn append(&mut self, flags: &Flags) -> u64 {
         let mut authors = JoinSet::new();
         let end = Instant::now() + Duration::from_secs(flags.seconds);
         let before = self.server.cpu_ticks();
@@ -163,15 +184,16 @@ impl Room {
         let acknowledged: u64 = authors.join_all().await.iter().sum();
         let ticks = self.server.cpu_ticks() - before;
         println!(
-            "durable appends: {} a second, {} authors, over HTTP, {:.0} µs of the server's each",
+            "chat: durable appends: {} a second, {} authors, over HTTP, {:.0} µs of the server's each",
             acknowledged / flags.seconds,
             flags.authors,
             ticks as f64 * 10_000.0 / acknowledged as f64
         );
+        acknowledged / flags.seconds
     }
 
     /// Reads all 10,000 messages that are kept.
-    async fn catch_up(&self, transport: Transport) {
+    async fn catch_up(&self, transport: Transport) -> Duration {
         let newest = self
             .server
             .client
@@ -199,9 +221,10 @@ impl Room {
         }
         times.sort_unstable();
         println!(
-            "catching up with 10,000 messages over {}: {:?}",
+            "chat: catching up with 10,000 messages over {}: {:?}",
             transport.name, times[2]
         );
+        times[2]
     }
 }
 
@@ -232,7 +255,8 @@ async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
 }
 
 /// Sends messages to many readers, and measures the server and the limit.
-async fn fan_out(transport: Transport, flags: &Flags) {
+/// Returns microseconds a delivery, of the server and of the limit, and the memory of an idle reader in KiB.
+async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 3] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.get(transport.path, transport.headers);
     for _ in 0..WARM {
@@ -260,12 +284,13 @@ async fn fan_out(transport: Transport, flags: &Flags) {
     let [chat, limit] = [ticks, limit]
         .map(|ticks| ticks as f64 * 10_000.0 / (flags.readers * flags.messages) as f64);
     println!(
-        "one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {:.2} times the limit; \
+        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {:.2} times the limit; \
          an idle reader: {idle:.1} KiB",
         flags.readers,
         transport.name,
         chat / limit
     );
+    [chat, limit, idle]
 }
 
 /// Reads and forgets whatever comes.
