@@ -174,7 +174,9 @@ fn commit(log: &mut Connection, batch: impl Iterator<Item = Job>) -> Sql<Vec<Com
 /// Keeps every other server away: it would not hear of what this one writes. The lock is on a file of
 /// its own, because closing any handle to the database would release SQLite's own locks (POSIX).
 fn lock(file: &Path) -> Result<File, Unfit> {
-    let mut place = file.as_os_str().to_owned();
+    // By its own name, whatever link leads to it.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let mut place = file.into_os_string();
     place.push("-lock");
     let lock = File::create(&place)?;
     match lock.try_lock() {

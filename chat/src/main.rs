@@ -153,7 +153,10 @@ fn token(request: &HttpRequest) -> Option<String> {
     let Some(header) = request.headers().get(header::AUTHORIZATION) else {
         return Some(request.cookie(COOKIE)?.value().to_owned());
     };
-    Some(header.to_str().ok()?.strip_prefix("Bearer ")?.to_owned())
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    // RFC 9110 §11.1: the scheme is the same in any case.
+    let is_bearer = scheme.eq_ignore_ascii_case("Bearer");
+    is_bearer.then(|| token.to_owned())
 }
 
 /// `{"name":"…"}`: what somebody wants to be called.

@@ -67,6 +67,7 @@ impl Asked {
         let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
         let last_event = request.headers().get("Last-Event-ID");
         let last_event = last_event.map(|id| id.to_str().unwrap_or("no ASCII"));
+        let last_event = last_event.filter(|id| !id.is_empty()); // No event yet.
         let cursor = last_event.or(query.after.as_deref());
         Ok(Self {
             chat,

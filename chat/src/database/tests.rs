@@ -45,6 +45,9 @@ fn a_second_server_on_the_same_file_is_refused_until_the_first_has_gone() {
     let file = folder.path().join("chat.db");
     let first = Database::open(&file).unwrap();
     assert!(error(&file).contains("in use by another server"));
+    let link = file.with_file_name("link.db");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert!(error(&link).contains("in use by another server"));
     drop(first);
     Database::open(&file).unwrap();
 }

@@ -101,3 +101,16 @@ async fn a_restart_keeps_names_and_tokens() {
         200
     );
 }
+
+/// The scheme is the same in any case (RFC 9110 §11.1), and an empty id says that there was no event yet.
+#[tokio::test]
+async fn headers_mean_what_their_standards_say() {
+    let server = start(&[]);
+    let ann = Person::join(&server, "Ann").await;
+    let poll = server.url(&format!("{LOBBY}/messages?wait=0"));
+    for (scheme, status) in [("bearer", 200), ("BEARER", 200), ("Basic", 401)] {
+        let request = server.client.get(&poll).header("Last-Event-ID", "");
+        let request = request.header("Authorization", format!("{scheme} {}", ann.token));
+        assert_eq!(request.send().await.unwrap().status(), status, "{scheme}");
+    }
+}
