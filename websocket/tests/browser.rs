@@ -1,6 +1,13 @@
 //! The page in a real Chromium. `cargo test -p websocket --test browser -- --ignored`
 
-use shared::testing::browser::promises::{self, KeepsOpen};
+use shared::testing::{
+    Server,
+    browser::{
+        Browser,
+        promises::{self, KeepsOpen, until_the_wire_is_right},
+        relay::Relay,
+    },
+};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -9,4 +16,44 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[ignore = "needs chromedriver"]
 async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
+}
+
+/// Frames of every length in both directions, and both ways to close.
+#[tokio::test]
+#[ignore = "needs chromedriver"]
+async fn the_wire_counts_frames_in_both_directions() {
+    const TALK: &str = "new Promise((done) => {
+        const socket = new WebSocket(`ws://${location.host}/echo?prefix=`);
+        const messages = ['', 'x'.repeat(126), '三'.repeat(21800), new Uint8Array([1, 2, 3])];
+        let heard = 0;
+        socket.onopen = () => messages.forEach((message) => socket.send(message));
+        socket.onmessage = () => ++heard === messages.length && socket.close(1000, 'done');
+        socket.onclose = ({ code }) => done(code);
+    })";
+    let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
+    let relay = Relay::start(server.address()).await;
+    let tab = browser.open(&relay.url("/")).await;
+    tab.until_users(&["张三", "Alice"]).await;
+    assert_eq!(tab.evaluate(TALK).await, 1000);
+    // The server's Close frame, which the browser echoes without a word to the page.
+    let cut = server.client.post(server.url("/cut")).send().await;
+    assert!(cut.is_ok_and(|answer| answer.status() == 204));
+    tab.until_status("closed").await;
+    tab.until_status("open").await;
+    tab.click("#users-toggle").await;
+    until_the_wire_is_right(&tab, &relay, (0, 0)).await;
+    // What is refused is no update.
+    let updates = tab.text("wire-updates").await;
+    let refused = "new Promise((done) => {
+        const socket = new WebSocket(`ws://${location.host}/users`);
+        let heard = 0;
+        socket.onopen = () => socket.send('{}');
+        socket.onmessage = () => ++heard === 2 && done(socket.close());
+    })";
+    tab.evaluate(refused).await;
+    let more = updates
+        .parse::<u32>()
+        .map(|updates| (updates + 1).to_string());
+    assert_eq!(Ok(tab.text("wire-updates").await), more, "the list");
+    assert_eq!(browser.console_errors().await, [""; 0]);
 }

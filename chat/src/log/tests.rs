@@ -334,28 +334,3 @@ async fn a_full_database_refuses_and_publishes_nothing() {
         "now there is room"
     );
 }
-
-/// `cargo test -p chat --release -- --ignored --nocapture probe`
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn probe_how_many_messages_a_second_64_authors_get_acknowledged() {
-    let folder = tempfile::tempdir_in(".").unwrap();
-    let log = Probe::open(&folder.path().join("chat.db")).log;
-    let lobby = room("lobby");
-    for _ in 0..3 {
-        let start = std::time::Instant::now();
-        let authors = (0..64).map(|_| async {
-            let author = User::test(rand::random(), "Ann");
-            for number in 0..1_000 {
-                let draft = Draft::test(&number.to_string(), &"x".repeat(100), None);
-                log.append(&lobby, &author, draft).await.unwrap();
-            }
-        });
-        join_all(authors).await;
-        let rate = 64_000.0 / start.elapsed().as_secs_f64();
-        println!("{rate:.0} acknowledged messages a second");
-        let start = std::time::Instant::now();
-        let all = all_after(&log, &lobby, 0, 0).await;
-        println!("{} messages read in {:?}", all.len(), start.elapsed());
-    }
-}

@@ -14,7 +14,6 @@ mod events;
 mod input;
 mod limits;
 mod lives;
-mod probe;
 mod sessions;
 
 use shared::testing::promises::{self, Subject};

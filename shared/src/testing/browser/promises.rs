@@ -3,6 +3,8 @@
 
 mod wire;
 
+pub use wire::until_the_wire_is_right;
+
 use std::{env, fs};
 
 use serde_json::{Value, json};

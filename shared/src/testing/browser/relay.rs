@@ -15,9 +15,10 @@ use tokio::{
 };
 
 /// What begins a request that is counted: the page, its files and the icon are not.
-const COUNTED: [&str; 5] = [
+const COUNTED: [&str; 6] = [
     "GET /users",
     "GET /clock",
+    "GET /echo",
     "POST /users",
     "DELETE /users",
     "POST /cut",

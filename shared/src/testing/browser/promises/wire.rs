@@ -66,8 +66,11 @@ async fn the_wire_is_right_after_a_reload(tab: &Tab<'_>, server: &Server, relay:
     until_the_wire_is_right(tab, relay, before).await;
 }
 
-/// Waits until the page has counted as many requests and bytes as the relay has since `before`.
-async fn until_the_wire_is_right(tab: &Tab<'_>, relay: &Relay, before: (u64, u64)) {
+/// Waits until the page has counted as many requests and bytes as the relay, less those of `before`.
+///
+/// # Panics
+/// When that does not happen.
+pub async fn until_the_wire_is_right(tab: &Tab<'_>, relay: &Relay, before: (u64, u64)) {
     let start = Instant::now();
     loop {
         let counts = relay.counts();
