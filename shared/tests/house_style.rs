@@ -41,9 +41,10 @@ const HEADINGS: [&str; 7] = [
 ];
 
 /// What each of lessons 1 to 5 is made of.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "Cargo.toml",
     "README.md",
+    "benches/load.rs",
     "src/main.rs",
     "static/client.js",
     "tests/browser.rs",
