@@ -20,11 +20,6 @@ const QUICK: &[&str] = &["--heartbeat", "0.4"];
 /// How many frames the page holds.
 const FRAMES: &str = "document.querySelectorAll('iframe').length";
 
-async fn cut(server: &Server) {
-    let response = server.client.post(server.url("/cut")).send().await;
-    assert_eq!(response.unwrap().status(), 204);
-}
-
 #[tokio::test]
 #[ignore = "needs chromedriver"]
 async fn the_page_keeps_what_every_page_promises() {
@@ -141,7 +136,7 @@ async fn after_a_cut_the_page_comes_back_and_leaves_no_frame_behind() {
     .await;
     tab.until_status("open").await;
     for round in 1..=3 {
-        cut(&server).await;
+        server.cut().await;
         tab.until("document.getElementById('status').dataset.state !== 'open'")
             .await;
         tab.until_status("open").await;
@@ -222,7 +217,7 @@ async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
     // Also while it waits to open the next frame.
     tab.click("#users-toggle").await;
     tab.until_status("open").await;
-    cut(&server).await;
+    server.cut().await;
     tab.until_status("closed").await;
     tab.click("#users-toggle").await;
     let requests = tab.evaluate(REQUESTS).await;

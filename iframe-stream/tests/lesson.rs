@@ -322,8 +322,7 @@ async fn a_cut_ends_the_open_documents_cleanly_and_the_next_ones_stay() {
         Document::open(&server, "/users").await,
         Document::open(&server, "/clock").await,
     ];
-    let response = server.client.post(server.url("/cut")).send().await.unwrap();
-    assert_eq!(response.status(), 204);
+    server.cut().await;
     for document in &mut open {
         while document.next_call().await.is_some() {}
     }

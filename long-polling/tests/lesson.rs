@@ -57,11 +57,6 @@ async fn remove_user(client: &reqwest::Client, url: String) {
     assert_eq!(response.status(), 204);
 }
 
-async fn cut(server: &Server) {
-    let response = server.client.post(server.url("/cut")).send().await.unwrap();
-    assert_eq!(response.status(), 204);
-}
-
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
@@ -318,7 +313,7 @@ async fn a_cut_answers_the_polls_that_hang_with_204_and_the_next_ones_are_held()
     let version = current_version(&server).await;
     let cut_off: Vec<_> = (0..10).map(|_| hanging(&server, version)).collect();
     server.settle().await;
-    cut(&server).await;
+    server.cut().await;
     for client in cut_off {
         assert_eq!(client.await.unwrap().status(), 204);
     }
@@ -501,7 +496,7 @@ async fn a_cut_also_answers_the_polls_for_the_time() {
         let shown = next_time(&server, &shown).await;
         let poll = poll_clock(&server, &shown);
         while !poll.is_finished() {
-            cut(&server).await;
+            server.cut().await;
         }
         if poll.await.unwrap().status() == 204 {
             return;

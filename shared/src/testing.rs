@@ -146,6 +146,12 @@ impl Server {
         user["id"].as_u64().expect("an id")
     }
 
+    /// Ends every open stream and every request that the server holds.
+    pub async fn cut(&self) {
+        let response = self.client.post(self.url("/cut")).send().await;
+        assert_eq!(response.expect("an answer").status(), 204, "a cut");
+    }
+
     /// Opens a connection, sends `text` over it, and leaves the rest to the caller.
     pub async fn send_raw(&self, text: &str) -> TcpStream {
         let mut connection = TcpStream::connect(self.address)

@@ -28,8 +28,7 @@ async fn the_wire_counts_what_the_browser_does_by_itself() {
     let relay = Relay::start(server.address()).await;
     let tab = browser.open(&relay.url("/")).await;
     tab.until_users(&["张三", "Alice"]).await;
-    let cut = server.client.post(server.url("/cut")).send().await;
-    assert!(cut.is_ok_and(|answer| answer.status() == 204));
+    server.cut().await;
     tab.until_status("connecting").await;
     tab.until_status("open").await;
     server.add_user("afterwards").await;

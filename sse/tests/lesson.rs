@@ -339,8 +339,7 @@ async fn a_cut_ends_the_open_streams_cleanly_and_the_next_ones_stay() {
         Events::open(&server, "/users").await,
         Events::open(&server, "/clock").await,
     ];
-    let response = server.client.post(server.url("/cut")).send().await.unwrap();
-    assert_eq!(response.status(), 204);
+    server.cut().await;
     for stream in &mut open {
         while stream.next().await.is_some() {}
     }

@@ -36,8 +36,7 @@ async fn the_wire_counts_frames_in_both_directions() {
     tab.until_users(&["张三", "Alice"]).await;
     assert_eq!(tab.evaluate(TALK).await, 1000);
     // The server's Close frame, which the browser echoes without a word to the page.
-    let cut = server.client.post(server.url("/cut")).send().await;
-    assert!(cut.is_ok_and(|answer| answer.status() == 204));
+    server.cut().await;
     tab.until_status("closed").await;
     tab.until_status("open").await;
     tab.click("#users-toggle").await;

@@ -538,8 +538,7 @@ async fn a_cut_says_going_away_and_the_next_connections_stay() {
         Client::open(&server, "/users").await,
         Client::open(&server, "/echo").await,
     ];
-    let response = server.client.post(server.url("/cut")).send().await.unwrap();
-    assert_eq!(response.status(), 204);
+    server.cut().await;
     for client in &mut open {
         assert_eq!(client.close_code().await, 1001);
     }

@@ -26,11 +26,6 @@ async fn stalled(server: &Server, person: &Person, path: &str) -> TcpStream {
     connection
 }
 
-async fn cut(server: &Server) {
-    let response = server.client.post(server.url("/cut")).send().await.unwrap();
-    assert_eq!(response.status(), 204);
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn clients_that_vanish_are_released_within_200_milliseconds() {
@@ -192,7 +187,7 @@ async fn a_cut_ends_everything_cleanly_and_the_next_connections_stay() {
     let server = start(&["--connections", "200"]);
     let ann = Person::join(&server, "Ann").await;
     let open = Open::all(&server, &ann).await;
-    cut(&server).await;
+    server.cut().await;
     open.ends_well().await;
     let mut next = Client::open(TRANSPORTS[0], &server, &ann, None).await;
     ann.say(&server, "still here", None).await;

@@ -125,13 +125,13 @@ export const note = (what) => add("note", what, []);
 export function add(direction, what, parts, time = Date.now()) {
   const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
   totals.bytes += bytes;
-  const about = parts.some((part) => part.isComputed) ? "≈ " : "";
+  const sign = parts.some((part) => part.isComputed) ? "≈ " : "";
   const row = document.createElement("li");
   row.className = direction;
   row.dataset.bytes = bytes;
   const line = document.createElement(parts.length ? "summary" : "p");
   line.append(arrow(direction), piece("time", clock(time)), piece("what", what));
-  line.append(piece("bytes", direction === "note" ? "" : `${about}${bytes} B`));
+  line.append(piece("bytes", direction === "note" ? "" : `${sign}${bytes} B`));
   row.parts = parts;
   row.append(parts.length ? details(line, parts) : line);
   rows.append(row);
