@@ -2,8 +2,8 @@
 //!
 //! - **durable appends**: authors post as fast as they are acknowledged, each its next message after the
 //!   last one's answer;
-//! - **fan-out**: one message to many readers, as a multiple of the limit, a program that only writes the same
-//!   bytes to as many sockets; and what a reader costs that only listens;
+//! - **fan-out**: one message to many readers, as a multiple of the limit, a server that holds as many sockets and only
+//!   writes as many bytes to them (the same as for the other lessons); and what a reader costs that only listens;
 //! - **catching up**: a reader comes back after 10,000 messages.
 //!
 //! Linux only: processor time and memory come from `/proc`.
@@ -17,16 +17,14 @@
 
 use std::{
     fs,
-    io::Write as _,
-    net::TcpListener,
     path::{Path, PathBuf},
-    thread,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
 use clap::Parser;
 use serde_json::{Value, json};
-use shared::testing::Server;
+use shared::testing::{Server, load};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -98,7 +96,10 @@ const TRANSPORTS: [Transport; 2] = [
     },
 ];
 
-fn main() {
+fn main() -> ExitCode {
+    if let Some(ended) = load::be_the_limit() {
+        return ended;
+    }
     let flags = Flags::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -130,6 +131,7 @@ fn main() {
             fs::write(file, format!("{figures:#}\n")).unwrap();
         }
     });
+    ExitCode::SUCCESS
 }
 
 /// A server, and somebody in its lobby.
@@ -254,10 +256,31 @@ async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
     }
 }
 
+/// As long as a message of 100 characters is on the wire.
+const MESSAGE: [u8; 204] = [b'x'; 204];
+
 /// Sends messages to many readers, and measures the server and the limit.
 /// Returns microseconds a delivery, of the server and of the limit, and the memory of an idle reader in KiB.
 async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 3] {
     let room = Room::open(&["--database", ":memory:"]).await;
+    let (chat, idle) = deliver(&room, transport, flags).await;
+    let Room { server, token } = room;
+    drop(server);
+    let changes = vec![&MESSAGE[..]; flags.messages];
+    let server = load::limit(&MESSAGE, &changes).expect("the limit");
+    let (limit, _) = deliver(&Room { server, token }, transport, flags).await;
+    println!(
+        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {:.2} times the limit; \
+         an idle reader: {idle:.1} KiB",
+        flags.readers,
+        transport.name,
+        chat / limit
+    );
+    [chat, limit, idle]
+}
+
+/// Returns microseconds a delivery, and the memory of an idle reader in KiB.
+async fn deliver(room: &Room, transport: Transport, flags: &Flags) -> (f64, f64) {
     let request = room.get(transport.path, transport.headers);
     for _ in 0..WARM {
         drain(room.server.send_raw(&request).await);
@@ -279,18 +302,8 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 3] {
     }
     room.server.settle().await;
     let ticks = room.server.cpu_ticks() - before;
-    drop(room);
-    let limit = limit(flags).await;
-    let [chat, limit] = [ticks, limit]
-        .map(|ticks| ticks as f64 * 10_000.0 / (flags.readers * flags.messages) as f64);
-    println!(
-        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {:.2} times the limit; \
-         an idle reader: {idle:.1} KiB",
-        flags.readers,
-        transport.name,
-        chat / limit
-    );
-    [chat, limit, idle]
+    let deliveries = (flags.readers * flags.messages) as f64;
+    (ticks as f64 * 10_000.0 / deliveries, idle)
 }
 
 /// Reads and forgets whatever comes.
@@ -299,39 +312,4 @@ fn drain(mut socket: TcpStream) {
         let mut buffer = [0; 1024];
         while socket.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
     });
-}
-
-/// What a thread needs that only writes as many bytes to as many sockets, in ticks of 10 ms.
-async fn limit(flags: &Flags) -> u64 {
-    /// As long as a message of 100 characters is on the wire.
-    const BYTES: [u8; 204] = [b'x'; 204];
-    let (readers, messages) = (flags.readers, flags.messages);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let writer = thread::spawn(move || {
-        let mut sockets: Vec<_> = (0..readers).map(|_| listener.accept().unwrap().0).collect();
-        let before = thread_ticks();
-        for _ in 0..messages {
-            for socket in &mut sockets {
-                socket.write_all(&BYTES).unwrap();
-            }
-            thread::sleep(PAUSE);
-        }
-        thread_ticks() - before
-    });
-    for _ in 0..readers {
-        drain(TcpStream::connect(address).await.unwrap());
-    }
-    while !writer.is_finished() {
-        sleep(PAUSE).await;
-    }
-    writer.join().unwrap()
-}
-
-/// The processor time of this thread.
-fn thread_ticks() -> u64 {
-    let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let times = fields.split_whitespace().skip(11).take(2);
-    times.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }

@@ -8,17 +8,14 @@
 //! long poll:  {"events":[{"event":"message","data":{"id":17,…}}],"cursor":"17.4"}
 //! ```
 
-use actix_http::ws::{OpCode, Parser};
-use actix_web::web::{Bytes, BytesMut};
+use actix_web::web::Bytes;
 use chrono::{DateTime, Local};
 use serde::{Serialize, Serializer};
 use serde_json::json;
-use shared::{clock, error::Error};
+use shared::{clock, error::Error, websocket::text_frame};
 
-use crate::{
-    log::{Message, Receipt},
-    session::UserId,
-};
+use crate::log::{Message, Receipt};
+use crate::session::UserId;
 
 /// What an event is about, for a reader who has to know whether it is news to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +51,10 @@ impl Event {
             _ => String::new(),
         };
         let json = format!(r#"{{"event":"{name}","data":{data}}}"#);
-        let mut frame = BytesMut::new();
-        Parser::write_message(&mut frame, &json, OpCode::Text, true, false);
         Self {
             about,
+            frame: text_frame(&json),
             json,
-            frame: frame.freeze(),
             sse: format!("{id}event: {name}\ndata: {data}\n\n").into(),
         }
     }

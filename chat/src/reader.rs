@@ -7,15 +7,12 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::FutureExt as _;
-use shared::error::Error;
-use tokio::sync::broadcast::error::RecvError;
+use shared::{error::Error, fan_out::Lagged};
 
-use crate::{
-    event::{About, Event},
-    input::Cursor,
-    log::Log,
-    room::Visit,
-};
+use crate::event::{About, Event};
+use crate::input::Cursor;
+use crate::log::Log;
+use crate::room::Visit;
 
 /// Somebody's connection to a room, whatever the transport.
 pub(crate) struct Reader {
@@ -58,12 +55,10 @@ impl Reader {
             match self.visit.events.recv().await {
                 Ok(event) if self.is_news(&event) => return Ok(event),
                 Ok(_) => {}
-                Err(RecvError::Lagged(_)) => {
+                Err(Lagged) => {
                     self.behind = true;
                     self.look_around();
                 }
-                // The room stays as long as somebody is in it.
-                Err(RecvError::Closed) => return Err(Error::Internal),
             }
         }
     }

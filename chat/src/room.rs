@@ -3,27 +3,22 @@
 //! Nothing here is stored: what was said is in the log, and who is here is only true while it is. A
 //! room exists from the first visit to 5 s after the last.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::Local;
 use shared::error::Error;
-use tokio::{
-    runtime::Handle,
-    sync::broadcast,
-    task::AbortHandle,
-    time::{Instant, sleep},
-};
+use shared::fan_out::{FanOut, Listener};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
 
-use crate::{
-    event::Event,
-    input::RoomName,
-    log::Message,
-    session::{User, UserId, now},
-};
+use crate::event::Event;
+use crate::input::RoomName;
+use crate::log::Message;
+use crate::session::{User, UserId, now};
 
 /// How many rooms there can be somebody in. Each has a channel of `BEHIND` places.
 const MAX_ROOMS: usize = 1_000;
@@ -49,7 +44,7 @@ pub(crate) struct Rooms {
 }
 
 struct Room {
-    events: broadcast::Sender<Arc<Event>>,
+    events: FanOut<Arc<Event>>,
     people: HashMap<UserId, Person>,
     /// The version of the roster. It counts on from the time in microseconds: whoever comes back to a
     /// room that was empty meanwhile, or after a restart, has none that is right by chance.
@@ -97,7 +92,7 @@ impl Rooms {
             return Err(Error::Unavailable(sentence));
         }
         let room = rooms.entry(name.clone()).or_insert_with(|| Room {
-            events: broadcast::channel(self.behind).0,
+            events: FanOut::new(self.behind),
             people: HashMap::new(),
             version: Local::now().timestamp_micros().unsigned_abs(),
             roster: None,
@@ -105,7 +100,7 @@ impl Rooms {
         user.connections.fetch_add(1, Ordering::Relaxed);
         room.arrive(user);
         Ok(Visit {
-            events: room.events.subscribe(),
+            events: room.events.listen(),
             room: name.clone(),
             user: Arc::clone(user),
             rooms: self.clone(),
@@ -116,8 +111,7 @@ impl Rooms {
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
         let events = self.live().get(name).map(|room| room.events.clone());
         if let Some(events) = events {
-            // An error means that nobody listens any more.
-            events.send(Arc::new(Event::message(message))).ok();
+            events.send(&Arc::new(Event::message(message)));
         }
     }
 
@@ -151,8 +145,7 @@ impl Rooms {
 
 impl Room {
     fn send(&self, event: Event) {
-        // An error means that nobody listens any more.
-        self.events.send(Arc::new(event)).ok();
+        self.events.send(&Arc::new(event));
     }
 
     /// Counts a connection of `user`, and tells the others if it is the first.
@@ -193,7 +186,7 @@ impl Room {
 /// A connection of somebody to a room. To leave is to drop it.
 pub(crate) struct Visit {
     /// What happens in the room from the moment of entering on.
-    pub(crate) events: broadcast::Receiver<Arc<Event>>,
+    pub(crate) events: Listener<Arc<Event>>,
     pub(crate) room: RoomName,
     pub(crate) user: Arc<User>,
     rooms: Rooms,

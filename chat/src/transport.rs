@@ -4,28 +4,22 @@ pub(crate) mod long_poll;
 pub(crate) mod sse;
 pub(crate) mod websocket;
 
-use std::{
-    future::{Ready, ready},
-    sync::Arc,
-};
+use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 use shared::{Settings, cut::Cut, error::Error};
-use tokio::{
-    select,
-    time::{Instant, MissedTickBehavior, interval_at},
-};
+use tokio::select;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::{
-    Answer, Chat, data,
-    event::Event,
-    input::{Cursor, NewMessage, RoomName},
-    log::Receipt,
-    reader::Reader,
-    session::User,
-};
+use crate::event::Event;
+use crate::input::{Cursor, NewMessage, RoomName};
+use crate::log::Receipt;
+use crate::reader::Reader;
+use crate::session::User;
+use crate::{Answer, Chat, data};
 
 /// `?after=17`, what the reader has seen already; the other two are for the long poll.
 #[derive(Deserialize)]
@@ -101,6 +95,8 @@ impl Asked {
         let reader = (self.begin()?, pings);
         Ok(stream::unfold(reader, async |(mut reader, mut pings)| {
             let event = select! {
+                // Who hears something need not be told that the connection is alive.
+                biased;
                 event = reader.next() => event.ok()?,
                 _ = pings.tick() => Arc::new(Event::ping()),
             };

@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
+pub mod fan_out;
 pub mod page;
 mod serve;
 #[cfg(feature = "testing")]

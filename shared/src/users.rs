@@ -9,16 +9,17 @@ mod username;
 use std::{
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use bytestring::ByteString;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::{sync::watch, task};
 
+use crate::fan_out::FanOut;
 pub use file::LoadError;
 use file::UsersFile;
 pub use username::{Username, UsernameError};
@@ -51,6 +52,8 @@ pub struct Snapshot {
     /// The users in the order of their ids.
     pub users: Arc<[User]>,
     json: ByteString,
+    /// What was made of it for the first client.
+    encoded: Arc<OnceLock<ByteString>>,
 }
 
 impl Snapshot {
@@ -58,6 +61,12 @@ impl Snapshot {
     #[must_use]
     pub fn json(&self) -> ByteString {
         self.json.clone()
+    }
+
+    /// What `encode` makes of this snapshot, such as an event: made for the first client that needs it, and
+    /// the same bytes for all others. So all of a server's clients have to want the same.
+    pub fn encoded(&self, encode: impl FnOnce(&Self) -> ByteString) -> ByteString {
+        self.encoded.get_or_init(|| encode(self)).clone()
     }
 }
 
@@ -101,6 +110,8 @@ pub struct Users {
 #[derive(Debug)]
 struct Store {
     newest: watch::Sender<Snapshot>,
+    /// The same for those who want each of them and not only the next: cheap for thousands.
+    changes: FanOut<Snapshot>,
     /// The list that the next change starts from. Whoever changes it holds the lock until the
     /// change is on disk and published, so that both happen in one order.
     list: Mutex<List>,
@@ -145,6 +156,8 @@ impl Users {
         Ok(Self {
             store: Arc::new(Store {
                 newest,
+                // Only the newest matters.
+                changes: FanOut::new(1),
                 list: Mutex::new(list),
                 file,
             }),
@@ -171,16 +184,22 @@ impl Users {
         }
     }
 
-    /// The newest snapshot at once, then the newest one after each change. It ends only when the
-    /// store is gone.
+    /// The newest snapshot at once, then the newest one after each change. It does not end.
+    ///
+    /// # Panics
+    /// When it is called outside a tokio runtime.
     pub fn watch(&self) -> impl Stream<Item = Snapshot> + use<> {
-        let mut newest = self.store.newest.subscribe();
-        newest.mark_changed();
-        stream::unfold(newest, |mut newest| async move {
-            newest.changed().await.ok()?;
-            let snapshot = newest.borrow_and_update().clone();
-            Some((snapshot, newest))
-        })
+        // First listen, then look: a change in between comes twice and is told once.
+        let changes = self.store.changes.listen();
+        let newest = self.snapshot();
+        let mut told = newest.version;
+        let newer = changes.filter_map(move |change| {
+            // Whoever is behind has the newest snapshot next.
+            let newer = change.ok().filter(|snapshot| snapshot.version > told);
+            told = newer.as_ref().map_or(told, |snapshot| snapshot.version);
+            future::ready(newer)
+        });
+        stream::once(future::ready(newest)).chain(newer)
     }
 
     /// Adds a user at the end of the list.
@@ -244,7 +263,8 @@ impl Store {
             file.save(&edited)?;
         }
         *list = edited;
-        self.newest.send_replace(snapshot);
+        self.newest.send_replace(snapshot.clone());
+        self.changes.send(&snapshot);
         Ok(outcome)
     }
 }
@@ -279,6 +299,7 @@ impl List {
             version: self.version,
             users: self.users.as_slice().into(),
             json,
+            encoded: Arc::default(),
         })
     }
 }

@@ -3,6 +3,7 @@
 //! This is what every WebSocket of a server needs, whatever it is for: the guard in front of the decoder,
 //! pings, the end of a peer that is silent or does not read, and the right close codes.
 
+mod broadcast;
 mod close;
 mod frames;
 
@@ -25,6 +26,7 @@ use tokio::{
 };
 
 use crate::{Connection, Settings, cut::Cut, error::Error};
+pub use broadcast::{merge, text_frame};
 use close::{CLOSE_TIMEOUT, close, close_code};
 use frames::Frames;
 

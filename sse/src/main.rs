@@ -20,11 +20,8 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header,
-    web::{self, Bytes},
-};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use bytestring::ByteString;
 use chrono::Local;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use shared::{Lesson, Settings, clock, cut::Cut, users::Users};
@@ -64,7 +61,10 @@ async fn users(
         .watch()
         // A list that the client has seen can only be the first.
         .skip_while(move |snapshot| future::ready(Some(snapshot.version) == seen))
-        .map(|snapshot| event(Name::Users, Some(snapshot.version), &snapshot.json()));
+        .map(|snapshot| {
+            // Once, for the first client: it is the same for all.
+            snapshot.encoded(|new| event(Name::Users, Some(new.version), &new.json()))
+        });
     event_stream(news, settings.heartbeat, &cut)
 }
 
@@ -86,12 +86,12 @@ async fn clock(
 /// The response that never ends: the retry time at once, then the news as it comes and a ping every
 /// `heartbeat`. It does end when the server cuts its streams.
 fn event_stream(
-    news: impl Stream<Item = Bytes> + 'static,
+    news: impl Stream<Item = ByteString> + 'static,
     heartbeat: Duration,
     cut: &Cut,
 ) -> HttpResponse {
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
-    let body = stream::once(future::ready(Bytes::from(retry)))
+    let body = stream::once(future::ready(retry.into()))
         .chain(stream::select(news, pings(heartbeat)))
         .take_until(cut.wait());
     HttpResponse::Ok()
@@ -100,12 +100,12 @@ fn event_stream(
         // nginx would collect the events until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
         // A body of actix may fail, this one cannot.
-        .streaming(body.map(Ok::<_, Infallible>))
+        .streaming(body.map(|event| Ok::<_, Infallible>(event.into_bytes())))
 }
 
 /// A ping every `period`. It tells the browser, and every proxy between, that the connection is
 /// alive, and it is how the system finds out that the browser is not.
-fn pings(period: Duration) -> impl Stream<Item = Bytes> {
+fn pings(period: Duration) -> impl Stream<Item = ByteString> {
     let mut interval = time::interval_at(Instant::now() + period, period);
     // After a stall, send one ping and not one for each period that was missed.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,7 +147,7 @@ const FIELDS: usize = 64;
 /// One event as it goes over the wire. Each line of the data is a field of its own, because a line
 /// break ends a field; the browser puts the lines together again with `\n`. `id` is what it sends
 /// back as `Last-Event-ID`.
-fn event(name: Name, id: Option<u64>, data: &str) -> Bytes {
+fn event(name: Name, id: Option<u64>, data: &str) -> ByteString {
     // Room for the fields around the data, so that it need not grow for each client and event.
     let mut wire = String::with_capacity(data.len() + FIELDS);
     if let Some(id) = id {

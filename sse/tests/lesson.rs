@@ -353,15 +353,15 @@ async fn a_cut_ends_the_open_streams_cleanly_and_the_next_ones_stay() {
 async fn a_stop_with_a_hundred_open_streams_and_a_stalled_one_is_quick_and_ends_them_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(BINARY, &[]);
-        let mut streams = Vec::new();
-        for path in ["/users", "/clock"].repeat(50) {
-            streams.push(Events::open(&server, path).await);
-        }
         let _stalled = server
             .send_raw("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
             .await;
         for _ in 0..300 {
             server.add_user(&"三".repeat(32)).await;
+        }
+        let mut streams = Vec::new();
+        for path in ["/users", "/clock"].repeat(50) {
+            streams.push(Events::open(&server, path).await);
         }
         server.signal(signal);
         for stream in &mut streams {

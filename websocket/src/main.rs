@@ -68,9 +68,10 @@ async fn users(
     users: web::Data<Users>,
 ) -> Result<HttpResponse, Error> {
     let (response, socket) = Socket::open(&request, body, flags.max_message)?;
-    let news = users
-        .watch()
-        .map(|snapshot| format!(r#"{{"event":"users","data":{}}}"#, snapshot.json()).into());
+    let news = users.watch().map(|snapshot| {
+        // Once, for the first client: it is the same for all.
+        snapshot.encoded(|new| format!(r#"{{"event":"users","data":{}}}"#, new.json()).into())
+    });
     socket.run(news, async move |message| {
         match add_user(&users, message).await {
             Ok(()) => None,

@@ -1,5 +1,7 @@
 //! Coming and going, with the clock of the test: time moves only while everything waits.
 
+use futures_util::FutureExt as _;
+
 use super::*;
 
 fn lobby() -> RoomName {
@@ -9,7 +11,7 @@ fn lobby() -> RoomName {
 /// The events that have come so far, as JSON, without their times.
 fn heard(visit: &mut Visit) -> Vec<String> {
     let mut heard = Vec::new();
-    while let Ok(event) = visit.events.try_recv() {
+    while let Some(Ok(event)) = visit.events.recv().now_or_never() {
         let event: serde_json::Value = serde_json::from_str(&event.json).unwrap();
         heard.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
     }

@@ -6,10 +6,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{
-    HttpResponse,
-    http::header::{self, ContentType},
-};
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, ContentType};
 use shared::error::Error;
 use tokio::{select, time::sleep};
 

@@ -29,9 +29,11 @@ mod run;
 mod usage;
 mod wire;
 
-use std::{env, path::PathBuf, process::ExitCode, time::Duration};
+use std::{env, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
+
+use super::Server;
 
 /// How a lesson's browser learns of news, as far as it can be seen on the wire.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +115,30 @@ const TRIAL: [&str; 6] = [
     "--pause=50",
 ];
 
+/// The argument that makes a program the limit.
+const LIMIT: &str = "--limit";
+
+/// The limit for a benchmark of another kind: a server that answers each request with `first`, and sends the next of
+/// the `changes` to all its clients whenever somebody posts something. The program that calls this has to call
+/// [`be_the_limit`] before it does anything else.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn limit(first: &[u8], changes: &[&[u8]]) -> io::Result<Server> {
+    run::start_limit(&limit::Tape::of(first, changes))
+}
+
+/// Is the limit until whoever has started it ends, if that is what the command line asks for.
+#[must_use]
+pub fn be_the_limit() -> Option<ExitCode> {
+    if !env::args().any(|argument| argument == LIMIT) {
+        return None;
+    }
+    let outcome = limit::serve(Then::Listen(""));
+    let failed = outcome.inspect_err(|error| eprintln!("the limit: {error}."));
+    Some(failed.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
+}
+
 /// Does what the command line asks for: it is the whole `main` of a lesson's `benches/load.rs`.
 ///
 /// `cargo bench` measures. `cargo test` runs the same with a few clients and does not print a table.
@@ -120,7 +146,7 @@ const TRIAL: [&str; 6] = [
 #[must_use]
 pub fn main(technique: Technique) -> ExitCode {
     let arguments: Vec<_> = env::args().collect();
-    let is_test = !arguments.iter().any(|a| a == "--bench" || a == "--limit");
+    let is_test = !arguments.iter().any(|a| a == "--bench" || a == LIMIT);
     if is_test && (arguments.len() > 1 || !cfg!(target_os = "linux")) {
         return ExitCode::SUCCESS;
     }

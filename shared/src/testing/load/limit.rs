@@ -56,6 +56,15 @@ impl Tape {
         }
     }
 
+    /// What a server would have sent that says `first` to each client, and then the `changes`.
+    pub(super) fn of(first: &[u8], changes: &[&[u8]]) -> Self {
+        Self {
+            first: first.to_vec(),
+            changes: changes.iter().map(|change| change.to_vec()).collect(),
+            ..Self::default()
+        }
+    }
+
     /// What the change `number` sent, counted from 1.
     fn change(&self, number: usize) -> &[u8] {
         &self.changes[number - 1]

@@ -79,7 +79,7 @@ pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Row, String
 }
 
 /// Starts this program once more, as the limit.
-fn start_limit(tape: &Tape) -> io::Result<Server> {
+pub(super) fn start_limit(tape: &Tape) -> io::Result<Server> {
     let program = env::current_exe()?;
     let mut command: Command = lesson(&program.to_string_lossy(), &["--limit"]);
     let (theirs, mut ours) = io::pipe()?;
