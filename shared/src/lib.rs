@@ -6,10 +6,13 @@
 //! streams, and the [`Settings`] of this run. The technique itself is never here: how news gets
 //! from the server to the browser is what each lesson is for.
 
+mod bucket;
 pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
+mod lock;
+mod object;
 pub mod page;
 mod serve;
 #[cfg(feature = "testing")]
@@ -17,6 +20,9 @@ pub mod testing;
 pub mod users;
 pub mod websocket;
 
+pub use bucket::Bucket;
+pub use lock::lock;
+pub use object::Object;
 pub use serve::{
     Lesson,
     middleware::{forget_headers, was_head},
