@@ -12,7 +12,7 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
-use shared::{Settings, cut::Cut, error::Error};
+use shared::{Object, Settings, cut::Cut, error::Error};
 use tokio::{
     select,
     time::{Instant, MissedTickBehavior, interval_at},
@@ -61,7 +61,7 @@ impl Asked {
     /// address says what was true when it came first.
     fn parse(request: &HttpRequest) -> Result<Self, Error> {
         let chat: web::Data<Chat> = data(request)?;
-        let user = chat.user(request)?;
+        let (user, _) = chat.session(request)?;
         let room = RoomName::parse(request.match_info().query("room"))?;
         let query = web::Query::<Query>::from_query(request.query_string());
         let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
@@ -83,7 +83,7 @@ impl Asked {
     /// Puts a message into the log, whichever way it came.
     async fn say(&self, new: NewMessage) -> Result<Receipt, Error> {
         self.user.may_send(self.chat.rate)?;
-        let draft = new.parse(|name| self.chat.sessions.find(name))?;
+        let draft = new.parse()?;
         self.chat.log.append(&self.room, &self.user, draft).await
     }
 
@@ -111,8 +111,8 @@ impl Asked {
 
 /// `POST /rooms/{room}/messages` with `{"key","text","to"?}`: 201 and `{"id","time"}` when the message
 /// is stored; 200 and the same if it was already.
-pub(crate) async fn message(asked: Asked, new: web::Json<NewMessage>) -> Answer {
-    let receipt = asked.say(new.into_inner()).await?;
+pub(crate) async fn message(asked: Asked, new: web::Json<Object<NewMessage>>) -> Answer {
+    let receipt = asked.say(new.into_inner().0).await?;
     let mut answer = if receipt.fresh {
         HttpResponse::Created()
     } else {

@@ -21,6 +21,24 @@ async fn a_name_has_one_holder_whatever_its_case_and_the_token_gets_it_back() {
 }
 
 #[tokio::test]
+async fn who_takes_another_name_gives_the_old_one_up_at_once() {
+    let server = start(&[]);
+    let ann = Person::join(&server, "Ann").await;
+    ann.say(&server, "I am Ann", None).await;
+    let bob = take_name(&server, "Bob", Some(&ann.token)).await;
+    assert_eq!(bob.status(), 201);
+    let path = format!("{LOBBY}/messages?wait=0");
+    expect_error(ann.get(&server, &path).await, 401, "the old token").await;
+    let next = Person::join(&server, "Ann").await;
+
+    let _open = Socket::open(&server, &next, &format!("{LOBBY}/ws")).await;
+    let carl = take_name(&server, "Carl", Some(&next.token)).await;
+    assert_eq!(carl.status(), 201);
+    let in_use = take_name(&server, "Ann", None).await;
+    expect_error(in_use, 409, "a connection is open").await;
+}
+
+#[tokio::test]
 async fn the_cookie_is_for_the_own_page_only_and_is_as_good_as_the_token() {
     let server = start(&[]);
     let response = take_name(&server, "张三", None).await;
