@@ -4,19 +4,15 @@
 //! waiting, makes one transaction of it, and only when that is on disk says so to everybody who
 //! waited: *group commit*. The busier the server, the more writes share a sync.
 
-use std::{
-    fs::{File, TryLockError},
-    path::Path,
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::fs::File;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use shared::error::Error;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// How many jobs may wait for a thread. Further ones wait in their own requests, which have an end.
 const WAITING: usize = 1024;
@@ -39,14 +35,14 @@ const VERSION: i32 = 1;
 /// `messages` is the log, ordered by room and id. `from_id` and `to_id` are users, who may be
 /// forgotten by then; the names are as they were. `time` is in Unix seconds.
 const SCHEMA: &str = "
-    CREATE TABLE messages (
+    CREATE TABLE IF NOT EXISTS messages (
         room TEXT NOT NULL, id INTEGER NOT NULL,
         from_id INTEGER NOT NULL, from_name TEXT NOT NULL, to_id INTEGER, to_name TEXT,
         key TEXT NOT NULL, text TEXT NOT NULL, time INTEGER NOT NULL,
         PRIMARY KEY (room, id)
     ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX messages_by_key ON messages (from_id, key);
-    CREATE TABLE users (
+    CREATE UNIQUE INDEX IF NOT EXISTS messages_by_key ON messages (from_id, key);
+    CREATE TABLE IF NOT EXISTS users (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
         token BLOB NOT NULL UNIQUE
     ) STRICT;";
@@ -64,8 +60,10 @@ type Committed = Box<dyn FnOnce() + Send>;
 
 /// The open database. It stays locked for this process until this is dropped.
 pub(crate) struct Database {
-    writer: Worker,
-    reader: Worker,
+    /// For what changes something.
+    pub(crate) writer: Worker,
+    /// For what looks only, beside the writer: it does not wait for the disk.
+    pub(crate) reader: Worker,
     /// The last to go: nobody else may open the file before.
     _lock: Option<File>,
 }
@@ -73,7 +71,9 @@ pub(crate) struct Database {
 impl Database {
     /// Opens `file`, or makes it; `:memory:` is one that ends with the process.
     pub(crate) fn open(file: &Path) -> Result<Self, Unfit> {
-        let lock = (file != ":memory:").then(|| lock(file)).transpose()?;
+        // Another server would not hear of what this one writes.
+        let is_file = file != ":memory:";
+        let lock = is_file.then(|| shared::lock(file)).transpose()?;
         // Shared by the connections of this process that know the number.
         let memory = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
         let place = lock.as_ref().map_or(memory.as_ref(), |_| file);
@@ -83,28 +83,10 @@ impl Database {
             _lock: lock,
         })
     }
-
-    /// Runs `change` in the next transaction. Once that is on disk it returns the first of what `change`
-    /// made, and then calls the second on the writer's thread: what that publishes is stored, and in the
-    /// order of the log. After an error it may be stored or not: whoever asked repeats it.
-    pub(crate) async fn write<T: Send + 'static, Then: FnOnce() + Send + 'static>(
-        &self,
-        change: impl FnOnce(&Connection) -> Sql<(T, Then)> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.writer.run(change).await
-    }
-
-    /// Runs `query` beside the writer; all of its parts see the same moment.
-    pub(crate) async fn read<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
-    ) -> Result<T, Error> {
-        self.reader.run(|log| Ok((query(log)?, || ()))).await
-    }
 }
 
 /// A thread with a connection of its own, and the way to it.
-struct Worker {
+pub(crate) struct Worker {
     /// `None` once it is being dropped: that ends the thread.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -128,8 +110,19 @@ impl Worker {
         Self { jobs, thread }
     }
 
-    /// Returns the first of what `job` makes once it is committed; then the thread calls the second.
-    async fn run<T: Send + 'static, Then: FnOnce() + Send + 'static>(
+    /// Runs `job` in the next transaction, whose parts all see the same moment, and returns what it made
+    /// once that is committed, which for a write is on disk. After an error it may be stored or not:
+    /// whoever asked repeats it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.run_then(|log| Ok((job(log)?, || ()))).await
+    }
+
+    /// The same for the first of what `job` makes; then the thread calls the second. What that publishes
+    /// is stored, and in the order of the log.
+    pub(crate) async fn run_then<T: Send + 'static, Then: FnOnce() + Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Sql<(T, Then)> + Send + 'static,
     ) -> Result<T, Error> {
@@ -171,47 +164,24 @@ fn commit(log: &mut Connection, batch: impl Iterator<Item = Job>) -> Sql<Vec<Com
     Ok(committed)
 }
 
-/// Keeps every other server away: it would not hear of what this one writes. The lock is on a file of
-/// its own, because closing any handle to the database would release SQLite's own locks (POSIX).
-fn lock(file: &Path) -> Result<File, Unfit> {
-    // By its own name, whatever link leads to it.
-    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    let mut place = file.into_os_string();
-    place.push("-lock");
-    let lock = File::create(&place)?;
-    match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => Err("it is in use by another server".into()),
-        locked => Ok(locked.map(|()| lock)?),
-    }
-}
-
-/// The writer's connection to a chat database, which is made if there is nothing yet. Looks before it
-/// changes anything: a file that is not ours stays as it is.
+/// The writer's connection to a chat database. Looks before it changes anything: a file that is not ours
+/// stays as it is. What is there already is not made again.
 fn prepare(place: &Path) -> Result<Connection, Unfit> {
     let mut connection = Connection::open(place)?;
     let what = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
                 FROM pragma_application_id, pragma_user_version";
-    let what = connection.query_row(what, [], |row| row.try_into());
-    let is_new = match what {
-        Ok((0, 0, 0)) => Ok(true),
-        Ok((CHAT, VERSION, _)) => Ok(false),
+    match connection.query_row(what, [], |row| row.try_into()) {
+        Ok(_) if connection.is_readonly("main")? => Err("it cannot be written".into()),
+        Ok((0, 0, 0) | (CHAT, VERSION, _)) => Ok(()),
         Ok((CHAT, newer, _)) => Err(format!("it was made by a newer chat (version {newer})")),
         Err(error) if error.sqlite_error_code() != NO_DATABASE => Err(error.to_string()),
         _ => Err("it is not a chat database, and is left as it is".into()),
     }?;
-    if connection.is_readonly("main")? {
-        return Err("it cannot be written".into());
-    }
     // Readers go on while the writer writes, and a commit is on disk when it says so.
     connection.execute_batch(&format!(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA max_page_count = {MAX_PAGES}"
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA max_page_count = {MAX_PAGES};
+         BEGIN; {SCHEMA} PRAGMA application_id = {CHAT}; PRAGMA user_version = {VERSION}; COMMIT"
     ))?;
-    if is_new {
-        connection.execute_batch(&format!(
-            "BEGIN; {SCHEMA} PRAGMA application_id = {CHAT};
-             PRAGMA user_version = {VERSION}; COMMIT"
-        ))?;
-    }
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     Ok(connection)
 }

@@ -9,8 +9,8 @@
 //! ```
 
 use actix_web::web::Bytes;
-use chrono::{DateTime, Local};
-use serde::{Serialize, Serializer};
+use chrono::Local;
+use serde::Serialize;
 use serde_json::json;
 use shared::{clock, error::Error, websocket::text_frame};
 
@@ -103,11 +103,4 @@ pub(crate) fn answer(ack: Option<u64>, outcome: &Result<Receipt, Error>) -> Stri
     };
     let ack = ack.map_or(String::new(), |ack| format!(r#""ack":{ack},"#));
     format!(r#"{{"event":"{event}",{ack}"data":{data}}}"#)
-}
-
-/// Unix seconds as the course writes a time.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-pub(crate) fn local_time<S: Serializer>(seconds: &i64, to: S) -> Result<S::Ok, S::Error> {
-    let time = DateTime::from_timestamp(*seconds, 0).unwrap_or_default();
-    to.serialize_str(&clock::format(time.with_timezone(&Local)))
 }

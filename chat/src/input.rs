@@ -2,10 +2,10 @@
 
 use std::{fmt, ops::RangeInclusive, sync::Arc};
 
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use serde::Deserialize;
 use shared::error::Error;
-
-use crate::session::User;
 
 /// How many characters a message has. More is a file and not a message.
 const TEXT_CHARS: RangeInclusive<usize> = 1..=2_000;
@@ -38,25 +38,42 @@ impl RoomName {
     }
 }
 
-/// The name of a user, trimmed. It may hold anything printable, `<script>` too: put it on a page as
-/// text.
-#[derive(Debug, Clone)]
-pub(crate) struct Name(pub(crate) String);
+/// The name of a user, trimmed. It may hold anything that can be seen, `<script>` too: put it on a page
+/// as text.
+#[derive(Debug)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    /// Without case: two names that differ only in it are the same.
+    pub(crate) folded: String,
+}
 
 impl Name {
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let name = of_length("A name", NAME_CHARS, text.trim().to_owned())?;
-        if name.contains(char::is_control) {
-            let sentence = "A name has no control characters such as line breaks.";
-            return Err(Error::Unprocessable(sentence.into()));
-        }
-        Ok(Self(name))
+    /// A name that is somebody's already. One that somebody wants goes through `parse`.
+    pub(crate) fn new(text: String) -> Self {
+        let folded = text.to_lowercase();
+        Self { text, folded }
     }
 
-    /// Without case: two names that differ only in it are the same.
-    pub(crate) fn folded(&self) -> String {
-        self.0.to_lowercase()
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let text = of_length("A name", NAME_CHARS, text.trim().to_owned())?;
+        if text.contains(is_unseen) {
+            let sentence = "A name has no line breaks and no invisible characters.";
+            return Err(Error::Unprocessable(sentence.into()));
+        }
+        Ok(Self::new(text))
     }
+}
+
+/// Whether a letter has no glyph of its own, so that a name with it looks like one without: controls and
+/// line ends, formats such as U+200B and U+202E (Unicode's general categories Cc, Zl, Zp, Cf), fillers and
+/// variation selectors (`Default_Ignorable_Code_Point`), and the empty Braille pattern. So an emoji that is
+/// joined of several, or that needs U+FE0F, is no letter for a name.
+fn is_unseen(letter: char) -> bool {
+    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
+    let unseen = [Control, Format, LineSeparator, ParagraphSeparator];
+    let category = CodePointMapData::new().get(letter);
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    unseen.contains(&category) || ignorable.contains(letter) || letter == '\u{2800}'
 }
 
 /// `{"key":"…","text":"…","to":"…"}`, as it comes.
@@ -75,18 +92,16 @@ pub(crate) struct Draft {
     pub(crate) key: String,
     /// Any characters, line breaks too. Put it on a page as text.
     pub(crate) text: String,
-    pub(crate) to: Option<Arc<User>>,
+    /// The name without case, if it is for one user only. Whether anybody has it is not known yet.
+    pub(crate) to: Option<String>,
 }
 
 impl NewMessage {
-    /// Checks everything; `find` knows who has a name.
-    pub(crate) fn parse(self, find: impl Fn(&str) -> Option<Arc<User>>) -> Result<Draft, Error> {
-        let nobody = Error::Missing("Nobody here has the name that the message is addressed to.");
-        let found = |name: String| find(&name).ok_or(nobody);
+    pub(crate) fn parse(self) -> Result<Draft, Error> {
         Ok(Draft {
             key: of_length("A key", KEY_CHARS, self.key)?,
             text: of_length("A message", TEXT_CHARS, self.text)?,
-            to: self.to.map(found).transpose()?,
+            to: self.to.map(|name| name.trim().to_lowercase()),
         })
     }
 }
@@ -114,10 +129,10 @@ impl Cursor {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
         let (id, roster) = match text.split_once('.') {
-            Some((id, roster)) => (id.parse().map(Some), Some(roster.parse())),
-            None => (text.parse().map(Some), None),
+            Some((id, roster)) => (id, Some(roster.parse())),
+            None => (text, None),
         };
-        match (id, roster.transpose()) {
+        match (id.parse().map(Some), roster.transpose()) {
             (Ok(id), Ok(roster)) if text.bytes().all(plain) => Ok(Self { id, roster }),
             _ => Err(Error::BadRequest(
                 "A cursor is a text that this server has sent, or 0 for all that is kept.".into(),
@@ -128,11 +143,9 @@ impl Cursor {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.id.unwrap_or_default();
-        let roster = self
-            .roster
-            .map_or(String::new(), |roster| format!(".{roster}"));
-        write!(formatter, "{id}{roster}")
+        write!(formatter, "{}", self.id.unwrap_or_default())?;
+        let write_roster = |roster| write!(formatter, ".{roster}");
+        self.roster.map_or(Ok(()), write_roster)
     }
 }
 

@@ -10,17 +10,13 @@
 
 use std::sync::Arc;
 
-use chrono::Local;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
-use shared::error::Error;
+use shared::{clock, error::Error};
 
-use crate::{
-    database::{Database, Sql},
-    event::local_time,
-    input::{Draft, RoomName},
-    session::{User, UserId},
-};
+use crate::database::{Database, Sql};
+use crate::input::{Draft, RoomName};
+use crate::session::{User, UserId};
 
 /// How many messages of a room are kept; the oldest go first, and their keys with them.
 pub(crate) const KEPT: i64 = 10_000;
@@ -40,7 +36,7 @@ pub(crate) struct Message {
     pub(crate) from: String,
     pub(crate) text: String,
     /// In Unix seconds.
-    #[serde(serialize_with = "local_time")]
+    #[serde(serialize_with = "clock::serialize_seconds")]
     pub(crate) time: i64,
     /// Whom it is for, if not for all.
     #[serde(skip)]
@@ -54,7 +50,7 @@ pub(crate) struct Message {
 pub(crate) struct Receipt {
     pub(crate) id: i64,
     /// In Unix seconds.
-    #[serde(serialize_with = "local_time")]
+    #[serde(serialize_with = "clock::serialize_seconds")]
     pub(crate) time: i64,
     /// Not a repeat: it was not there before.
     #[serde(skip)]
@@ -74,127 +70,108 @@ pub(crate) struct Page {
     pub(crate) more: bool,
 }
 
+/// A room as one of its readers sees it: without what is private to others.
+pub(crate) type View = (RoomName, UserId);
+
 /// Who hears of a message that has just been stored.
 type Publish = Arc<dyn Fn(&RoomName, &Message) + Send + Sync>;
 
 /// The log of all rooms. Clones are handles to the same one.
 #[derive(Clone)]
 pub(crate) struct Log {
-    database: Arc<Database>,
-    publish: Publish,
+    pub(crate) database: Arc<Database>,
+    /// Called with each message once it is stored, in their order.
+    pub(crate) publish: Publish,
 }
 
 impl Log {
-    /// The log in `database`. `publish` is called with each message once it is stored, in their order.
-    pub(crate) fn new(
-        database: Arc<Database>,
-        publish: impl Fn(&RoomName, &Message) + Send + Sync + 'static,
-    ) -> Self {
-        let publish = Arc::new(publish);
-        Self { database, publish }
-    }
-
     /// Adds a message to the log and returns when it is on disk. If the author has sent its key before,
-    /// it is a repeat: nothing is added, and the answer is the first one.
+    /// it is a repeat: nothing is added, and the answer is the first one, even if its addressee has gone.
     pub(crate) async fn append(
         &self,
         room: &RoomName,
-        author: &User,
+        author: &Arc<User>,
         draft: Draft,
     ) -> Result<Receipt, Error> {
-        let now = Local::now();
-        let mut message = Message {
-            id: now.timestamp_millis(),
-            from_id: author.id,
-            from: author.name().to_owned(),
-            text: draft.text,
-            time: now.timestamp(),
-            to_id: draft.to.as_ref().map(|to| to.id),
-            to: draft.to.map(|to| to.name().to_owned()),
-        };
-        let (publish, room) = (Arc::clone(&self.publish), room.clone());
-        let append = move |log: &_| {
-            let receipt = insert(log, &room, &draft.key, &message)?;
-            message.id = receipt.id;
+        let (room, author) = (room.clone(), Arc::clone(author));
+        let publish = Arc::clone(&self.publish);
+        let append = move |log: &Connection| {
+            let first = first(log, author.id, &draft.key)?;
+            let fresh = first.is_none();
+            let message = match first {
+                Some(first) => Some(first),
+                None => insert(log, &room, &author, &draft)?,
+            };
+            let receipt = |&Message { id, time, .. }: &Message| Receipt { id, time, fresh };
+            let receipt = message.as_ref().map(receipt);
             let tell = move || {
-                if receipt.fresh {
+                if let Some(message) = message.filter(|_| fresh) {
                     publish(&room, &message);
                 }
             };
             Ok((receipt, tell))
         };
-        self.database.write(append).await
+        let nobody = Error::Missing("Nobody here has the name that the message is addressed to.");
+        self.database.writer.run_then(append).await?.ok_or(nobody)
     }
 
-    /// What comes after `cursor` for `reader`, a page of it. Without a cursor, or with one that is not
-    /// good any more, it is the newest of what there is.
-    pub(crate) async fn after(
-        &self,
-        room: &RoomName,
-        reader: UserId,
-        cursor: Option<i64>,
-    ) -> Result<Page, Error> {
-        let room = room.clone();
-        let read = move |log: &_| page(log, &room, reader, cursor);
-        self.database.read(read).await
+    /// What comes after `cursor`, a page of it. Without a cursor, or with one that is not good any more,
+    /// it is the newest of what there is.
+    pub(crate) async fn after(&self, view: View, cursor: Option<i64>) -> Result<Page, Error> {
+        let read = move |log: &_| page(log, &view, cursor);
+        self.database.reader.run(read).await
     }
 
-    /// The newest messages for `reader` before the one with the id `end`, in their order.
-    pub(crate) async fn before(
-        &self,
-        room: &RoomName,
-        reader: UserId,
-        end: i64,
-    ) -> Result<Vec<Message>, Error> {
-        let room = room.clone();
-        let read = move |log: &_| newest(log, &room, reader, (0, end - 1), HISTORY);
-        self.database.read(read).await
+    /// The newest messages before the one with the id `end`, in their order.
+    pub(crate) async fn before(&self, view: View, end: i64) -> Result<Vec<Message>, Error> {
+        let read = move |log: &_| newest(log, &view, (0, end - 1), HISTORY);
+        self.database.reader.run(read).await
     }
 }
 
-/// Puts a message at the end of its room, unless it is there. Its `id` is that of the first one in a room that is new.
-fn insert(log: &Connection, room: &RoomName, key: &str, it: &Message) -> Sql<Receipt> {
+/// What the author has sent under this key.
+fn first(log: &Connection, author: UserId, key: &str) -> Sql<Option<Message>> {
+    log.prepare_cached("SELECT * FROM messages WHERE from_id = ? AND key = ?")?
+        .query_row(params![author, key], message)
+        .optional()
+}
+
+/// Puts a message at the end of its room; the first one in a new room has the time as its id. Nothing is
+/// added, and returned, if nobody has the name that it is addressed to.
+fn insert(log: &Connection, room: &RoomName, from: &User, it: &Draft) -> Sql<Option<Message>> {
     let room = room.as_str();
-    let first = log
-        .prepare_cached("SELECT id, time, FALSE FROM messages WHERE from_id = ? AND key = ?")?
-        .query_row(params![it.from_id, key], receipt)
-        .optional()?;
-    if let Some(first) = first {
-        return Ok(first);
-    }
-    let last: Option<i64> = log
-        .prepare_cached("SELECT max(id) FROM messages WHERE room = ?")?
-        .query_row([room], |row| row.get(0))?;
-    let id = last.map_or(it.id, |last| last + 1);
     // Before the new one comes, so that a full disk has room for it.
-    log.prepare_cached("DELETE FROM messages WHERE room = ? AND id <= ?")?
-        .execute(params![room, id - KEPT])?;
-    let row = params![
-        room, id, it.from_id, it.from, it.to_id, it.to, key, it.text, it.time
-    ];
-    log.prepare_cached("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")?
-        .execute(row)?;
-    let (time, fresh) = (it.time, true);
-    Ok(Receipt { id, time, fresh })
+    log.prepare_cached(
+        "DELETE FROM messages
+         WHERE room = ?1 AND id <= (SELECT max(id) + 1 FROM messages WHERE room = ?1) - ?2",
+    )?
+    .execute(params![room, KEPT])?;
+    let row = params![room, from.id, from.name(), it.key, it.text, it.to];
+    log.prepare_cached(
+        "INSERT INTO messages
+         SELECT ?1, ifnull((SELECT max(id) + 1 FROM messages WHERE room = ?1),
+                           CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+                ?2, ?3, users.id, users.name, ?4, ?5, unixepoch()
+         FROM (SELECT ?6 AS addressee) LEFT JOIN users ON folded = addressee
+         WHERE addressee IS NULL OR folded IS NOT NULL
+         RETURNING *",
+    )?
+    .query_row(row, message)
+    .optional()
 }
 
-fn receipt(row: &Row<'_>) -> Sql<Receipt> {
-    let (id, time, fresh) = row.try_into()?;
-    Ok(Receipt { id, time, fresh })
-}
-
-fn page(log: &Connection, room: &RoomName, reader: UserId, cursor: Option<i64>) -> Sql<Page> {
+fn page(log: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
     // A room that is empty has the cursor 0, which also stands before all that is kept.
     let (first, last): (i64, i64) = log
         .prepare_cached(
             "SELECT ifnull((SELECT min(id) FROM messages WHERE room = ?1), 1),
                     ifnull((SELECT max(id) FROM messages WHERE room = ?1), 0)",
         )?
-        .query_row([room.as_str()], |row| row.try_into())?;
+        .query_row([view.0.as_str()], |row| row.try_into())?;
     let good = |cursor: &i64| *cursor == 0 || (first - 1..=last).contains(cursor);
     let start = cursor.filter(good).map(|cursor| cursor.max(first - 1));
     let (end, most) = start.map_or((last, HISTORY), |start| (last.min(start + PAGE), PAGE));
-    let messages = newest(log, room, reader, (start.unwrap_or_default(), end), most)?;
+    let messages = newest(log, view, (start.unwrap_or_default(), end), most)?;
     let new_start = messages.first().map_or(last, |message| message.id - 1);
     Ok(Page {
         reset: cursor.filter(|_| start.is_none()).map(|_| new_start),
@@ -204,14 +181,9 @@ fn page(log: &Connection, room: &RoomName, reader: UserId, cursor: Option<i64>) 
     })
 }
 
-/// The newest messages for `reader` after one id and up to another, `most` of them, in their order.
-fn newest(
-    log: &Connection,
-    room: &RoomName,
-    reader: UserId,
-    (after, until): (i64, i64),
-    most: i64,
-) -> Sql<Vec<Message>> {
+/// The newest messages after one id and up to another, `most` of them, in their order.
+fn newest(log: &Connection, view: &View, ids: (i64, i64), most: i64) -> Sql<Vec<Message>> {
+    let ((room, reader), (after, until)) = (view, ids);
     let mut messages = log
         .prepare_cached(
             "SELECT * FROM messages WHERE room = ?1 AND id > ?2 AND id <= ?3

@@ -26,27 +26,22 @@ mod transport;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header,
-    web::{self, ServiceConfig},
-};
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
-use shared::{
-    Lesson, Settings,
-    catalog::{Entry, LESSONS},
-    error::Error,
-    page::host_name,
-    resource,
-};
+use shared::catalog::{Entry, LESSONS};
+use shared::error::Error;
+use shared::page::host_name;
+use shared::{Lesson, Object, Settings, resource};
 
 use database::{Database, Unfit};
 use input::Name;
 use log::Log;
 use room::{BEHIND, Rooms};
-use session::{Sessions, User};
+use session::{Session, Sessions};
 use transport::{long_poll, sse, websocket};
 
 /// The name decides the port and the title, the folder where `static/` is.
@@ -125,20 +120,19 @@ impl Chat {
         })?);
         let rooms = Rooms::new(flags.connections.into(), BEHIND);
         let listeners = rooms.clone();
+        let publish = Arc::new(move |room: &_, said: &_| listeners.publish(room, said));
         Ok(web::Data::new(Self {
             sessions: Sessions::load(Arc::clone(&database)).await?,
             rooms,
-            log: Log::new(database, move |room, message| {
-                listeners.publish(room, message);
-            }),
+            log: Log { database, publish },
             rate: flags.rate,
         }))
     }
 
     /// Who sends this request: `Authorization: Bearer TOKEN`, or else the cookie.
-    fn user(&self, request: &HttpRequest) -> Result<Arc<User>, Error> {
-        let user = token(request).and_then(|token| self.sessions.user(&token));
-        user.ok_or(Error::Unauthorized(
+    fn session(&self, request: &HttpRequest) -> Result<Session, Error> {
+        let session = token(request).and_then(|token| Some((self.sessions.user(&token)?, token)));
+        session.ok_or(Error::Unauthorized(
             "Say who you are first: POST /session, then send its cookie, or its token as Bearer.",
         ))
     }
@@ -168,17 +162,16 @@ struct NewSession {
 
 /// `POST /session`: 201 and `{"name","token"}`, or 200 if the name is the sender's already. The cookie
 /// is for pages of this server only, and no script can read it.
-async fn take_name(request: HttpRequest, new: web::Json<NewSession>) -> Answer {
+async fn take_name(request: HttpRequest, new: web::Json<Object<NewSession>>) -> Answer {
     let chat: web::Data<Chat> = data(&request)?;
-    let name = Name::parse(&new.name)?;
-    let own = token(&request).and_then(|token| Some((chat.sessions.user(&token)?, token)));
-    let own = own.filter(|(user, _)| user.name.folded() == name.folded());
-    let (mut answer, (user, token)) = match own {
-        Some(own) => (HttpResponse::Ok(), own),
-        None => (
-            HttpResponse::Created(),
-            chat.sessions.take(name, session::now()).await?,
-        ),
+    let name = Name::parse(&new.0.0.name)?;
+    let (mut answer, (user, token)) = match chat.session(&request).ok() {
+        Some(own) if own.0.name.folded == name.folded => (HttpResponse::Ok(), own),
+        other => {
+            let new = chat.sessions.take(name).await?;
+            other.inspect(|(user, _)| user.give_up());
+            (HttpResponse::Created(), new)
+        }
     };
     // A server behind TLS adds `Secure`.
     let rest = format!("Path=/; HttpOnly; SameSite=Strict; Max-Age={COOKIE_AGE}");

@@ -79,8 +79,8 @@ impl Reader {
 
     /// Reads the next page of the log.
     async fn read_on(&mut self) -> Result<(), Error> {
-        let me = self.visit.user.id;
-        let page = self.log.after(&self.visit.room, me, self.cursor.id).await?;
+        let view = (self.visit.room.clone(), self.visit.user.id);
+        let page = self.log.after(view, self.cursor.id).await?;
         let messages = page.messages.iter().map(Event::message);
         let reset = page.reset.map(Event::reset).into_iter();
         self.waiting.extend(reset.chain(messages).map(Arc::new));

@@ -4,8 +4,7 @@
 //! room exists from the first visit to 5 s after the last.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering};
 use std::time::Duration;
 
 use chrono::Local;
@@ -109,9 +108,8 @@ impl Rooms {
 
     /// Sends a message that has been stored to those who are in its room.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
-        let events = self.live().get(name).map(|room| room.events.clone());
-        if let Some(events) = events {
-            events.send(&Arc::new(Event::message(message)));
+        if let Some(room) = self.live().get(name) {
+            room.send(Event::message(message));
         }
     }
 

@@ -1,25 +1,18 @@
 //! Who you are: a name, and a token that proves it.
 
-mod bucket;
-
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
-    },
-};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
-use shared::error::Error;
-use tokio::time::Instant;
+use shared::{Bucket, error::Error};
 
 use crate::{database::Database, input::Name};
-use bucket::Bucket;
 
 /// How many names can be taken at the same time, so that a flood of them fills neither the memory nor
-/// the disk. When there is no place left, who was away for longest goes, after `AWAY` at least.
+/// the disk. When there is no place left, somebody who is away has to go: first who never came back with
+/// the token, then who was away for longest.
 const MAX_USERS: usize = 10_000;
 
 /// After so many seconds without any use a name is free for somebody else.
@@ -27,6 +20,11 @@ const UNUSED: i64 = 24 * 60 * 60;
 
 /// After so many seconds without any use a name may have to go when there is no place for a new one.
 const AWAY: i64 = 60 * 60;
+
+/// The same two for a name whose token was never used, or was given up for another, in seconds. Whoever got the token uses it within a
+/// moment, and whoever asked and got no answer is told so after 10 s at the latest: three times that is
+/// safe, and a flood of names has to be of hundreds a second to keep the others out.
+const UNPROVEN: i64 = 30;
 
 /// Who holds a name. Random and never used again, unlike the name: what was private to the holder
 /// before must not be shown to the next one.
@@ -45,6 +43,9 @@ pub(crate) fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }
 
+/// Somebody, and the token that proves it.
+pub(crate) type Session = (Arc<User>, String);
+
 /// Somebody with a name.
 #[derive(Debug)]
 pub(crate) struct User {
@@ -52,145 +53,130 @@ pub(crate) struct User {
     pub(crate) name: Name,
     token: Hash,
     /// How fast the user may send.
-    bucket: Mutex<Bucket>,
+    bucket: Bucket,
     /// How many connections are open, in all rooms.
     pub(crate) connections: AtomicUsize,
     /// When the user was last here, in Unix seconds. It is not stored: a restart counts as a use.
     pub(crate) used: AtomicI64,
+    /// Whether somebody comes with the token: has come, or may have before the restart, and has no other name since.
+    proven: AtomicBool,
 }
 
 impl User {
-    fn new(id: UserId, name: Name, token: Hash, now: i64) -> Self {
-        Self {
+    fn new(id: UserId, name: Name, token: Hash, proven: bool) -> Arc<Self> {
+        Arc::new(Self {
             id,
             name,
             token,
-            bucket: Mutex::default(),
+            bucket: Bucket::default(),
             connections: AtomicUsize::new(0),
-            used: AtomicI64::new(now),
-        }
+            used: AtomicI64::new(now()),
+            proven: AtomicBool::new(proven),
+        })
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name.0
+        &self.name.text
     }
 
     /// Counts a message, unless there were too many of late; `rate` is how many a second are not.
     pub(crate) fn may_send(&self, rate: u32) -> Result<(), Error> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let sentence = "You send too many messages. Wait a moment.";
-        let too_many = |wait| Error::TooMany(sentence, wait);
-        bucket.take(rate, Instant::now()).map_err(too_many)
+        let too_many = |wait| Error::TooMany("You send too many messages. Wait a moment.", wait);
+        self.bucket.take(rate).map_err(too_many)
     }
 
-    /// Whether the user has not been here for so many seconds.
+    /// Whether the token was used, and when the last time.
+    fn last_seen(&self) -> (bool, i64) {
+        let proven = self.proven.load(Ordering::Relaxed);
+        (proven, self.used.load(Ordering::Relaxed))
+    }
+
+    /// Whether the user has not been here for so many seconds, or was never here for far fewer.
     fn away_for(&self, seconds: i64, now: i64) -> bool {
-        self.connections.load(Ordering::Relaxed) == 0
-            && self.used.load(Ordering::Relaxed) + seconds < now
+        let (proven, last) = self.last_seen();
+        let seconds = if proven { seconds } else { UNPROVEN };
+        self.connections.load(Ordering::Relaxed) == 0 && last + seconds < now
+    }
+
+    /// Says that whoever has the token has another one now, and will not come back with this one.
+    pub(crate) fn give_up(&self) {
+        self.proven.store(false, Ordering::Relaxed);
     }
 }
 
 /// Everybody who has a name: in the database, and here for as long as the server runs.
 pub(crate) struct Sessions {
     database: Arc<Database>,
-    users: Mutex<Users>,
-}
-
-/// Found by token or by name; both always hold the same users.
-#[derive(Default)]
-struct Users {
-    by_token: HashMap<Hash, Arc<User>>,
-    /// By the name without case.
-    by_name: HashMap<String, Arc<User>>,
-}
-
-impl Users {
-    fn add(&mut self, user: &Arc<User>) {
-        self.by_name.insert(user.name.folded(), Arc::clone(user));
-        self.by_token.insert(user.token, Arc::clone(user));
-    }
-
-    fn remove(&mut self, user: &User) {
-        self.by_name.remove(&user.name.folded());
-        self.by_token.remove(&user.token);
-    }
-
-    /// Makes place for somebody new, and returns who had to go for that.
-    fn admit(&mut self, user: &Arc<User>, now: i64) -> Result<Option<UserId>, Error> {
-        let gone = match self.by_name.get(&user.name.folded()) {
-            Some(holder) if holder.away_for(UNUSED, now) => Some(Arc::clone(holder)),
-            Some(_) => {
-                let sentence = "Somebody else has that name. Choose another.";
-                return Err(Error::Conflict(sentence));
-            }
-            None if self.by_token.len() < MAX_USERS => None,
-            None => {
-                let all = self.by_token.values();
-                let away = all.filter(|user| user.away_for(AWAY, now));
-                let longest = away.min_by_key(|user| user.used.load(Ordering::Relaxed));
-                let full = Error::Unavailable("There are too many people here. Come back later.");
-                Some(longest.cloned().ok_or(full)?)
-            }
-        };
-        if let Some(gone) = &gone {
-            self.remove(gone);
-        }
-        self.add(user);
-        Ok(gone.map(|gone| gone.id))
-    }
+    /// By token. Who wants a name is compared to all of them, and then waits for the disk anyway.
+    users: Mutex<HashMap<Hash, Arc<User>>>,
 }
 
 impl Sessions {
     /// Everybody in the database.
     pub(crate) async fn load(database: Arc<Database>) -> Result<Self, Error> {
-        let stored = database.read(|log| {
+        let stored = database.reader.run(|log| {
             log.prepare("SELECT id, name, token FROM users")?
-                .query_map([], |row| <(UserId, String, Hash)>::try_from(row))?
-                .collect::<rusqlite::Result<Vec<_>>>()
+                .query_map([], |row| row.try_into())?
+                .collect::<rusqlite::Result<Vec<(UserId, String, Hash)>>>()
         });
-        let mut users = Users::default();
-        for (id, name, token) in stored.await? {
-            users.add(&Arc::new(User::new(id, Name(name), token, now())));
-        }
-        let users = Mutex::new(users);
+        let known = |(id, name, token)| (token, User::new(id, Name::new(name), token, true));
+        let users = Mutex::new(stored.await?.into_iter().map(known).collect());
         Ok(Self { database, users })
     }
 
-    fn users(&self) -> MutexGuard<'_, Users> {
+    fn users(&self) -> MutexGuard<'_, HashMap<Hash, Arc<User>>> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The user whose token this is.
     pub(crate) fn user(&self, token: &str) -> Option<Arc<User>> {
-        let user = self.users().by_token.get(&hash(token)).cloned()?;
+        let user = self.users().get(&hash(token)).cloned()?;
         user.used.store(now(), Ordering::Relaxed);
+        user.proven.store(true, Ordering::Relaxed);
         Some(user)
-    }
-
-    /// Who has this name.
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<User>> {
-        let name = Name::parse(name).ok()?.folded();
-        self.users().by_name.get(&name).cloned()
     }
 
     /// Gives `name` to somebody new, and stores that. The token, 128 random bits as 32 hexadecimal
     /// digits, is the only proof.
-    pub(crate) async fn take(&self, name: Name, now: i64) -> Result<(Arc<User>, String), Error> {
+    pub(crate) async fn take(&self, name: Name) -> Result<Session, Error> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let user = Arc::new(User::new(rand::random(), name, hash(&token), now));
+        let user = User::new(rand::random(), name, hash(&token), false);
         // Before it is stored, so that nobody else can take it meanwhile.
-        let gone = self.users().admit(&user, now)?;
+        let gone = self.admit(&user)?;
         let stored = Arc::clone(&user);
-        let save = move |users: &Connection| {
-            users.execute("DELETE FROM users WHERE id = ?", [gone])?;
-            let (name, folded) = (stored.name(), stored.name.folded());
-            let row = params![stored.id, name, folded, stored.token];
-            users.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", row)?;
-            Ok(((), || ()))
+        let save = move |log: &Connection| {
+            log.execute("DELETE FROM users WHERE token = ?", [gone])?;
+            let (id, name, token) = (stored.id, &stored.name, stored.token);
+            let row = params![id, name.text, name.folded, token];
+            log.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", row)?;
+            Ok(())
         };
-        let saved = self.database.write(save).await;
-        saved.inspect_err(|_| self.users().remove(&user))?;
+        let saved = self.database.writer.run(save).await;
+        saved.inspect_err(|_| drop(self.users().remove(&user.token)))?;
         Ok((user, token))
+    }
+
+    /// Lets somebody new in. Returns the token of who had to go for that: who had the name, or else a place.
+    fn admit(&self, new: &Arc<User>) -> Result<Option<Hash>, Error> {
+        let (now, mut users) = (now(), self.users());
+        let same_name = |user: &&Arc<User>| user.name.folded == new.name.folded;
+        let gone = match users.values().find(same_name) {
+            Some(holder) if holder.away_for(UNUSED, now) => Some(holder.token),
+            Some(_) => {
+                let sentence = "Somebody else has that name. Choose another.";
+                return Err(Error::Conflict(sentence));
+            }
+            None if users.len() < MAX_USERS => None,
+            None => {
+                let away = users.values().filter(|user| user.away_for(AWAY, now));
+                let next = away.min_by_key(|user| user.last_seen());
+                let full = Error::Unavailable("There are too many people here. Come back later.");
+                Some(next.ok_or(full)?.token)
+            }
+        };
+        gone.inspect(|token| drop(users.remove(token)));
+        users.insert(new.token, Arc::clone(new));
+        Ok(gone)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
-use shared::{Settings, cut::Cut, error::Error};
+use shared::{Object, Settings, cut::Cut, error::Error};
 use tokio::select;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -55,7 +55,7 @@ impl Asked {
     /// address says what was true when it came first.
     fn parse(request: &HttpRequest) -> Result<Self, Error> {
         let chat: web::Data<Chat> = data(request)?;
-        let user = chat.user(request)?;
+        let (user, _) = chat.session(request)?;
         let room = RoomName::parse(request.match_info().query("room"))?;
         let query = web::Query::<Query>::from_query(request.query_string());
         let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
@@ -75,9 +75,9 @@ impl Asked {
     }
 
     /// Puts a message into the log, whichever way it came.
-    async fn say(&self, new: NewMessage) -> Result<Receipt, Error> {
+    async fn say(&self, Object(new): Object<NewMessage>) -> Result<Receipt, Error> {
         self.user.may_send(self.chat.rate)?;
-        let draft = new.parse(|name| self.chat.sessions.find(name))?;
+        let draft = new.parse()?;
         self.chat.log.append(&self.room, &self.user, draft).await
     }
 
@@ -107,7 +107,7 @@ impl Asked {
 
 /// `POST /rooms/{room}/messages` with `{"key","text","to"?}`: 201 and `{"id","time"}` when the message
 /// is stored; 200 and the same if it was already.
-pub(crate) async fn message(asked: Asked, new: web::Json<NewMessage>) -> Answer {
+pub(crate) async fn message(asked: Asked, new: web::Json<Object<NewMessage>>) -> Answer {
     let receipt = asked.say(new.into_inner()).await?;
     let mut answer = if receipt.fresh {
         HttpResponse::Created()

@@ -6,11 +6,14 @@
 //! streams, and the [`Settings`] of this run. The technique itself is never here: how news gets
 //! from the server to the browser is what each lesson is for.
 
+mod bucket;
 pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
 pub mod fan_out;
+mod lock;
+mod object;
 pub mod page;
 mod serve;
 #[cfg(feature = "testing")]
@@ -18,6 +21,9 @@ pub mod testing;
 pub mod users;
 pub mod websocket;
 
+pub use bucket::Bucket;
+pub use lock::lock;
+pub use object::Object;
 pub use serve::{
     Lesson,
     middleware::{forget_headers, was_head},

@@ -13,8 +13,8 @@ use shared::catalog::{Entry, LESSONS};
 
 /// The lesson that is an app of its own: it has no list of users, and more than one file to read.
 const CHAT: &str = "chat";
-/// The chat as a whole, without its tests. The design asks for 1,200: this is a lid and not the goal.
-const CHAT_LINES: usize = 1_291;
+/// The chat as a whole, without its tests.
+const CHAT_LINES: usize = 1_200;
 /// Any file of the chat.
 const CHAT_FILE_LINES: usize = 300;
 /// What a page needs to talk to the chat over three transports.

@@ -56,16 +56,15 @@ fn a_second_server_on_the_same_file_is_refused_until_the_first_has_gone() {
 async fn databases_in_memory_have_nothing_to_do_with_each_other() {
     let count = async |database: &Database| {
         let count = "SELECT count(*) FROM users";
-        let count = database.read(|log| log.query_row(count, [], |row| row.get::<_, i64>(0)));
+        let count = database
+            .reader
+            .run(|log| log.query_row(count, [], |row| row.get::<_, i64>(0)));
         count.await.unwrap()
     };
     let [first, second] = [(); 2].map(|()| Database::open(Path::new(":memory:")).unwrap());
     let add = "INSERT INTO users VALUES (1, 'A', 'a', x'00')";
     assert_eq!(
-        first
-            .write(|log| Ok((log.execute(add, [])?, || ())))
-            .await
-            .unwrap(),
+        first.writer.run(|log| log.execute(add, [])).await.unwrap(),
         1
     );
     assert_eq!((count(&first).await, count(&second).await), (1, 0));
@@ -87,11 +86,15 @@ async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() 
         let rows = log.execute("INSERT INTO nowhere VALUES (1)", [])?;
         Ok((rows, || panic!("published")))
     };
-    let together = futures_util::join!(database.write(insert(1)), database.write(bad),);
+    let together = futures_util::join!(
+        database.writer.run_then(insert(1)),
+        database.writer.run_then(bad),
+    );
     assert!(matches!(together.1, Err(Error::Unavailable(_))));
     let there = "SELECT count(*) FROM users WHERE id = 1";
     let there: isize = database
-        .read(|log| log.query_row(there, [], |row| row.get(0)))
+        .reader
+        .run(|log| log.query_row(there, [], |row| row.get(0)))
         .await
         .unwrap();
     assert_eq!(
@@ -99,5 +102,5 @@ async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() 
         there,
         "stored if and only if acknowledged"
     );
-    assert_eq!(database.write(insert(2)).await.unwrap(), 1);
+    assert_eq!(database.writer.run_then(insert(2)).await.unwrap(), 1);
 }

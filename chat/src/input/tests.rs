@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::User;
 
 impl Draft {
     pub(crate) fn test(key: &str, text: &str, to: Option<&Arc<User>>) -> Self {
-        let (key, text, to) = (key.into(), text.into(), to.cloned());
+        let to = to.map(|to| to.name.folded.clone());
+        let (key, text) = (key.into(), text.into());
         Self { key, text, to }
     }
 }
@@ -28,7 +30,7 @@ fn a_room_has_a_plain_name() {
 
 fn draft(key: &str, text: &str) -> Result<Draft, u16> {
     let (key, text, to) = (key.to_owned(), text.to_owned(), None);
-    let draft = NewMessage { key, text, to }.parse(|_| None);
+    let draft = NewMessage { key, text, to }.parse();
     draft.map_err(|error| status(&error))
 }
 
@@ -47,11 +49,30 @@ fn lengths_are_counted_in_characters_not_bytes() {
     }
 }
 
+/// Each of them makes a name that looks like "Ann", or like nothing at all.
 #[test]
-fn a_message_to_nobody_is_refused() {
-    let (key, text, to) = ("k".into(), "x".into(), Some("Nobody".into()));
-    let error = NewMessage { key, text, to }.parse(|_| None).unwrap_err();
-    assert_eq!(status(&error), 404);
+fn a_name_has_no_letter_without_a_glyph() {
+    let unseen = "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\
+                  \u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{2800}\u{3164}\u{fe00}\
+                  \u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{1d173}\u{e0001}\u{e0041}\u{e0100}";
+    for letter in unseen.chars() {
+        for name in [format!("A{letter}nn"), letter.into()] {
+            let error = Name::parse(&name).expect_err(&format!("{name:?}"));
+            assert_eq!(status(&error), 422);
+        }
+    }
+    for good in [
+        "Zoë",
+        "Zoe\u{308}",
+        "نور",
+        "नमस्ते",
+        "ไทย",
+        "山田\u{3000}太郎",
+        "🦀",
+        "O'Neil-Ann 2",
+    ] {
+        assert_eq!(Name::parse(good).unwrap().text, good);
+    }
 }
 
 proptest! {

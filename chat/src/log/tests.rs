@@ -7,6 +7,20 @@ use proptest::prelude::*;
 
 use super::*;
 
+impl Log {
+    /// Makes users somebody to whom a message can be addressed.
+    pub(crate) async fn knows(&self, users: impl IntoIterator<Item = &Arc<User>>) {
+        for user in users {
+            let user = Arc::clone(user);
+            let add = "INSERT OR IGNORE INTO users VALUES (?, ?, ?, randomblob(32))";
+            let row = move |log: &Connection| {
+                log.execute(add, params![user.id, user.name.text, user.name.folded])
+            };
+            self.database.writer.run(row).await.unwrap();
+        }
+    }
+}
+
 /// A log, and what it has published.
 struct Probe {
     log: Log,
@@ -21,7 +35,8 @@ impl Probe {
             seen.lock().unwrap().push((room.clone(), message.clone()));
         };
         let database = Arc::new(Database::open(file).unwrap());
-        let log = Log::new(database, publish);
+        let publish = Arc::new(publish);
+        let log = Log { database, publish };
         Self { log, published }
     }
 
@@ -45,7 +60,10 @@ fn texts(messages: &[Message]) -> Vec<&str> {
 async fn all_after(log: &Log, room: &RoomName, reader: UserId, cursor: i64) -> Vec<Message> {
     let (mut cursor, mut messages) = (cursor, Vec::new());
     loop {
-        let page = log.after(room, reader, Some(cursor)).await.unwrap();
+        let page = log
+            .after((room.clone(), reader), Some(cursor))
+            .await
+            .unwrap();
         assert_eq!(page.reset, None);
         assert!(page.cursor >= cursor, "a cursor never goes back");
         cursor = page.cursor;
@@ -101,6 +119,7 @@ proptest! {
 async fn check(said: &[Said], together: usize, cursor: usize) {
     let Probe { log, published } = Probe::in_memory();
     let users = [1, 2, 3].map(|id| User::test(id, &format!("user {id}")));
+    log.knows(&users).await;
     let rooms = [room("a"), room("b")];
     let append = |(number, said): (usize, &Said)| {
         let to = said.to.map(|to| &users[to]);
@@ -148,7 +167,7 @@ async fn check(said: &[Said], together: usize, cursor: usize) {
                     texts(&all_after(&log, room, user.id, *id).await),
                     expected(*id)
                 );
-                let before = log.before(room, user.id, *id + 1).await.unwrap();
+                let before = log.before((room.clone(), user.id), *id + 1).await.unwrap();
                 let until: Vec<_> = all
                     .iter()
                     .filter(|message| message.id <= *id)
@@ -170,7 +189,7 @@ async fn check(said: &[Said], together: usize, cursor: usize) {
 }
 
 /// Says `count` things as quickly as it can, in order.
-async fn fill(log: &Log, room: &RoomName, author: &User, count: usize) {
+async fn fill(log: &Log, room: &RoomName, author: &Arc<User>, count: usize) {
     let numbers: Vec<_> = (0..count).collect();
     for part in numbers.chunks(1_000) {
         let says = part.iter().map(|number| {
@@ -197,14 +216,17 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
     assert_eq!(all[0].text, "100");
 
     let first = all[0].id;
-    let page = log.after(&lobby, ann.id, Some(first - 1)).await.unwrap();
+    let page = log
+        .after((lobby.clone(), ann.id), Some(first - 1))
+        .await
+        .unwrap();
     assert_eq!(
         (page.reset, page.messages[0].id),
         (None, first),
         "this one has missed nothing"
     );
     for bad in [first - 2, 1, all[9_999].id + 1, i64::MAX] {
-        let page = log.after(&lobby, ann.id, Some(bad)).await.unwrap();
+        let page = log.after((lobby.clone(), ann.id), Some(bad)).await.unwrap();
         assert_eq!(page.reset, Some(all[9_950].id - 1), "{bad}");
         assert_eq!(
             page.messages,
@@ -213,7 +235,7 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
         );
         assert_eq!((page.cursor, page.more), (all[9_999].id, false));
     }
-    let new = log.after(&lobby, ann.id, None).await.unwrap();
+    let new = log.after((lobby.clone(), ann.id), None).await.unwrap();
     assert_eq!((new.reset, &new.messages[..]), (None, &all[9_950..]));
 
     // A key goes with its message: by then nobody sends it again.
@@ -228,6 +250,7 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
 async fn a_cursor_passes_what_the_reader_may_not_see() {
     let log = Probe::in_memory().log;
     let (lobby, ann, bob) = (room("lobby"), User::test(1, "Ann"), User::test(2, "Bob"));
+    log.knows([&bob]).await;
     for number in 0..450 {
         let draft = Draft::test(&number.to_string(), "secret", Some(&bob));
         log.append(&lobby, &ann, draft).await.unwrap();
@@ -235,7 +258,10 @@ async fn a_cursor_passes_what_the_reader_may_not_see() {
     let eve = User::test(3, "Eve");
     let (mut cursor, mut pages) = (0, 0);
     loop {
-        let page = log.after(&lobby, eve.id, Some(cursor)).await.unwrap();
+        let page = log
+            .after((lobby.clone(), eve.id), Some(cursor))
+            .await
+            .unwrap();
         assert_eq!(page.messages, []);
         cursor = page.cursor;
         pages += 1;
@@ -244,9 +270,12 @@ async fn a_cursor_passes_what_the_reader_may_not_see() {
         }
     }
     assert_eq!(pages, 3);
-    let last = log.after(&lobby, bob.id, None).await.unwrap();
+    let last = log.after((lobby.clone(), bob.id), None).await.unwrap();
     assert_eq!((last.cursor, last.messages.len()), (cursor, 50));
-    assert_eq!(log.before(&lobby, eve.id, i64::MAX).await.unwrap(), []);
+    assert_eq!(
+        log.before((lobby.clone(), eve.id), i64::MAX).await.unwrap(),
+        []
+    );
 }
 
 #[tokio::test]
@@ -254,10 +283,10 @@ async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
     let log = Probe::in_memory().log;
     let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
     for cursor in [None, Some(0)] {
-        let page = log.after(&lobby, ann.id, cursor).await.unwrap();
+        let page = log.after((lobby.clone(), ann.id), cursor).await.unwrap();
         assert_eq!(page, Page::default());
     }
-    let page = log.after(&lobby, ann.id, Some(7)).await.unwrap();
+    let page = log.after((lobby.clone(), ann.id), Some(7)).await.unwrap();
     assert_eq!((page.reset, page.cursor), (Some(0), 0));
     let later = all_after(&log, &lobby, ann.id, 0).await;
     assert_eq!(later, []);
@@ -269,6 +298,7 @@ async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
     let file = folder.path().join("chat.db");
     let (lobby, ann, bob) = (room("lobby"), User::test(1, "Ann"), User::test(2, "Bob"));
     let log = Probe::open(&file).log;
+    log.knows([&bob]).await;
     let draft = Draft::test("k", "秘密\n<b>", Some(&bob));
     let receipt = log.append(&lobby, &ann, draft.clone()).await.unwrap();
     let before = all_after(&log, &lobby, bob.id, 0).await;
@@ -288,6 +318,26 @@ async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
     assert_eq!(next.id, receipt.id + 1);
 }
 
+/// The tempting wrong answer looks for the addressee first: then the author of a message that is stored is
+/// told that it is not.
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_though_its_addressee_has_gone() {
+    let log = Probe::in_memory().log;
+    let (lobby, ann, bob) = (room("lobby"), User::test(1, "Ann"), User::test(2, "Bob"));
+    log.knows([&bob]).await;
+    let draft = Draft::test("k", "psst", Some(&bob));
+    let first = log.append(&lobby, &ann, draft.clone()).await.unwrap();
+    let gone = |log: &Connection| log.execute("DELETE FROM users", []);
+    log.database.writer.run(gone).await.unwrap();
+    let repeat = log.append(&lobby, &ann, draft).await.unwrap();
+    assert_eq!((repeat.id, repeat.fresh), (first.id, false));
+
+    let new = Draft::test("l", "psst", Some(&bob));
+    let refused = log.append(&lobby, &ann, new).await;
+    assert!(matches!(refused, Err(Error::Missing(_))));
+    assert_eq!(all_after(&log, &lobby, ann.id, 0).await.len(), 1);
+}
+
 /// A full disk, and one that has room again. What could not be stored is neither acknowledged nor
 /// told to anybody.
 #[tokio::test]
@@ -299,11 +349,11 @@ async fn a_full_database_refuses_and_publishes_nothing() {
     let database = Arc::new(Database::open(&file).unwrap());
     // 1 MiB, as if that were all there is.
     let full = |database: &Connection| {
-        database.pragma_update_and_check(None, "max_page_count", 256, |_| Ok(()))?;
-        Ok(((), || ()))
+        database.pragma_update_and_check(None, "max_page_count", 256, |_| Ok(()))
     };
-    database.write(full).await.unwrap();
-    let log = Log::new(database, move |_, _| *count.lock().unwrap() += 1);
+    database.writer.run(full).await.unwrap();
+    let publish = Arc::new(move |_: &_, _: &_| *count.lock().unwrap() += 1);
+    let log = Log { database, publish };
     let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
     let text = "x".repeat(2_000);
     let mut stored = 0;

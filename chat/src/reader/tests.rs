@@ -32,7 +32,8 @@ impl House {
             move |room: &RoomName, message: &Message| rooms.publish(room, message)
         };
         let database = Arc::new(Database::open(Path::new(":memory:")).unwrap());
-        let log = Log::new(database, publish);
+        let publish = Arc::new(publish);
+        let log = Log { database, publish };
         let lobby = RoomName::parse("lobby").unwrap();
         Self { log, rooms, lobby }
     }
@@ -43,8 +44,9 @@ impl House {
         Reader::new(self.log.clone(), visit, cursor)
     }
 
-    async fn say(&self, author: &User, text: &str, to: Option<&Arc<User>>) -> i64 {
+    async fn say(&self, author: &Arc<User>, text: &str, to: Option<&Arc<User>>) -> i64 {
         let draft = Draft::test(text, text, to);
+        self.log.knows(to).await;
         self.log
             .append(&self.lobby, author, draft)
             .await

@@ -6,9 +6,21 @@ use super::*;
 
 impl User {
     pub(crate) fn test(id: i64, name: &str) -> Arc<Self> {
-        let name = Name::parse(name).unwrap();
-        Arc::new(Self::new(id, name, [0; 32], now()))
+        Self::new(id, Name::parse(name).unwrap(), [0; 32], true)
     }
+}
+
+impl Sessions {
+    fn find(&self, name: &str) -> Option<Arc<User>> {
+        let users = self.users();
+        let mut users = users.values();
+        users.find(|user| user.name.text == name).cloned()
+    }
+}
+
+/// As if the user had not been here for so many seconds.
+fn away(user: &User, seconds: i64) {
+    user.used.store(now() - seconds, Ordering::Relaxed);
 }
 
 async fn in_memory() -> Sessions {
@@ -22,7 +34,7 @@ fn name(text: &str) -> Name {
 
 #[test]
 fn a_name_is_trimmed_and_short_and_has_no_control_characters() {
-    assert_eq!(name("  张三\n").0, "张三");
+    assert_eq!(name("  张三\n").text, "张三");
     assert!(Name::parse(&"三".repeat(24)).is_ok());
     for bad in ["", " \t", "a\nb", "a\0b", "a\u{85}b", &"x".repeat(25)] {
         assert!(
@@ -42,15 +54,12 @@ async fn names_that_differ_only_in_case_are_the_same() {
         ("İ", "i̇"),
         ("ΌΣΟΣ", "όσος"),
     ] {
-        let (user, _) = sessions.take(name(first), 0).await.unwrap();
+        let (user, _) = sessions.take(name(first)).await.unwrap();
         assert!(
-            matches!(
-                sessions.take(name(second), 0).await,
-                Err(Error::Conflict(_))
-            ),
+            matches!(sessions.take(name(second)).await, Err(Error::Conflict(_))),
             "{second}"
         );
-        assert_eq!(sessions.find(second).unwrap().id, user.id);
+        assert_eq!(sessions.find(first).unwrap().id, user.id);
     }
     assert!(sessions.find("Bob").is_none());
 }
@@ -58,7 +67,7 @@ async fn names_that_differ_only_in_case_are_the_same() {
 #[tokio::test]
 async fn only_the_token_proves_who_somebody_is() {
     let sessions = in_memory().await;
-    let (ann, token) = sessions.take(name("Ann"), now()).await.unwrap();
+    let (ann, token) = sessions.take(name("Ann")).await.unwrap();
     assert_eq!(sessions.user(&token).unwrap().id, ann.id);
     assert_eq!(token.len(), 32);
     for wrong in ["", "0", &token.to_uppercase(), &format!("{token}0")] {
@@ -69,20 +78,16 @@ async fn only_the_token_proves_who_somebody_is() {
 #[tokio::test]
 async fn a_name_is_free_after_a_day_without_use_and_the_next_holder_is_somebody_else() {
     let sessions = in_memory().await;
-    let (first, token) = sessions.take(name("Ann"), 1_000).await.unwrap();
-    let day = 1_000 + UNUSED;
-    assert!(
-        sessions.take(name("ann"), day).await.is_err(),
-        "to the second"
-    );
+    let (_, token) = sessions.take(name("Ann")).await.unwrap();
+    let first = sessions.user(&token).unwrap();
+    away(&first, UNUSED - 5);
+    assert!(sessions.take(name("ann")).await.is_err(), "too early");
+    away(&first, UNUSED + 1);
     first.connections.store(1, Ordering::Relaxed);
-    assert!(
-        sessions.take(name("ann"), day + 1).await.is_err(),
-        "the holder is here"
-    );
+    let here = sessions.take(name("ann")).await;
+    assert!(here.is_err(), "the holder is here");
     first.connections.store(0, Ordering::Relaxed);
-    first.used.store(1_000, Ordering::Relaxed);
-    let (second, _) = sessions.take(name("ann"), day + 1).await.unwrap();
+    let (second, _) = sessions.take(name("ann")).await.unwrap();
     assert_ne!(
         first.id, second.id,
         "what was private to the first stays so"
@@ -91,6 +96,37 @@ async fn a_name_is_free_after_a_day_without_use_and_the_next_holder_is_somebody_
         sessions.user(&token).is_none(),
         "and the token is worth nothing"
     );
+}
+
+/// The answer with the token may have got lost, and then nobody could be this user for a day.
+#[tokio::test]
+async fn a_name_whose_token_was_never_used_is_free_after_half_a_minute() {
+    let sessions = in_memory().await;
+    let (lost, token) = sessions.take(name("Ann")).await.unwrap();
+    away(&lost, UNPROVEN - 5);
+    assert!(sessions.take(name("Ann")).await.is_err(), "too early");
+    away(&lost, UNPROVEN + 1);
+    let (second, second_token) = sessions.take(name("Ann")).await.unwrap();
+    assert!(second.id != lost.id && sessions.user(&token).is_none());
+    sessions.user(&second_token).unwrap();
+    away(&second, UNPROVEN + 1);
+    assert!(sessions.take(name("Ann")).await.is_err(), "used once");
+}
+
+#[tokio::test]
+async fn a_name_that_was_given_up_is_free_half_a_minute_after_its_last_use() {
+    let sessions = in_memory().await;
+    let (_, token) = sessions.take(name("Ann")).await.unwrap();
+    let ann = sessions.user(&token).unwrap();
+    ann.give_up();
+    away(&ann, UNPROVEN - 5);
+    assert!(sessions.take(name("Ann")).await.is_err(), "too early");
+    away(&ann, UNPROVEN + 1);
+    ann.connections.store(1, Ordering::Relaxed);
+    assert!(sessions.take(name("Ann")).await.is_err(), "in another tab");
+    ann.connections.store(0, Ordering::Relaxed);
+    sessions.take(name("Ann")).await.unwrap();
+    assert!(sessions.user(&token).is_none());
 }
 
 #[tokio::test]
@@ -102,7 +138,7 @@ async fn a_restart_changes_nothing() {
         Sessions::load(database).await.unwrap()
     };
     let sessions = open().await;
-    let (ann, token) = sessions.take(name("Ann"), now()).await.unwrap();
+    let (ann, token) = sessions.take(name("Ann")).await.unwrap();
     drop(sessions);
     let stored = std::fs::read(&file).unwrap();
     let has = |text: &str| {
@@ -117,50 +153,45 @@ async fn a_restart_changes_nothing() {
 
     let sessions = open().await;
     assert_eq!(sessions.user(&token).unwrap().id, ann.id);
-    assert!(sessions.take(name("ANN"), now()).await.is_err());
+    assert!(sessions.take(name("ANN")).await.is_err());
     // A name is not freed too early; the restart counts as a use.
-    let later = now() + UNUSED + 10;
-    let (next, _) = sessions.take(name("ann"), later).await.unwrap();
+    away(&sessions.find("Ann").unwrap(), UNUSED + 10);
+    let (next, _) = sessions.take(name("ann")).await.unwrap();
     assert_ne!(next.id, ann.id);
 }
 
 #[tokio::test]
 async fn a_flood_of_names_ends_at_the_limit_and_takes_only_from_those_who_are_away() {
     let sessions = in_memory().await;
-    let now = 1_000_000;
-    let mut takes = Vec::new();
-    for number in 0..i64::try_from(MAX_USERS).unwrap() {
-        // One of them is away for longer than the others.
-        let used = if number == 4_711 { now - 999 } else { now };
-        takes.push(sessions.take(name(&number.to_string()), used));
+    let mut flood = Vec::new();
+    for number in 0..MAX_USERS {
+        let token = hash(&number.to_string());
+        let user = User::new(rand::random(), name(&number.to_string()), token, true);
+        sessions.users().insert(token, Arc::clone(&user));
+        flood.push(user);
     }
-    futures_util::future::join_all(takes)
-        .await
-        .into_iter()
-        .for_each(|taken| assert!(taken.is_ok()));
-    assert!(matches!(
-        sessions.take(name("one too many"), now).await,
-        Err(Error::Unavailable(_))
-    ));
+    let full = sessions.take(name("one too many")).await;
+    assert!(matches!(full, Err(Error::Unavailable(_))));
 
-    let later = now + AWAY - 990;
-    let (user, _) = sessions
-        .take(name("now there is place"), later)
-        .await
-        .unwrap();
-    assert!(
-        sessions.find("4711").is_none() && sessions.find("0").is_some(),
-        "the longest away"
-    );
-    assert_eq!(sessions.find("now there is place").unwrap().id, user.id);
-    assert_eq!(sessions.users().by_token.len(), MAX_USERS);
-    assert_eq!(sessions.users().by_name.len(), MAX_USERS);
+    away(&flood[4_711], AWAY + 9);
+    away(&flood[815], AWAY + 5);
+    // The only one who never came.
+    flood[42].proven.store(false, Ordering::Relaxed);
+    away(&flood[42], UNPROVEN + 1);
+    for gone in ["42", "4711", "815"] {
+        assert!(sessions.find(gone).is_some());
+        let (new, _) = sessions.take(name(&format!("not {gone}"))).await.unwrap();
+        new.proven.store(true, Ordering::Relaxed);
+        assert!(sessions.find(gone).is_none(), "{gone} was the next to go");
+        assert_eq!(sessions.users().len(), MAX_USERS);
+    }
+    assert!(sessions.take(name("one too many")).await.is_err());
 }
 
 #[tokio::test]
 async fn of_two_who_want_a_name_at_the_same_moment_one_gets_it() {
     let sessions = in_memory().await;
-    let wanting = (0..50).map(|_| sessions.take(name("Ann"), 0));
+    let wanting = (0..50).map(|_| sessions.take(name("Ann")));
     let taken = futures_util::future::join_all(wanting).await;
     assert_eq!(taken.iter().filter(|taken| taken.is_ok()).count(), 1);
 }

@@ -50,8 +50,9 @@ pub(crate) async fn poll(asked: Asked) -> Answer {
 
 /// What was said before `end`, for whoever scrolls back: at once, and without a visit to the room.
 async fn history(asked: &Asked, end: Cursor) -> Answer {
+    let view = (asked.room.clone(), asked.user.id);
     let (log, before) = (&asked.chat.log, end.id.unwrap_or_default());
-    let messages = log.before(&asked.room, asked.user.id, before).await?;
+    let messages = log.before(view, before).await?;
     let events: Vec<_> = messages.iter().map(Event::message).map(Arc::new).collect();
     Ok(answer(&events, end))
 }

@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, web};
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::Value;
-use shared::error::Error;
 use shared::websocket::{Message, Socket, merge};
+use shared::{Object, error::Error};
 
 use super::Asked;
 use crate::{Answer, MAX_BODY, event, log::Receipt};
@@ -42,13 +42,15 @@ async fn hear(asked: &Asked, message: Message) -> Option<Message> {
         Message::Text(text) => serde_json::from_str(&text).map_err(Error::from),
         Message::Binary(_) => Err(Error::BadRequest("Send text, not bytes.".into())),
     };
-    let ack = said.as_ref().map_or(None, |said: &Said| said.ack);
+    let ack = said
+        .as_ref()
+        .map_or(None, |Object(said): &Object<Said>| said.ack);
     let outcome = obey(asked, said).await.transpose()?;
     Some(Message::Text(event::answer(ack, &outcome).into()))
 }
 
-async fn obey(asked: &Asked, said: Result<Said, Error>) -> Result<Option<Receipt>, Error> {
-    let Said { event, data, .. } = said?;
+async fn obey(asked: &Asked, said: Result<Object<Said>, Error>) -> Result<Option<Receipt>, Error> {
+    let Object(Said { event, data, .. }) = said?;
     match event.as_str() {
         "message" => asked.say(serde_json::from_value(data)?).await.map(Some),
         "typing" => {

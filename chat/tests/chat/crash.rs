@@ -250,7 +250,7 @@ async fn a_database_that_is_read_only_stops_the_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = database(&folder);
     drop(Server::start(BINARY, &["--database", &file]));
-    for name in ["chat.db-wal", "chat.db-shm", "chat.db-lock"] {
+    for name in ["chat.db-wal", "chat.db-shm", "chat.db.lock"] {
         fs::remove_file(folder.path().join(name)).ok();
     }
     let set =

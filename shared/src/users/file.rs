@@ -1,7 +1,7 @@
 //! The users file: read once at the start, replaced as a whole at each change.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
@@ -52,8 +52,7 @@ pub enum LoadError {
 pub(super) struct UsersFile {
     path: PathBuf,
     folder: Folder,
-    /// Locked for as long as this server lives; the system lets go of it even after a `kill -9`.
-    /// It is a file of its own because the users file itself is replaced with each change.
+    /// Locked for as long as this server lives.
     _lock: File,
 }
 
@@ -66,20 +65,16 @@ impl UsersFile {
         };
         let file_path = resolve(path).map_err(unreadable)?;
         let folder = Folder::of(&file_path).map_err(unreadable)?;
-        let mut options = File::options();
-        // Not truncated: whatever else may have this name keeps what it holds.
-        options.write(true).create(true).truncate(false);
-        let lock = options
-            .open(beside(&file_path, "lock"))
-            .map_err(unreadable)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
+        match crate::lock(&file_path) {
+            Ok(lock) => Ok(Self {
                 path: file_path,
                 folder,
                 _lock: lock,
             }),
-            Err(TryLockError::WouldBlock) => Err(LoadError::InUse { path: file_path }),
-            Err(TryLockError::Error(error)) => Err(unreadable(error)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(LoadError::InUse { path: file_path })
+            }
+            Err(error) => Err(unreadable(error)),
         }
     }
 
@@ -102,7 +97,8 @@ impl UsersFile {
     /// the new one is written beside it, synced, and only then takes its name. It keeps the old
     /// one's permissions.
     pub(super) fn save(&self, list: &List) -> io::Result<()> {
-        let new_path = beside(&self.path, "new");
+        let mut new_path = self.path.clone().into_os_string();
+        new_path.push(".new");
         match fs::remove_file(&new_path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {} // What a crash has left behind, or nothing.
@@ -167,14 +163,6 @@ fn checked(mut list: List) -> Result<List, String> {
         ));
     }
     Ok(list)
-}
-
-/// `users.json` → `users.json.new`, in the same folder.
-fn beside(path: &Path, extension: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(extension);
-    name.into()
 }
 
 /// The folder of the users file, open so that a rename in it can be made durable.

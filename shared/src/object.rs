@@ -1,0 +1,69 @@
+//! [`Object`]: JSON that is an object and nothing else.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+/// A struct as a JSON object, `{"name":"Ann"}`. A derived `Deserialize` alone would take the array of its
+/// fields, `["Ann"]`, as well: then each message has a second form, which no documentation tells of and
+/// which becomes another message as soon as a field is added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Fields(PhantomData))
+    }
+}
+
+struct Fields<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Point {
+        x: u8,
+        y: Option<u8>,
+    }
+
+    fn read(json: &str) -> Result<Point, String> {
+        let object = serde_json::from_str::<Object<Point>>(json);
+        object
+            .map(|Object(point)| point)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_object_is_read_and_what_the_struct_refuses_is_refused() {
+        assert_eq!(read(r#"{"x":1,"y":2}"#), Ok(Point { x: 1, y: Some(2) }));
+        assert_eq!(read(r#" {"x":1} "#), Ok(Point { x: 1, y: None }));
+        for bad in ["{}", r#"{"x":1,"z":2}"#, r#"{"x":1,"x":1}"#, r#"{"x":256}"#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_an_object_is_read_and_the_error_says_what_and_where() {
+        assert!(serde_json::from_str::<Point>("[1,2]").is_ok(), "without it");
+        for bad in ["[1,2]", "[]", "1", "null", r#""x""#] {
+            let error = read(bad).unwrap_err();
+            assert!(error.contains("expected an object at line 1"), "{error}");
+        }
+    }
+}
