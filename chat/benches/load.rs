@@ -15,22 +15,18 @@
     reason = "a measurement that goes wrong ends, and its numbers are small"
 )]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::{Value, json};
 use shared::testing::{Server, load};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    task::{JoinSet, LocalSet, spawn_local},
-    time::sleep,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::{JoinSet, LocalSet, spawn_local};
+use tokio::time::sleep;
 
 /// Measures what the chat costs.
 #[derive(Debug, Clone, Parser)]

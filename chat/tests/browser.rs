@@ -12,10 +12,8 @@
 )]
 
 use serde_json::{Value, json};
-use shared::testing::{
-    Server, Signal,
-    browser::{Browser, Tab},
-};
+use shared::testing::browser::{Browser, Tab};
+use shared::testing::{Server, Signal};
 
 /// The chat itself, as `cargo run` starts it.
 const BINARY: &str = env!("CARGO_BIN_EXE_chat");

@@ -12,11 +12,9 @@
 
 use std::{borrow::Cow, convert::Infallible, process::ExitCode, time::Duration};
 
-use actix_web::{
-    HttpResponse,
-    http::header::{self, ContentType},
-    web::{self, Bytes},
-};
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, ContentType};
+use actix_web::web::{self, Bytes};
 use bytestring::ByteString;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use shared::{Lesson, Settings, clock, cut::Cut, users::Users};

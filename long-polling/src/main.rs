@@ -8,22 +8,17 @@
 
 use std::{pin::pin, process::ExitCode, time::Duration};
 
-use actix_web::{
-    HttpResponse,
-    http::header::{self, ContentType},
-    middleware::from_fn,
-    web,
-};
+use actix_web::http::header::{self, ContentType};
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, web};
 use chrono::Local;
 use futures_util::{StreamExt as _, future, stream};
 use serde::Deserialize;
 use serde_json::json;
-use shared::{
-    Lesson, clock,
-    cut::Cut,
-    error::Error,
-    users::{Snapshot, Users},
-};
+use shared::cut::Cut;
+use shared::error::Error;
+use shared::users::{Snapshot, Users};
+use shared::{Lesson, clock};
 use tokio::time;
 
 /// The name decides the port and the title, the folder where `static/` is.

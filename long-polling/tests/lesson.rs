@@ -12,11 +12,9 @@ use chrono::{NaiveDateTime, TimeDelta};
 use reqwest::{Response, header};
 use serde_json::{Value, json};
 use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
-use tokio::{
-    io::AsyncWriteExt as _,
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::io::AsyncWriteExt as _;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));

@@ -24,12 +24,10 @@ mod tickets;
 
 use std::{num::ParseFloatError, ops::RangeInclusive, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    cookie::{Cookie, SameSite},
-    http::header::ContentType,
-    web::{self, ServiceConfig},
-};
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::ContentType;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use clap::Args;
 use shared::{error::Error, resource};

@@ -12,11 +12,8 @@ mod login;
 
 use std::process::ExitCode;
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{self, ContentType, ETag, EntityTag, Header as _, IfNoneMatch},
-    web,
-};
+use actix_web::http::header::{self, ContentType, ETag, EntityTag, Header as _, IfNoneMatch};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::Local;
 use serde_json::json;
 use shared::{Lesson, clock, users::Users};

@@ -1,12 +1,8 @@
 //! The page in a real Chromium. `cargo test -p polling --test browser -- --ignored`
 
-use shared::testing::{
-    Server,
-    browser::{
-        Browser, Tab,
-        promises::{self, KeepsOpen},
-    },
-};
+use shared::testing::Server;
+use shared::testing::browser::promises::{self, KeepsOpen};
+use shared::testing::browser::{Browser, Tab};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));

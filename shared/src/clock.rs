@@ -1,9 +1,7 @@
 //! The time formatter, and one tick per second for however many listen.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use chrono::{DateTime, Local, Timelike as _};
 use futures_util::{Stream, stream};

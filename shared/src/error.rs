@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use actix_web::{
-    HttpResponse, ResponseError,
-    error::{JsonPayloadError, PayloadError},
-    http::{StatusCode, header},
-};
+use actix_web::error::{JsonPayloadError, PayloadError};
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
 
 use crate::users::{ChangeError, UsernameError};
 

@@ -7,14 +7,12 @@
 //! their thread. And a reader who waits stays in the list when it is woken, because the next thing that
 //! it does is to wait again.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::{Context, Poll, Waker},
-    thread::{self, ThreadId},
-};
+use std::collections::{HashMap, VecDeque};
+use std::future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, ThreadId};
 
 use futures_util::Stream;
 use slab::Slab;

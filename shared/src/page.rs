@@ -1,18 +1,14 @@
 //! The page of lessons 1 to 5, from `shared/templates/lesson.html`.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header::{self, ContentType, HeaderName, HeaderValue},
-    web,
-};
+use actix_web::http::header::{self, ContentType, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
-use crate::{
-    Settings,
-    catalog::{self, Entry, LESSONS},
-    error::Error,
-    serve::{middleware::security_header_lines, static_folder},
-};
+use crate::Settings;
+use crate::catalog::{self, Entry, LESSONS};
+use crate::error::Error;
+use crate::serve::middleware::security_header_lines;
+use crate::serve::static_folder;
 
 /// What the template shows. Askama escapes each value for HTML.
 #[derive(Template)]

@@ -6,20 +6,16 @@ pub(crate) mod routes;
 pub(crate) mod settings;
 pub(crate) mod sockets;
 
-use std::{
-    fmt::Display,
-    io::{self, Write as _},
-    net::{SocketAddr, ToSocketAddrs as _},
-    path::PathBuf,
-    process::ExitCode,
-    time::Duration,
-};
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
 
-use actix_web::{
-    App, HttpServer,
-    middleware::from_fn,
-    web::{self, ServiceConfig},
-};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpServer};
 use clap::Args;
 use log::LevelFilter;
 

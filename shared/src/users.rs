@@ -6,12 +6,10 @@
 mod file;
 mod username;
 
-use std::{
-    io,
-    path::Path,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytestring::ByteString;
 use futures_util::{Stream, StreamExt as _, future, stream};

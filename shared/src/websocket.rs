@@ -9,21 +9,16 @@ mod frames;
 
 use std::{cell::Cell, ops::AsyncFn, rc::Rc, time::Duration};
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header,
-    rt,
-    web::{self, Bytes, Payload},
-};
+use actix_web::http::header;
+use actix_web::web::{self, Bytes, Payload};
+use actix_web::{HttpRequest, HttpResponse, rt};
 use actix_ws::{
     AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session,
 };
 use bytestring::ByteString;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
-use tokio::{
-    pin, select,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio::{pin, select};
 
 use crate::{Connection, Settings, cut::Cut, error::Error};
 pub use broadcast::{merge, text_frame};

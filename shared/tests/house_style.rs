@@ -4,10 +4,8 @@
     reason = "a file that cannot be read ends the test"
 )]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use shared::catalog::{Entry, LESSONS};
 

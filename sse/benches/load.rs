@@ -4,10 +4,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::{
-    self, Technique, Then,
-    headers::{EVENT_SOURCE, get},
-};
+use shared::testing::load::headers::{EVENT_SOURCE, get};
+use shared::testing::load::{self, Technique, Then};
 
 /// How often the server sends a ping, unless a flag says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -15,10 +15,11 @@
 //!
 //! ```
 
-use std::{
-    collections::HashMap, convert::Infallible, ops::RangeInclusive, process::ExitCode,
-    time::Duration,
-};
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::ops::RangeInclusive;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use bytestring::ByteString;

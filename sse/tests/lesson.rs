@@ -6,11 +6,9 @@
     reason = "a broken promise ends the test"
 )]
 
-use std::{
-    collections::HashSet,
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::collections::HashSet;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
 
 use eventsource_stream::{Event, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};

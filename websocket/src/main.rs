@@ -19,12 +19,10 @@ use bytestring::ByteString;
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
-use shared::{
-    Lesson, clock,
-    error::Error,
-    users::{NewUser, Username, Users},
-    websocket::{Message, Socket},
-};
+use shared::error::Error;
+use shared::users::{NewUser, Username, Users};
+use shared::websocket::{Message, Socket};
+use shared::{Lesson, clock};
 
 /// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {

@@ -7,13 +7,11 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::*;
-use crate::{
-    database::Database,
-    input::{Draft, RoomName},
-    log::Message,
-    room::Rooms,
-    session::User,
-};
+use crate::database::Database;
+use crate::input::{Draft, RoomName};
+use crate::log::Message;
+use crate::room::Rooms;
+use crate::session::User;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 

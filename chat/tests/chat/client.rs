@@ -1,10 +1,8 @@
 //! Clients of the chat that are not actix, one API over the three transports.
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use eventsource_stream::Eventsource as _;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
@@ -12,10 +10,9 @@ use reqwest::{RequestBuilder, Response, header};
 use serde_json::{Value, json};
 use shared::testing::{PATIENCE, Server};
 use tokio::{net::TcpStream, time::timeout};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{self, Message, client::IntoClientRequest as _},
-};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 /// The chat itself, as `cargo run` starts it.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_chat");

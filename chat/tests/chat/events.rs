@@ -1,9 +1,7 @@
 //! What happens in a room, on every transport.
 
-use std::{
-    pin::pin,
-    time::{Duration, Instant},
-};
+use std::pin::pin;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use reqwest::header;

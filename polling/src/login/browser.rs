@@ -7,10 +7,9 @@ use askama::Template;
 use serde_json::json;
 use shared::{error::Error, was_head};
 
-use super::{
-    Flags, Tickets, cookie, link, secret::Secret, secret_in_cookie, show, ticket::Refusal,
-    ticket_id,
-};
+use super::secret::Secret;
+use super::ticket::Refusal;
+use super::{Flags, Tickets, cookie, link, secret_in_cookie, show, ticket_id};
 
 /// What a browser is known by. One for all its tabs: each may show a code of its own.
 const COOKIE: &str = "login";

@@ -1,9 +1,8 @@
 //! The link that the phone opens, and its QR code.
 
-use actix_web::{
-    HttpRequest,
-    http::{header, uri::Authority},
-};
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use actix_web::http::uri::Authority;
 use qrcode::{QrCode, render::svg};
 use shared::error::Error;
 

@@ -7,10 +7,8 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, http::header, web};
 use askama::Template;
-use shared::{
-    error::Error,
-    users::{NewUser, Username},
-};
+use shared::error::Error;
+use shared::users::{NewUser, Username};
 
 use super::{Tickets, show, ticket_id};
 

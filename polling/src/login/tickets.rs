@@ -1,15 +1,11 @@
 //! [`Tickets`]: the tickets of all browsers.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::{
-    secret::Secret,
-    ticket::{Refusal, Ticket},
-};
+use super::secret::Secret;
+use super::ticket::{Refusal, Ticket};
 
 /// The most tickets at a time; the oldest makes room for the next. A ticket takes some 300 bytes, so
 /// all of them take 3 MB. While fewer than 80 come in a second, each has its usual two minutes.

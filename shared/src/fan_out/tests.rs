@@ -1,10 +1,8 @@
 //! Nobody misses anything that is kept, nobody is told twice, and those who left cost nothing.
 
-use std::{
-    iter,
-    sync::mpsc,
-    time::{Duration, Instant},
-};
+use std::iter;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use futures_util::{FutureExt as _, StreamExt as _, future};
 use proptest::prelude::*;

@@ -1,15 +1,11 @@
 //! What happens to every request and every answer.
 
-use actix_web::{
-    Error, HttpMessage as _, HttpRequest,
-    body::{BodySize, BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    http::{
-        ConnectionType, Method, StatusCode, Version,
-        header::{self, HeaderName},
-    },
-    middleware::{DefaultHeaders, Next},
-};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName};
+use actix_web::http::{ConnectionType, Method, StatusCode, Version};
+use actix_web::middleware::{DefaultHeaders, Next};
+use actix_web::{Error, HttpMessage as _, HttpRequest};
 
 use super::sockets::Connection;
 use crate::error::{self, REQUEST_TIMEOUT, default_sentence};

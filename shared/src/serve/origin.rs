@@ -6,17 +6,12 @@
 use std::str::FromStr;
 
 use actix_cors::Cors;
-use actix_web::{
-    Error,
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    http::{
-        Method,
-        header::{self, HeaderMap, HeaderName, HeaderValue},
-    },
-    middleware::{Condition, Next},
-    web,
-};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::{Condition, Next};
+use actix_web::{Error, web};
 
 use super::settings::Settings;
 use crate::error;

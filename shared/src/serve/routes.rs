@@ -1,19 +1,15 @@
 //! The routes that every server has, and those that lessons 1 to 5 have in common.
 
 use actix_files::Files;
-use actix_web::{
-    HttpRequest, HttpResponse, Resource,
-    http::header,
-    web::{self, ServiceConfig},
-};
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource};
 
 use super::{State, settings::Settings, static_folder};
-use crate::{
-    cut::Cut,
-    error::{Error, MAX_BODY},
-    page,
-    users::{NewUser, Username, Users},
-};
+use crate::cut::Cut;
+use crate::error::{Error, MAX_BODY};
+use crate::page;
+use crate::users::{NewUser, Username, Users};
 
 /// Adds the routes that every server has and what its handlers may ask for. They come after the
 /// server's own, so that a lesson's `GET /users` and the common `POST /users` share their address.

@@ -1,10 +1,8 @@
 //! The users file: read once at the start, replaced as a whole at each change.
 
-use std::{
-    fs::{self, File},
-    io::{self, ErrorKind, Write as _},
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 
 use super::{List, MAX_SAFE_INTEGER, MAX_USERS};
 

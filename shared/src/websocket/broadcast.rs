@@ -3,11 +3,9 @@
 use std::{pin::Pin, task::Poll};
 
 use actix_http::ws::{OpCode, Parser};
-use actix_web::{
-    HttpResponse,
-    body::{BodyStream, BoxBody, MessageBody as _},
-    web::{Bytes, BytesMut},
-};
+use actix_web::HttpResponse;
+use actix_web::body::{BodyStream, BoxBody, MessageBody as _};
+use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, future, stream};
 
 /// A Close frame that says 1011, something went wrong here (RFC 6455 §7.4.1).

@@ -6,18 +6,14 @@
 //! an allocation of its own. Here each frame is let in by itself; one that announces too much, or
 //! belongs to a message in too many fragments, is not let in at all.
 
-use std::{
-    cell::Cell,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, ready},
-};
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
-use actix_web::{
-    FromRequest as _, HttpRequest,
-    error::PayloadError,
-    web::{Bytes, BytesMut, Payload},
-};
+use actix_web::error::PayloadError;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::{FromRequest as _, HttpRequest};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::time::Instant;
 

@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant};
 
 use shared::testing::{PATIENCE, Server};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 /// An open connection after its handshake. It answers nothing by itself.
 pub(crate) struct Raw(TcpStream);

@@ -1,29 +1,23 @@
 //! [`Crowd`]: many clients in one thread, each a socket that does what the lesson's `client.js` does.
 
-use std::{
-    cell::{Cell, RefCell},
-    convert::Infallible,
-    io,
-    net::SocketAddr,
-    ops::Range,
-    rc::Rc,
-    time::Duration,
-};
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::rc::Rc;
+use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::Notify,
-    task::spawn_local,
-    time::{Instant, sleep, sleep_until, timeout},
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{
-    Technique, Then,
-    limit::Tape,
-    wire::{Message, Wire, pong},
-};
+use super::limit::Tape;
+use super::wire::{Message, Wire, pong};
+use super::{Technique, Then};
 
 /// How many clients may be on their way to their first list at the same time: the server's queue for
 /// new connections is not endless.

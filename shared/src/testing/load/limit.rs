@@ -6,22 +6,18 @@
 //! It has nothing else: it looks at no header and writes from memory what it was given, one write per
 //! socket and piece of news.
 
-use std::{
-    cell::{Cell, RefCell},
-    io::{self, BufRead as _, Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener},
-    rc::Rc,
-    sync::Arc,
-    thread,
-};
+use std::cell::{Cell, RefCell};
+use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
-use tokio::{
-    net::TcpStream,
-    runtime,
-    sync::{mpsc, watch},
-    task::{LocalSet, spawn_local},
-};
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{LocalSet, spawn_local};
 
 use super::{Then, wire::Message};
 

@@ -1,17 +1,13 @@
 //! What a run has shown, as a row of the table and as JSON.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    run::{Load, Measured, Use},
-    usage::{invocation, parents_arguments},
-};
+use super::run::{Load, Measured, Use};
+use super::usage::{invocation, parents_arguments};
 use crate::catalog::LESSONS;
 
 /// Lessons 1 to 5 are the same app, so that they stand side by side.

@@ -1,27 +1,23 @@
 //! One run: the lesson's server and then the limit, under the same load.
 
-use std::{
-    env,
-    io::{self, IsTerminal as _, Write as _},
-    net::SocketAddr,
-    process::Command,
-    thread,
-    time::Duration,
-};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+use std::{env, thread};
 
 use rustix::process::{Resource, getrlimit};
-use tokio::{
-    io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream, runtime, task::LocalSet, time,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+use tokio::{runtime, time};
 
-use super::{
-    Flags, Technique, Then,
-    crowd::{Crowd, Traffic},
-    limit::Tape,
-    report::Row,
-    usage::{ThreadTimes, memory},
-    wire::{Wire, number_in},
-};
+use super::crowd::{Crowd, Traffic};
+use super::limit::Tape;
+use super::report::Row;
+use super::usage::{ThreadTimes, memory};
+use super::wire::{Wire, number_in};
+use super::{Flags, Technique, Then};
 use crate::testing::{Server, lesson, raise_file_limit};
 
 /// How many files a process has open besides its clients.

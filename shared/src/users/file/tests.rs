@@ -4,10 +4,8 @@ use std::{fs, path::PathBuf};
 
 use tempfile::TempDir;
 
-use super::super::{
-    ChangeError, LoadError, Users, now_in_milliseconds,
-    tests::{name, names},
-};
+use super::super::tests::{name, names};
+use super::super::{ChangeError, LoadError, Users, now_in_milliseconds};
 
 /// A folder for one users file; removed when the test ends.
 fn users_file() -> (TempDir, PathBuf) {
