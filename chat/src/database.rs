@@ -14,7 +14,8 @@ use shared::error::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// How many jobs may wait for a thread. Further ones wait in their own requests, which have an end.
+/// How many jobs may wait for a thread. Further ones wait in their own requests, for
+/// `JOB_TIMEOUT` at most.
 const WAITING: usize = 1024;
 
 /// How long a job may take. A disk that hangs must not hang the clients as well.
@@ -32,8 +33,8 @@ const NO_DATABASE: Option<ErrorCode> = Some(ErrorCode::NotADatabase);
 /// The version of the tables (`PRAGMA user_version`). A change of `SCHEMA` needs the next one.
 const VERSION: i32 = 1;
 
-/// `messages` is the log, ordered by room and id. `from_id` and `to_id` are users, who may be
-/// forgotten by then; the names are as they were. `time` is in Unix seconds.
+/// `messages` is the log, ordered by room and id. `from_id` and `to_id` are users, who may have
+/// gone since; the names are as they were. `time` is in Unix seconds.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS messages (
         room TEXT NOT NULL, id INTEGER NOT NULL,
@@ -53,8 +54,8 @@ pub(crate) type Sql<T> = rusqlite::Result<T>;
 /// Why a database cannot be used: a sentence.
 pub(crate) type Unfit = Box<dyn std::error::Error>;
 
-/// A part of a thread's next transaction; what it returns is called once that is committed, which for
-/// a write is on disk. If it never will be, it is dropped, and the oneshot in it tells whoever waits.
+/// A part of a transaction. It returns what is called after the commit; if there is none, that is
+/// dropped, and with it the oneshot that somebody waits for.
 type Job = Box<dyn FnOnce(&Connection) -> Sql<Committed> + Send>;
 type Committed = Box<dyn FnOnce() + Send>;
 
@@ -62,7 +63,7 @@ type Committed = Box<dyn FnOnce() + Send>;
 pub(crate) struct Database {
     /// For what changes something.
     pub(crate) writer: Worker,
-    /// For what looks only, beside the writer: it does not wait for the disk.
+    /// For what only reads, beside the writer: it waits for no sync.
     pub(crate) reader: Worker,
     /// The last to go: nobody else may open the file before.
     _lock: Option<File>,
@@ -79,6 +80,7 @@ impl Database {
         let place = lock.as_ref().map_or(memory.as_ref(), |_| file);
         Ok(Self {
             writer: Worker::start(prepare(place)?, WAITING),
+            // A read has no sync to share, and its error is not the others'.
             reader: Worker::start(Connection::open(place)?, 1),
             _lock: lock,
         })
@@ -93,8 +95,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// A thread that makes one transaction after the other, each of all that was waiting when it began,
-    /// but of `most` jobs.
+    /// A thread that makes one transaction after the other, each of the jobs that were waiting when it
+    /// began, `most` of them at most.
     fn start(mut connection: Connection, most: usize) -> Self {
         let (jobs, mut waiting) = mpsc::channel(WAITING);
         let thread = thread::spawn(move || {
@@ -117,18 +119,18 @@ impl Worker {
         &self,
         job: impl FnOnce(&Connection) -> Sql<T> + Send + 'static,
     ) -> Result<T, Error> {
-        self.run_then(|log| Ok((job(log)?, || ()))).await
+        self.run_then(|database| Ok((job(database)?, || ()))).await
     }
 
-    /// The same for the first of what `job` makes; then the thread calls the second. What that publishes
-    /// is stored, and in the order of the log.
+    /// Like `run`, for a job that makes two things: its outcome, and what the thread calls once the job is
+    /// committed. What that publishes is on disk, and in the order of the log.
     pub(crate) async fn run_then<T: Send + 'static, Then: FnOnce() + Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> Sql<(T, Then)> + Send + 'static,
     ) -> Result<T, Error> {
         let (done, answer) = oneshot::channel();
-        let job: Job = Box::new(|log| {
-            let (outcome, then) = job(log)?;
+        let job: Job = Box::new(|database| {
+            let (outcome, then) = job(database)?;
             Ok(Box::new(|| {
                 // Who asked may be gone; it is done all the same.
                 done.send(outcome).ok();
@@ -156,9 +158,9 @@ impl Drop for Worker {
 }
 
 /// All of `batch` in one transaction, or nothing of it.
-fn commit(log: &mut Connection, batch: impl Iterator<Item = Job>) -> Sql<Vec<Committed>> {
+fn commit(database: &mut Connection, batch: impl Iterator<Item = Job>) -> Sql<Vec<Committed>> {
     // Rolled back when it is dropped before the commit.
-    let transaction = log.transaction()?;
+    let transaction = database.transaction()?;
     let committed = batch.map(|job| job(&transaction)).collect::<Sql<_>>()?;
     transaction.commit()?;
     Ok(committed)
@@ -173,7 +175,9 @@ fn prepare(place: &Path) -> Result<Connection, Unfit> {
     match connection.query_row(what, [], |row| row.try_into()) {
         Ok(_) if connection.is_readonly("main")? => Err("it cannot be written".into()),
         Ok((0, 0, 0) | (CHAT, VERSION, _)) => Ok(()),
-        Ok((CHAT, newer, _)) => Err(format!("it was made by a newer chat (version {newer})")),
+        Ok((CHAT, other, _)) => Err(format!(
+            "it was made by another version of the chat ({other})"
+        )),
         Err(error) if error.sqlite_error_code() != NO_DATABASE => Err(error.to_string()),
         _ => Err("it is not a chat database, and is left as it is".into()),
     }?;

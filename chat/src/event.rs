@@ -36,7 +36,7 @@ pub(crate) struct Event {
     pub(crate) about: About,
     /// `{"event":"NAME","data":{…}}`, on one line.
     pub(crate) json: String,
-    /// The same as a WebSocket's text frame: a server's frames have no mask, so one is for everybody.
+    /// The same as a WebSocket's text frame.
     pub(crate) frame: Bytes,
     /// As an event of an event stream.
     pub(crate) sse: Bytes,
@@ -44,7 +44,7 @@ pub(crate) struct Event {
 
 impl Event {
     fn new(about: About, name: &str, data: &impl Serialize) -> Self {
-        // None of the data can fail to be written as JSON: no maps with odd keys, no floats.
+        // None of the data can fail to be written as JSON: it is strings and numbers.
         let data = serde_json::to_string(data).unwrap_or_default();
         let id = match about {
             About::Message(id, _) => format!("id: {id}\n"),
@@ -78,7 +78,8 @@ impl Event {
         Self::new(About::Typing(user), "typing", &json!({ "name": name }))
     }
 
-    /// What the reader has is from before what is kept; what follows comes after `cursor`.
+    /// The log does not have the reader's cursor: it forgets its messages, and what follows comes after
+    /// this one.
     pub(crate) fn reset(cursor: i64) -> Self {
         let data = json!({ "after": cursor.to_string() });
         Self::new(About::Reader, "reset", &data)

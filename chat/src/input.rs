@@ -13,7 +13,7 @@ const TEXT_CHARS: RangeInclusive<usize> = 1..=2_000;
 /// How many characters a key has: enough for a UUID in any spelling.
 const KEY_CHARS: RangeInclusive<usize> = 1..=64;
 
-/// How many letters the name of a room has.
+/// How many characters the name of a room has.
 const ROOM_CHARS: RangeInclusive<usize> = 1..=32;
 
 /// How many characters the name of a user has: it has to fit beside each message.
@@ -101,7 +101,7 @@ impl NewMessage {
         Ok(Draft {
             key: of_length("A key", KEY_CHARS, self.key)?,
             text: of_length("A message", TEXT_CHARS, self.text)?,
-            to: self.to.map(|name| name.trim().to_lowercase()),
+            to: self.to.map(|name| Name::new(name.trim().to_owned()).folded),
         })
     }
 }
@@ -125,8 +125,12 @@ pub(crate) struct Cursor {
     pub(crate) roster: Option<u64>,
 }
 
+/// What is wrong with any other text.
+const NO_CURSOR: &str = "A cursor is a text that this server has sent, or 0 for all that is kept.";
+
 impl Cursor {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        // `parse` alone would take `+17`, too.
         let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
         let (id, roster) = match text.split_once('.') {
             Some((id, roster)) => (id, Some(roster.parse())),
@@ -134,9 +138,7 @@ impl Cursor {
         };
         match (id.parse().map(Some), roster.transpose()) {
             (Ok(id), Ok(roster)) if text.bytes().all(plain) => Ok(Self { id, roster }),
-            _ => Err(Error::BadRequest(
-                "A cursor is a text that this server has sent, or 0 for all that is kept.".into(),
-            )),
+            _ => Err(Error::BadRequest(NO_CURSOR.into())),
         }
     }
 }

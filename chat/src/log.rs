@@ -4,9 +4,9 @@
 //! miss nothing: the id of the last message that it has looked at. That is its cursor.
 //!
 //! The ids of a room are without gaps, and only the oldest messages are ever deleted. So what is kept
-//! is all from the first id to the last, and a cursor is good if it is in there. The first id of a new room
-//! is the time in milliseconds: whoever comes back with a cursor of a log that was thrown away has one
-//! that is too old, and is told so.
+//! is all from the first id to the last, and a cursor is good if nothing after it was deleted. The first
+//! id of a new room is the time in milliseconds: whoever comes back with a cursor of a log that was
+//! thrown away has one that is too old, and is told so.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub(crate) struct Receipt {
 /// A part of the log, for one reader.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// What the cursor was not good for: it starts from this one instead.
+    /// If the cursor was not good: the one that `messages` come after instead.
     pub(crate) reset: Option<i64>,
     /// Those messages that are for the reader, in their order.
     pub(crate) messages: Vec<Message>,
@@ -73,7 +73,7 @@ pub(crate) struct Page {
 /// A room as one of its readers sees it: without what is private to others.
 pub(crate) type View = (RoomName, UserId);
 
-/// Who hears of a message that has just been stored.
+/// What is called with a message that has just been stored: the log need not know who listens.
 type Publish = Arc<dyn Fn(&RoomName, &Message) + Send + Sync>;
 
 /// The log of all rooms. Clones are handles to the same one.
@@ -95,12 +95,12 @@ impl Log {
     ) -> Result<Receipt, Error> {
         let (room, author) = (room.clone(), Arc::clone(author));
         let publish = Arc::clone(&self.publish);
-        let append = move |log: &Connection| {
-            let first = first(log, author.id, &draft.key)?;
+        let append = move |database: &Connection| {
+            let first = first(database, author.id, &draft.key)?;
             let fresh = first.is_none();
             let message = match first {
                 Some(first) => Some(first),
-                None => insert(log, &room, &author, &draft)?,
+                None => insert(database, &room, &author, &draft)?,
             };
             let receipt = |&Message { id, time, .. }: &Message| Receipt { id, time, fresh };
             let receipt = message.as_ref().map(receipt);
@@ -118,60 +118,64 @@ impl Log {
     /// What comes after `cursor`, a page of it. Without a cursor, or with one that is not good any more,
     /// it is the newest of what there is.
     pub(crate) async fn after(&self, view: View, cursor: Option<i64>) -> Result<Page, Error> {
-        let read = move |log: &_| page(log, &view, cursor);
+        let read = move |database: &_| page(database, &view, cursor);
         self.database.reader.run(read).await
     }
 
     /// The newest messages before the one with the id `end`, in their order.
     pub(crate) async fn before(&self, view: View, end: i64) -> Result<Vec<Message>, Error> {
-        let read = move |log: &_| newest(log, &view, (0, end - 1), HISTORY);
+        let read = move |database: &_| newest(database, &view, (0, end - 1), HISTORY);
         self.database.reader.run(read).await
     }
 }
 
 /// What the author has sent under this key.
-fn first(log: &Connection, author: UserId, key: &str) -> Sql<Option<Message>> {
-    log.prepare_cached("SELECT * FROM messages WHERE from_id = ? AND key = ?")?
+fn first(database: &Connection, author: UserId, key: &str) -> Sql<Option<Message>> {
+    database
+        .prepare_cached("SELECT * FROM messages WHERE from_id = ? AND key = ?")?
         .query_row(params![author, key], message)
         .optional()
 }
 
 /// Puts a message at the end of its room; the first one in a new room has the time as its id. Nothing is
-/// added, and returned, if nobody has the name that it is addressed to.
-fn insert(log: &Connection, room: &RoomName, from: &User, it: &Draft) -> Sql<Option<Message>> {
+/// added or returned if nobody has the name that it is addressed to.
+fn insert(database: &Connection, room: &RoomName, from: &User, it: &Draft) -> Sql<Option<Message>> {
     let room = room.as_str();
     // Before the new one comes, so that a full disk has room for it.
-    log.prepare_cached(
-        "DELETE FROM messages
+    database
+        .prepare_cached(
+            "DELETE FROM messages
          WHERE room = ?1 AND id <= (SELECT max(id) + 1 FROM messages WHERE room = ?1) - ?2",
-    )?
-    .execute(params![room, KEPT])?;
+        )?
+        .execute(params![room, KEPT])?;
     let row = params![room, from.id, from.name(), it.key, it.text, it.to];
-    log.prepare_cached(
-        "INSERT INTO messages
+    database
+        .prepare_cached(
+            "INSERT INTO messages
          SELECT ?1, ifnull((SELECT max(id) + 1 FROM messages WHERE room = ?1),
                            CAST(unixepoch('subsec') * 1000 AS INTEGER)),
                 ?2, ?3, users.id, users.name, ?4, ?5, unixepoch()
          FROM (SELECT ?6 AS addressee) LEFT JOIN users ON folded = addressee
          WHERE addressee IS NULL OR folded IS NOT NULL
          RETURNING *",
-    )?
-    .query_row(row, message)
-    .optional()
+        )?
+        .query_row(row, message)
+        .optional()
 }
 
-fn page(log: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
+fn page(database: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
     // A room that is empty has the cursor 0, which also stands before all that is kept.
-    let (first, last): (i64, i64) = log
+    let (first, last): (i64, i64) = database
         .prepare_cached(
             "SELECT ifnull((SELECT min(id) FROM messages WHERE room = ?1), 1),
                     ifnull((SELECT max(id) FROM messages WHERE room = ?1), 0)",
         )?
         .query_row([view.0.as_str()], |row| row.try_into())?;
     let good = |cursor: &i64| *cursor == 0 || (first - 1..=last).contains(cursor);
+    // 0 starts where the log does. Without a good cursor it is the newest `HISTORY` of all.
     let start = cursor.filter(good).map(|cursor| cursor.max(first - 1));
     let (end, most) = start.map_or((last, HISTORY), |start| (last.min(start + PAGE), PAGE));
-    let messages = newest(log, view, (start.unwrap_or_default(), end), most)?;
+    let messages = newest(database, view, (start.unwrap_or_default(), end), most)?;
     let new_start = messages.first().map_or(last, |message| message.id - 1);
     Ok(Page {
         reset: cursor.filter(|_| start.is_none()).map(|_| new_start),
@@ -182,9 +186,9 @@ fn page(log: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
 }
 
 /// The newest messages after one id and up to another, `most` of them, in their order.
-fn newest(log: &Connection, view: &View, ids: (i64, i64), most: i64) -> Sql<Vec<Message>> {
+fn newest(database: &Connection, view: &View, ids: (i64, i64), most: i64) -> Sql<Vec<Message>> {
     let ((room, reader), (after, until)) = (view, ids);
-    let mut messages = log
+    let mut messages = database
         .prepare_cached(
             "SELECT * FROM messages WHERE room = ?1 AND id > ?2 AND id <= ?3
              AND (to_id IS NULL OR ?4 IN (from_id, to_id)) ORDER BY id DESC LIMIT ?5",

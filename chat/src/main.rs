@@ -119,8 +119,8 @@ impl Chat {
             format!("cannot use the database {file}: {error}. Choose another --database")
         })?);
         let rooms = Rooms::new(flags.connections.into(), BEHIND);
-        let listeners = rooms.clone();
-        let publish = Arc::new(move |room: &_, said: &_| listeners.publish(room, said));
+        let told = rooms.clone();
+        let publish = Arc::new(move |room: &_, said: &_| told.publish(room, said));
         Ok(web::Data::new(Self {
             sessions: Sessions::load(Arc::clone(&database)).await?,
             rooms,
@@ -131,14 +131,17 @@ impl Chat {
 
     /// Who sends this request: `Authorization: Bearer TOKEN`, or else the cookie.
     fn session(&self, request: &HttpRequest) -> Result<Session, Error> {
-        let session = token(request).and_then(|token| Some((self.sessions.user(&token)?, token)));
+        let session = token(request).and_then(|token| {
+            let user = self.sessions.user(&token)?;
+            Some(Session { user, token })
+        });
         session.ok_or(Error::Unauthorized(
             "Say who you are first: POST /session, then send its cookie, or its token as Bearer.",
         ))
     }
 }
 
-/// What all handlers of the server share, such as its settings.
+/// What the app was given for its handlers, such as [`Settings`].
 fn data<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Error> {
     request.app_data().cloned().ok_or(Error::Internal)
 }
@@ -164,13 +167,14 @@ struct NewSession {
 /// is for pages of this server only, and no script can read it.
 async fn take_name(request: HttpRequest, new: web::Json<Object<NewSession>>) -> Answer {
     let chat: web::Data<Chat> = data(&request)?;
-    let name = Name::parse(&new.0.0.name)?;
-    let (mut answer, (user, token)) = match chat.session(&request).ok() {
-        Some(own) if own.0.name.folded == name.folded => (HttpResponse::Ok(), own),
+    let Object(new) = new.into_inner();
+    let name = Name::parse(&new.name)?;
+    let (mut answer, Session { user, token }) = match chat.session(&request).ok() {
+        Some(own) if own.user.name.folded == name.folded => (HttpResponse::Ok(), own),
         other => {
-            let new = chat.sessions.take(name).await?;
-            other.inspect(|(user, _)| user.give_up());
-            (HttpResponse::Created(), new)
+            let taken = chat.sessions.take(name).await?;
+            other.inspect(|other| other.user.give_up());
+            (HttpResponse::Created(), taken)
         }
     };
     // A server behind TLS adds `Secure`.

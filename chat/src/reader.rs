@@ -22,7 +22,7 @@ pub(crate) struct Reader {
     pub(crate) cursor: Cursor,
     /// There is, or may be, something in the log after the cursor.
     behind: bool,
-    /// What was read from the log and is still to be handed out.
+    /// What is still to be handed out: the roster, and what was read from the log.
     waiting: VecDeque<Arc<Event>>,
 }
 
@@ -36,7 +36,7 @@ impl Reader {
             behind: true,
             waiting: VecDeque::new(),
         };
-        reader.look_around();
+        reader.queue_roster();
         reader
     }
 
@@ -48,7 +48,7 @@ impl Reader {
                 return Ok(event);
             }
             if self.behind {
-                // In a box, which a reader who has caught up does not need.
+                // Boxed: only while it runs does the reader need memory for it.
                 Box::pin(self.read_on()).await?;
                 continue;
             }
@@ -57,7 +57,7 @@ impl Reader {
                 Ok(_) => {}
                 Err(Lagged) => {
                     self.behind = true;
-                    self.look_around();
+                    self.queue_roster();
                 }
             }
         }
@@ -89,8 +89,8 @@ impl Reader {
         Ok(())
     }
 
-    /// Hands out who is here, unless that is the roster that the reader knows.
-    fn look_around(&mut self) {
+    /// Queues the roster, unless it is the one that the reader knows.
+    fn queue_roster(&mut self) {
         if let Some(roster) = self.visit.roster()
             && let About::Roster(version) = roster.about
             && self.cursor.roster.replace(version) != Some(version)

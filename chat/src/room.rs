@@ -1,7 +1,7 @@
 //! [`Rooms`]: who is where right now, and the way to everybody in a room.
 //!
 //! Nothing here is stored: what was said is in the log, and who is here is only true while it is. A
-//! room exists from the first visit to 5 s after the last.
+//! room exists from the first visit to 5 s after the last, or shorter if its place is needed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering};
@@ -19,7 +19,8 @@ use crate::input::RoomName;
 use crate::log::Message;
 use crate::session::{User, UserId, now};
 
-/// How many rooms there can be somebody in. Each has a channel of `BEHIND` places.
+/// How many rooms there can be somebody in. Each keeps `BEHIND` events for each thread that has
+/// readers of it.
 const MAX_ROOMS: usize = 1_000;
 
 /// How many events a reader may be behind before it has to read the log instead.
@@ -45,8 +46,8 @@ pub(crate) struct Rooms {
 struct Room {
     events: FanOut<Arc<Event>>,
     people: HashMap<UserId, Person>,
-    /// The version of the roster. It counts on from the time in microseconds: whoever comes back to a
-    /// room that was empty meanwhile, or after a restart, has none that is right by chance.
+    /// The version of the roster. It begins with the time in microseconds, so that one from before a
+    /// restart, or from before the room was empty, is never taken for a newer one.
     version: u64,
     /// The roster as an event, until somebody comes or goes.
     roster: Option<Arc<Event>>,
@@ -83,7 +84,7 @@ impl Rooms {
             return Err(Error::TooMany(sentence, GRACE));
         }
         if rooms.len() >= MAX_ROOMS {
-            // Those that somebody has just gone from have to make place.
+            // Rooms that everybody has left, though less than `GRACE` ago, make place.
             rooms.retain(|_, room| room.people.values().any(|person| person.connections > 0));
         }
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
@@ -146,7 +147,7 @@ impl Room {
         self.events.send(&Arc::new(event));
     }
 
-    /// Counts a connection of `user`, and tells the others if it is the first.
+    /// Counts a connection of `user`, and tells the others if there was none, nor `GRACE` ago.
     fn arrive(&mut self, user: &Arc<User>) {
         let person = self.people.entry(user.id).or_insert_with(|| Person {
             user: Arc::clone(user),

@@ -21,17 +21,17 @@ const UNUSED: i64 = 24 * 60 * 60;
 /// After so many seconds without any use a name may have to go when there is no place for a new one.
 const AWAY: i64 = 60 * 60;
 
-/// The same two for a name whose token was never used, or was given up for another, in seconds. Whoever got the token uses it within a
-/// moment, and whoever asked and got no answer is told so after 10 s at the latest: three times that is
-/// safe, and a flood of names has to be of hundreds a second to keep the others out.
+/// The same two for a name whose token was never used, or that was given up, in seconds. Whoever got
+/// the token uses it at once, and whoever got no answer knows that after 10 s: three times that is safe.
+/// And to keep the others out, a flood has to be of hundreds of names a second.
 const UNPROVEN: i64 = 30;
 
 /// Who holds a name. Random and never used again, unlike the name: what was private to the holder
 /// before must not be shown to the next one.
 pub(crate) type UserId = i64;
 
-/// What is kept of a token. The token itself is not in the database; and how long it takes to look up a
-/// hash tells nothing about the token, so that no comparison has to take the same time always.
+/// What is kept of a token. The token itself is not in the database; and the time that it takes to
+/// look up a hash tells nothing of the token, so it need not be compared in constant time.
 type Hash = [u8; 32];
 
 fn hash(token: &str) -> Hash {
@@ -44,7 +44,11 @@ pub(crate) fn now() -> i64 {
 }
 
 /// Somebody, and the token that proves it.
-pub(crate) type Session = (Arc<User>, String);
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) user: Arc<User>,
+    pub(crate) token: String,
+}
 
 /// Somebody with a name.
 #[derive(Debug)]
@@ -58,7 +62,8 @@ pub(crate) struct User {
     pub(crate) connections: AtomicUsize,
     /// When the user was last here, in Unix seconds. It is not stored: a restart counts as a use.
     pub(crate) used: AtomicI64,
-    /// Whether somebody comes with the token: has come, or may have before the restart, and has no other name since.
+    /// Whether the token was used, or may have been before the restart; not any more once the name was
+    /// given up.
     proven: AtomicBool,
 }
 
@@ -79,26 +84,26 @@ impl User {
         &self.name.text
     }
 
-    /// Counts a message, unless there were too many of late; `rate` is how many a second are not.
+    /// Counts a message, or refuses it if there were more than `rate` a second of late.
     pub(crate) fn may_send(&self, rate: u32) -> Result<(), Error> {
         let too_many = |wait| Error::TooMany("You send too many messages. Wait a moment.", wait);
         self.bucket.take(rate).map_err(too_many)
     }
 
-    /// Whether the token was used, and when the last time.
-    fn last_seen(&self) -> (bool, i64) {
+    /// Who has to go first is the least: who never came, then who was away for longest.
+    fn rank(&self) -> (bool, i64) {
         let proven = self.proven.load(Ordering::Relaxed);
         (proven, self.used.load(Ordering::Relaxed))
     }
 
-    /// Whether the user has not been here for so many seconds, or was never here for far fewer.
+    /// Whether nobody was here under this name for `seconds`, or for `UNPROVEN` if nobody may come back.
     fn away_for(&self, seconds: i64, now: i64) -> bool {
-        let (proven, last) = self.last_seen();
+        let (proven, last) = self.rank();
         let seconds = if proven { seconds } else { UNPROVEN };
         self.connections.load(Ordering::Relaxed) == 0 && last + seconds < now
     }
 
-    /// Says that whoever has the token has another one now, and will not come back with this one.
+    /// Says that whoever has the token has another one now. If it is used all the same, the name is kept as before.
     pub(crate) fn give_up(&self) {
         self.proven.store(false, Ordering::Relaxed);
     }
@@ -107,15 +112,17 @@ impl User {
 /// Everybody who has a name: in the database, and here for as long as the server runs.
 pub(crate) struct Sessions {
     database: Arc<Database>,
-    /// By token. Who wants a name is compared to all of them, and then waits for the disk anyway.
+    /// By the hash of the token. A new name is compared with all of them: 10,000 comparisons are little
+    /// beside the write that follows.
     users: Mutex<HashMap<Hash, Arc<User>>>,
 }
 
 impl Sessions {
     /// Everybody in the database.
     pub(crate) async fn load(database: Arc<Database>) -> Result<Self, Error> {
-        let stored = database.reader.run(|log| {
-            log.prepare("SELECT id, name, token FROM users")?
+        let stored = database.reader.run(|users| {
+            users
+                .prepare("SELECT id, name, token FROM users")?
                 .query_map([], |row| row.try_into())?
                 .collect::<rusqlite::Result<Vec<(UserId, String, Hash)>>>()
         });
@@ -144,32 +151,31 @@ impl Sessions {
         // Before it is stored, so that nobody else can take it meanwhile.
         let gone = self.admit(&user)?;
         let stored = Arc::clone(&user);
-        let save = move |log: &Connection| {
-            log.execute("DELETE FROM users WHERE token = ?", [gone])?;
+        let save = move |database: &Connection| {
+            database.execute("DELETE FROM users WHERE token = ?", [gone])?;
             let (id, name, token) = (stored.id, &stored.name, stored.token);
             let row = params![id, name.text, name.folded, token];
-            log.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", row)?;
+            // OR REPLACE: a holder who went while the disk failed may still be in the table.
+            database.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", row)?;
             Ok(())
         };
         let saved = self.database.writer.run(save).await;
         saved.inspect_err(|_| drop(self.users().remove(&user.token)))?;
-        Ok((user, token))
+        Ok(Session { user, token })
     }
 
     /// Lets somebody new in. Returns the token of who had to go for that: who had the name, or else a place.
     fn admit(&self, new: &Arc<User>) -> Result<Option<Hash>, Error> {
         let (now, mut users) = (now(), self.users());
+        let taken = Error::Conflict("Somebody else has that name. Choose another.");
         let same_name = |user: &&Arc<User>| user.name.folded == new.name.folded;
         let gone = match users.values().find(same_name) {
             Some(holder) if holder.away_for(UNUSED, now) => Some(holder.token),
-            Some(_) => {
-                let sentence = "Somebody else has that name. Choose another.";
-                return Err(Error::Conflict(sentence));
-            }
+            Some(_) => return Err(taken),
             None if users.len() < MAX_USERS => None,
             None => {
                 let away = users.values().filter(|user| user.away_for(AWAY, now));
-                let next = away.min_by_key(|user| user.last_seen());
+                let next = away.min_by_key(|user| user.rank());
                 let full = Error::Unavailable("There are too many people here. Come back later.");
                 Some(next.ok_or(full)?.token)
             }

@@ -18,10 +18,10 @@ use crate::event::Event;
 use crate::input::{Cursor, NewMessage, RoomName};
 use crate::log::Receipt;
 use crate::reader::Reader;
-use crate::session::User;
+use crate::session::{Session, User};
 use crate::{Answer, Chat, data};
 
-/// `?after=17`, what the reader has seen already; the other two are for the long poll.
+/// `?after=17`, what the reader has seen already; the other two are for `GET messages`.
 #[derive(Deserialize)]
 struct Query {
     after: Option<String>,
@@ -55,7 +55,7 @@ impl Asked {
     /// address says what was true when it came first.
     fn parse(request: &HttpRequest) -> Result<Self, Error> {
         let chat: web::Data<Chat> = data(request)?;
-        let (user, _) = chat.session(request)?;
+        let Session { user, .. } = chat.session(request)?;
         let room = RoomName::parse(request.match_info().query("room"))?;
         let query = web::Query::<Query>::from_query(request.query_string());
         let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
@@ -95,7 +95,7 @@ impl Asked {
         let reader = (self.begin()?, pings);
         Ok(stream::unfold(reader, async |(mut reader, mut pings)| {
             let event = select! {
-                // Who hears something need not be told that the connection is alive.
+                // News first: a ping that is due can wait for what is ready.
                 biased;
                 event = reader.next() => event.ok()?,
                 _ = pings.tick() => Arc::new(Event::ping()),

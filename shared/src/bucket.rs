@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How much may be done at once, as what comes in so much time.
+/// How much may be done at once: as much as comes in this time.
 const BURST: Duration = Duration::from_secs(2);
 
 /// A token bucket: it holds two seconds' worth, each use takes one out, and it fills at a steady

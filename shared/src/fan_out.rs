@@ -2,10 +2,10 @@
 //!
 //! tokio's `broadcast` and `watch` keep those who wait in one list for all threads. Each reader takes a
 //! lock that all share, for each item, and whoever sends wakes tasks on other threads one by one. With
-//! 5,000 open streams that is a quarter of what a server does itself for each delivery. Here the readers of a thread
-//! share a place of their own: a sender puts the item there and wakes one task, which wakes the others without leaving
-//! their thread. And a reader who waits stays in the list when it is woken, because the next thing that
-//! it does is to wait again.
+//! 5,000 open streams that is a quarter of the server's own work for a delivery. Here the readers of a
+//! thread share a place of their own: a sender puts the item there and wakes one task, which wakes the
+//! others without leaving their thread. And a reader who waits stays in the list when it is woken,
+//! because the next thing that it does is to wait again.
 
 use std::collections::{HashMap, VecDeque};
 use std::future;
@@ -30,9 +30,9 @@ pub struct FanOut<T> {
 #[derive(Debug)]
 struct Place<T> {
     state: Mutex<State<T>>,
-    sent: Arc<Notify>,
-    /// Wakes the readers; it ends with the last of them.
-    caller: AbortHandle,
+    news: Arc<Notify>,
+    /// The task that wakes the readers; it ends with the last of them.
+    waking: AbortHandle,
 }
 
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl<T: Clone + Send + 'static> FanOut<T> {
             }
             state.recent.push_back(item.clone());
             state.sent += 1;
-            place.sent.notify_one();
+            place.news.notify_one();
         }
     }
 
@@ -112,7 +112,7 @@ impl<T: Clone + Send + 'static> FanOut<T> {
         let thread = thread::current().id();
         let place = places.get(&thread).and_then(Weak::upgrade);
         // A thread may outlive a runtime, in tests.
-        if let Some(place) = place.filter(|place| !place.caller.is_finished()) {
+        if let Some(place) = place.filter(|place| !place.waking.is_finished()) {
             return place;
         }
         let place = Arc::new_cyclic(Place::new);
@@ -124,12 +124,12 @@ impl<T: Clone + Send + 'static> FanOut<T> {
 
 impl<T: Send + 'static> Place<T> {
     fn new(place: &Weak<Self>) -> Self {
-        let sent = Arc::new(Notify::new());
-        let caller = tokio::spawn(call(Arc::clone(&sent), Weak::clone(place)));
+        let news = Arc::new(Notify::new());
+        let waking = tokio::spawn(wake_readers(Arc::clone(&news), Weak::clone(place)));
         Self {
             state: Mutex::default(),
-            sent,
-            caller: caller.abort_handle(),
+            news,
+            waking: waking.abort_handle(),
         }
     }
 }
@@ -151,11 +151,11 @@ impl<T> Default for State<T> {
 }
 
 /// Wakes all readers of a place whenever something was sent.
-async fn call<T>(sent: Arc<Notify>, place: Weak<Place<T>>) {
+async fn wake_readers<T>(news: Arc<Notify>, place: Weak<Place<T>>) {
     loop {
-        sent.notified().await;
+        news.notified().await;
         let Some(place) = place.upgrade() else { return };
-        // A task that is woken only gets into a queue, so nobody waits for this lock meanwhile.
+        // To wake a task only puts it into a queue, so the lock is held for a moment.
         for (_, reader) in &place.state().readers {
             reader.wake_by_ref();
         }
@@ -164,7 +164,7 @@ async fn call<T>(sent: Arc<Notify>, place: Weak<Place<T>>) {
 
 impl<T> Drop for Place<T> {
     fn drop(&mut self) {
-        self.caller.abort();
+        self.waking.abort();
     }
 }
 
@@ -185,8 +185,8 @@ impl<T: Clone> Listener<T> {
             self.next = state.sent - kept;
             return Poll::Ready(Err(Lagged));
         }
-        let place = usize::try_from(kept - behind).ok();
-        if let Some(item) = place.and_then(|place| state.recent.get(place)) {
+        let index = usize::try_from(kept - behind).ok();
+        if let Some(item) = index.and_then(|index| state.recent.get(index)) {
             self.next += 1;
             return Poll::Ready(Ok(item.clone()));
         }
@@ -210,7 +210,8 @@ impl<T: Clone> Stream for Listener<T> {
 impl<T> Drop for Listener<T> {
     fn drop(&mut self) {
         if let Some(reader) = self.reader {
-            // Dropped after the lock is released: it may be what is left of a task.
+            // Dropped after the lock is released: with its last waker a task may go, and with that
+            // another reader.
             let _waker = self.place.state().readers.try_remove(reader);
         }
     }

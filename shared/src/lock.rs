@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Keeps other servers away from the file at `path`, which need not exist, for as long as the returned file
-/// is open; the system lets go of it even after a `kill -9`. Whatever link leads to it, it is the same file.
+/// is open; the system lets go of it even after a `kill -9`. A symbolic link counts as the file that it leads to.
 ///
-/// The lock is on a file of its own, `users.json.lock` for `users.json`: that one may be replaced, and
-/// closing any handle to it would release the locks that SQLite has on it (POSIX).
+/// The lock is on a file of its own, `users.json.lock` for `users.json`: that itself is replaced with each
+/// change, and any handle to a database that is closed would release the locks of SQLite (POSIX).
 ///
 /// # Errors
 /// [`ErrorKind::WouldBlock`] if another server has it, and any other if the lock file cannot be opened.

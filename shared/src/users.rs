@@ -1,7 +1,8 @@
 //! The users store: a list that changes, and a way to hear of each change.
 //!
-//! The list is published as immutable [`Snapshot`]s through a [`watch`] channel. A reader that is
-//! slow skips to the newest snapshot; nothing queues up for it, so it costs nobody anything.
+//! The list is published as immutable [`Snapshot`]s: through a [`FanOut`] to those who follow it, and
+//! through a [`watch`] channel to those who wait for one change. A reader that is slow skips to the
+//! newest snapshot; nothing queues up for it, so it costs nobody anything.
 
 mod file;
 mod username;
@@ -108,7 +109,7 @@ pub struct Users {
 #[derive(Debug)]
 struct Store {
     newest: watch::Sender<Snapshot>,
-    /// The same for those who want each of them and not only the next: cheap for thousands.
+    /// The same for streams, which wait again and again: with thousands of them it is cheaper.
     changes: FanOut<Snapshot>,
     /// The list that the next change starts from. Whoever changes it holds the lock until the
     /// change is on disk and published, so that both happen in one order.

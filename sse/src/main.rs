@@ -38,8 +38,8 @@ const LESSON: Lesson = Lesson {
 /// so that after a restart of the server not all of them return at the same moment.
 const RETRY: RangeInclusive<u32> = 1_500..=3_000;
 
-/// What an id is always less than: a JavaScript number holds no larger one exactly.
-const MAX_ID: u64 = 1 << 53;
+/// The largest id: what a JavaScript number can hold exactly (`Number.MAX_SAFE_INTEGER`).
+const MAX_ID: u64 = (1 << 53) - 1;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -105,7 +105,7 @@ fn event_stream(
 }
 
 /// A ping every `period`. It tells the browser, and every proxy between, that the connection is
-/// alive, and it is how the system finds out that the browser is not.
+/// alive, and it is how the operating system finds out that the browser is not.
 fn pings(period: Duration) -> impl Stream<Item = ByteString> {
     let mut interval = time::interval_at(Instant::now() + period, period);
     // After a stall, send one ping and not one for each period that was missed.
@@ -129,7 +129,7 @@ fn last_event_id(request: &HttpRequest) -> Option<u64> {
             web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
         query.get("lastEventId")?.parse().ok()?
     };
-    (id < MAX_ID).then_some(id)
+    (id <= MAX_ID).then_some(id)
 }
 
 /// What an event is called, which decides who hears it in the browser. An enum, because a line break

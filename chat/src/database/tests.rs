@@ -30,7 +30,7 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
     for (file, says) in [
         (&garbage, "is not a chat database"),
         (&other, "is not a chat database"),
-        (&newer, "was made by a newer chat (version 2)"),
+        (&newer, "was made by another version of the chat (2)"),
     ] {
         let before = fs::read(file).unwrap();
         let error = error(file);

@@ -54,7 +54,7 @@ async fn names_that_differ_only_in_case_are_the_same() {
         ("İ", "i̇"),
         ("ΌΣΟΣ", "όσος"),
     ] {
-        let (user, _) = sessions.take(name(first)).await.unwrap();
+        let Session { user, .. } = sessions.take(name(first)).await.unwrap();
         assert!(
             matches!(sessions.take(name(second)).await, Err(Error::Conflict(_))),
             "{second}"
@@ -67,7 +67,7 @@ async fn names_that_differ_only_in_case_are_the_same() {
 #[tokio::test]
 async fn only_the_token_proves_who_somebody_is() {
     let sessions = in_memory().await;
-    let (ann, token) = sessions.take(name("Ann")).await.unwrap();
+    let Session { user: ann, token } = sessions.take(name("Ann")).await.unwrap();
     assert_eq!(sessions.user(&token).unwrap().id, ann.id);
     assert_eq!(token.len(), 32);
     for wrong in ["", "0", &token.to_uppercase(), &format!("{token}0")] {
@@ -78,7 +78,7 @@ async fn only_the_token_proves_who_somebody_is() {
 #[tokio::test]
 async fn a_name_is_free_after_a_day_without_use_and_the_next_holder_is_somebody_else() {
     let sessions = in_memory().await;
-    let (_, token) = sessions.take(name("Ann")).await.unwrap();
+    let Session { token, .. } = sessions.take(name("Ann")).await.unwrap();
     let first = sessions.user(&token).unwrap();
     away(&first, UNUSED - 5);
     assert!(sessions.take(name("ann")).await.is_err(), "too early");
@@ -87,7 +87,7 @@ async fn a_name_is_free_after_a_day_without_use_and_the_next_holder_is_somebody_
     let here = sessions.take(name("ann")).await;
     assert!(here.is_err(), "the holder is here");
     first.connections.store(0, Ordering::Relaxed);
-    let (second, _) = sessions.take(name("ann")).await.unwrap();
+    let Session { user: second, .. } = sessions.take(name("ann")).await.unwrap();
     assert_ne!(
         first.id, second.id,
         "what was private to the first stays so"
@@ -102,11 +102,14 @@ async fn a_name_is_free_after_a_day_without_use_and_the_next_holder_is_somebody_
 #[tokio::test]
 async fn a_name_whose_token_was_never_used_is_free_after_half_a_minute() {
     let sessions = in_memory().await;
-    let (lost, token) = sessions.take(name("Ann")).await.unwrap();
+    let Session { user: lost, token } = sessions.take(name("Ann")).await.unwrap();
     away(&lost, UNPROVEN - 5);
     assert!(sessions.take(name("Ann")).await.is_err(), "too early");
     away(&lost, UNPROVEN + 1);
-    let (second, second_token) = sessions.take(name("Ann")).await.unwrap();
+    let Session {
+        user: second,
+        token: second_token,
+    } = sessions.take(name("Ann")).await.unwrap();
     assert!(second.id != lost.id && sessions.user(&token).is_none());
     sessions.user(&second_token).unwrap();
     away(&second, UNPROVEN + 1);
@@ -116,7 +119,7 @@ async fn a_name_whose_token_was_never_used_is_free_after_half_a_minute() {
 #[tokio::test]
 async fn a_name_that_was_given_up_is_free_half_a_minute_after_its_last_use() {
     let sessions = in_memory().await;
-    let (_, token) = sessions.take(name("Ann")).await.unwrap();
+    let Session { token, .. } = sessions.take(name("Ann")).await.unwrap();
     let ann = sessions.user(&token).unwrap();
     ann.give_up();
     away(&ann, UNPROVEN - 5);
@@ -138,7 +141,7 @@ async fn a_restart_changes_nothing() {
         Sessions::load(database).await.unwrap()
     };
     let sessions = open().await;
-    let (ann, token) = sessions.take(name("Ann")).await.unwrap();
+    let Session { user: ann, token } = sessions.take(name("Ann")).await.unwrap();
     drop(sessions);
     let stored = std::fs::read(&file).unwrap();
     let has = |text: &str| {
@@ -156,7 +159,7 @@ async fn a_restart_changes_nothing() {
     assert!(sessions.take(name("ANN")).await.is_err());
     // A name is not freed too early; the restart counts as a use.
     away(&sessions.find("Ann").unwrap(), UNUSED + 10);
-    let (next, _) = sessions.take(name("ann")).await.unwrap();
+    let Session { user: next, .. } = sessions.take(name("ann")).await.unwrap();
     assert_ne!(next.id, ann.id);
 }
 
@@ -180,7 +183,7 @@ async fn a_flood_of_names_ends_at_the_limit_and_takes_only_from_those_who_are_aw
     away(&flood[42], UNPROVEN + 1);
     for gone in ["42", "4711", "815"] {
         assert!(sessions.find(gone).is_some());
-        let (new, _) = sessions.take(name(&format!("not {gone}"))).await.unwrap();
+        let Session { user: new, .. } = sessions.take(name(&format!("not {gone}"))).await.unwrap();
         new.proven.store(true, Ordering::Relaxed);
         assert!(sessions.find(gone).is_none(), "{gone} was the next to go");
         assert_eq!(sessions.users().len(), MAX_USERS);

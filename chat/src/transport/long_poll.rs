@@ -57,7 +57,7 @@ async fn history(asked: &Asked, end: Cursor) -> Answer {
     Ok(answer(&events, end))
 }
 
-/// Nobody may keep it: the same address has another answer next time.
+/// The events, and the cursor after them. Nobody may keep it: the same address has another answer next time.
 fn answer(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
     let events: Vec<_> = events.iter().map(|event| event.json.as_str()).collect();
     let body = format!(r#"{{"events":[{}],"cursor":"{cursor}"}}"#, events.join(","));

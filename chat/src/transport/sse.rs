@@ -8,8 +8,8 @@ use futures_util::{StreamExt as _, future, stream};
 use super::Asked;
 use crate::Answer;
 
-/// How long a browser waits before it comes back, in milliseconds. Each is told a time of its own,
-/// so that after a restart of the server not all of them return at the same moment.
+/// How long a browser waits before it comes back, in milliseconds: each is told another time, as in
+/// lesson 4.
 const RETRY: RangeInclusive<u32> = 1_500..=3_000;
 
 /// `GET /rooms/{room}/events?after=17`. If it ends, the browser comes back and goes on from the last id.

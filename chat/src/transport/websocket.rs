@@ -24,11 +24,15 @@ pub(crate) async fn open(request: HttpRequest, body: web::Payload, asked: Asked)
     Ok(merge(response, frames))
 }
 
+/// What is wrong with any other event.
+const NO_SUCH_EVENT: &str = r#"The event must be "message" or "typing"."#;
+
 /// `{"event":"message","ack":1,"data":{…}}`: what a client says. It may number what it says, and the
 /// answer has the same number.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Said {
+    /// Empty if there is none, so that the answer has the `ack`.
     #[serde(default)]
     event: String,
     ack: Option<u64>,
@@ -57,9 +61,6 @@ async fn obey(asked: &Asked, said: Result<Object<Said>, Error>) -> Result<Option
             asked.chat.rooms.typing(&asked.room, &asked.user);
             Ok(None)
         }
-        _ => {
-            let sentence = r#"The event must be "message" or "typing"."#;
-            Err(Error::BadRequest(sentence.into()))
-        }
+        _ => Err(Error::BadRequest(NO_SUCH_EVENT.into())),
     }
 }

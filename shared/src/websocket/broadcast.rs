@@ -1,4 +1,4 @@
-//! What many clients are sent at once: encoded once, and past the task of each.
+//! What many clients are sent at once: encoded once, and not through the task of each.
 
 use std::{pin::Pin, task::Poll};
 
