@@ -13,7 +13,7 @@
 //! ws  ──┘        (database, then broadcast)       └─ long poll
 //! ```
 //!
-//! Read on in `log.rs`, then `reader.rs`, then `room.rs`, then the three in `transport/`.
+//! Read on in `log.rs`, then `room.rs`, then `reader.rs`, then the three in `transport/`.
 
 mod database;
 mod event;
