@@ -72,12 +72,14 @@ pub(crate) struct Database {
 impl Database {
     /// Opens `file`, or makes it; `:memory:` is one that ends with the process.
     pub(crate) fn open(file: &Path) -> Result<Self, Unfit> {
-        // Another server would not hear of what this one writes.
         let is_file = file != ":memory:";
-        let lock = is_file.then(|| shared::lock(file)).transpose()?;
         // Shared by the connections of this process that know the number.
         let memory = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
-        let place = lock.as_ref().map_or(memory.as_ref(), |_| file);
+        // In a folder `file:x.db` is a name; for SQLite it would be an address, and the lock elsewhere.
+        let here = Path::new(".").join(file);
+        let place: &Path = if is_file { &here } else { memory.as_ref() };
+        // Another server would not hear of what this one writes.
+        let lock = is_file.then(|| shared::lock(place)).transpose()?;
         Ok(Self {
             writer: Worker::start(prepare(place)?, WAITING),
             // A read has no sync to share, and its error is not the others'.

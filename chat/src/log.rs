@@ -98,10 +98,8 @@ impl Log {
         let append = move |database: &Connection| {
             let first = first(database, author.id, &draft.key)?;
             let fresh = first.is_none();
-            let message = match first {
-                Some(first) => Some(first),
-                None => insert(database, &room, &author, &draft)?,
-            };
+            let insert = || insert(database, &room, &author, &draft);
+            let message = first.map_or_else(insert, |first| Ok(Some(first)))?;
             let receipt = |&Message { id, time, .. }: &Message| Receipt { id, time, fresh };
             let receipt = message.as_ref().map(receipt);
             let tell = move || {

@@ -202,7 +202,7 @@ impl Drop for Visit {
     /// Takes a connection away. If it was the user's last one here, the user has left after `GRACE`.
     fn drop(&mut self) {
         self.user.used.store(now(), Ordering::Relaxed);
-        self.user.connections.fetch_sub(1, Ordering::Relaxed);
+        self.user.connections.fetch_sub(1, Ordering::Release);
         if let Some(room) = self.rooms.live().get_mut(&self.room)
             && let Some(person) = room.people.get_mut(&self.user.id)
         {

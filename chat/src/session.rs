@@ -98,9 +98,11 @@ impl User {
 
     /// Whether nobody was here under this name for `seconds`, or for `UNPROVEN` if nobody may come back.
     fn away_for(&self, seconds: i64, now: i64) -> bool {
+        // First, because a connection that closes says that it was here, and then that it is gone.
+        let connections = self.connections.load(Ordering::Acquire);
         let (proven, last) = self.rank();
         let seconds = if proven { seconds } else { UNPROVEN };
-        self.connections.load(Ordering::Relaxed) == 0 && last + seconds < now
+        connections == 0 && last + seconds < now
     }
 
     /// Says that whoever has the token has another one now. If it is used all the same, the name is kept as before.
@@ -137,10 +139,12 @@ impl Sessions {
 
     /// The user whose token this is.
     pub(crate) fn user(&self, token: &str) -> Option<Arc<User>> {
-        let user = self.users().get(&hash(token)).cloned()?;
+        // Under the lock, or somebody else may get the name in between.
+        let users = self.users();
+        let user = users.get(&hash(token))?;
         user.used.store(now(), Ordering::Relaxed);
         user.proven.store(true, Ordering::Relaxed);
-        Some(user)
+        Some(Arc::clone(user))
     }
 
     /// Gives `name` to somebody new, and stores that. The token, 128 random bits as 32 hexadecimal

@@ -7,7 +7,7 @@ pub(crate) mod websocket;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 use shared::{Object, Settings, cut::Cut, error::Error};
@@ -109,11 +109,10 @@ impl Asked {
 /// is stored; 200 and the same if it was already.
 pub(crate) async fn message(asked: Asked, new: web::Json<Object<NewMessage>>) -> Answer {
     let receipt = asked.say(new.into_inner()).await?;
-    let mut answer = if receipt.fresh {
-        HttpResponse::Created()
-    } else {
-        HttpResponse::Ok()
-    };
+    let mut answer = HttpResponse::Created();
+    if !receipt.fresh {
+        answer.status(StatusCode::OK);
+    }
     Ok(answer.json(receipt))
 }
 

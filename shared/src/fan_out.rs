@@ -37,8 +37,10 @@ struct Place<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// The newest items, `capacity` at most.
-    recent: VecDeque<T>,
+    /// The newest items, `capacity` at most, from the oldest on that a reader has still to hear; and how many have.
+    recent: VecDeque<(T, usize)>,
+    /// How many readers there are, waiting or not.
+    listening: usize,
     /// How many items were sent so far, those that are gone included.
     sent: u64,
     readers: Slab<Waker>,
@@ -86,7 +88,8 @@ impl<T: Clone + Send + 'static> FanOut<T> {
             if state.recent.len() == self.capacity {
                 state.recent.pop_front();
             }
-            state.recent.push_back(item.clone());
+            let unheard = state.listening;
+            state.recent.push_back((item.clone(), unheard));
             state.sent += 1;
             place.news.notify_one();
         }
@@ -99,7 +102,10 @@ impl<T: Clone + Send + 'static> FanOut<T> {
     #[must_use]
     pub fn listen(&self) -> Listener<T> {
         let place = self.place_of_this_thread();
-        let next = place.state().sent;
+        let mut state = place.state();
+        state.listening += 1;
+        let next = state.sent;
+        drop(state);
         Listener {
             place,
             next,
@@ -144,8 +150,18 @@ impl<T> Default for State<T> {
     fn default() -> Self {
         Self {
             recent: VecDeque::new(),
+            listening: 0,
             sent: 0,
             readers: Slab::new(),
+        }
+    }
+}
+
+impl<T> State<T> {
+    /// Lets go of what everybody has heard, or those who have not are gone.
+    fn forget_heard(&mut self) {
+        while let Some((_, 0)) = self.recent.front() {
+            self.recent.pop_front();
         }
     }
 }
@@ -186,9 +202,12 @@ impl<T: Clone> Listener<T> {
             return Poll::Ready(Err(Lagged));
         }
         let index = usize::try_from(kept - behind).ok();
-        if let Some(item) = index.and_then(|index| state.recent.get(index)) {
+        if let Some((item, unheard)) = index.and_then(|index| state.recent.get_mut(index)) {
             self.next += 1;
-            return Poll::Ready(Ok(item.clone()));
+            *unheard -= 1;
+            let item = item.clone();
+            state.forget_heard();
+            return Poll::Ready(Ok(item));
         }
         // Under the same lock, or what is sent meanwhile would wake everybody but this one.
         match self.reader.and_then(|reader| state.readers.get_mut(reader)) {
@@ -209,11 +228,19 @@ impl<T: Clone> Stream for Listener<T> {
 
 impl<T> Drop for Listener<T> {
     fn drop(&mut self) {
-        if let Some(reader) = self.reader {
-            // Dropped after the lock is released: with its last waker a task may go, and with that
-            // another reader.
-            let _waker = self.place.state().readers.try_remove(reader);
+        let mut state = self.place.state();
+        state.listening -= 1;
+        let behind = usize::try_from(state.sent - self.next).unwrap_or(usize::MAX);
+        for (_, unheard) in state.recent.iter_mut().rev().take(behind) {
+            *unheard -= 1;
         }
+        state.forget_heard();
+        let waker = self
+            .reader
+            .and_then(|reader| state.readers.try_remove(reader));
+        // In this order: with its last waker a task may go, and with that another reader of this place.
+        drop(state);
+        drop(waker);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Who gets a name, and for how long.
 
 use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
 
 use super::*;
 
@@ -197,4 +199,25 @@ async fn of_two_who_want_a_name_at_the_same_moment_one_gets_it() {
     let wanting = (0..50).map(|_| sessions.take(name("Ann")));
     let taken = futures_util::future::join_all(wanting).await;
     assert_eq!(taken.iter().filter(|taken| taken.is_ok()).count(), 1);
+}
+
+/// One thread comes with the token and another wants the name, many times in the same moment.
+#[tokio::test]
+async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
+    let sessions = Arc::new(in_memory().await);
+    let both = Arc::new(Barrier::new(2));
+    for round in 0..5_000 {
+        let old = User::new(1, name("Ann"), hash("old"), true);
+        away(&old, UNUSED + 1);
+        *sessions.users() = HashMap::from([(old.token, old)]);
+        let (holder, ready) = (Arc::clone(&sessions), Arc::clone(&both));
+        let holder = thread::spawn(move || {
+            ready.wait();
+            holder.user("old")
+        });
+        both.wait();
+        let taken = sessions.admit(&User::new(2, name("Ann"), hash("new"), false));
+        let let_in = holder.join().unwrap();
+        assert!(let_in.is_none() || taken.is_err(), "in round {round}");
+    }
 }

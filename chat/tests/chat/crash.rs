@@ -239,6 +239,19 @@ async fn a_database_that_cannot_be_used_stops_the_start_with_one_line() {
     }
 }
 
+/// For SQLite `file:chat.db` is an address, of `chat.db`: two servers would write it, each with a lock of its own.
+#[tokio::test]
+async fn a_database_whose_name_looks_like_an_address_is_a_file_of_that_name() {
+    const IN_FOLDER: &str = r#"cd "$0" && exec "$@""#;
+    let folder = tempfile::tempdir().unwrap();
+    let _first = Server::start(BINARY, &["--database", &database(&folder)]);
+    let here = folder.path().to_str().unwrap();
+    let flags = ["-c", IN_FOLDER, here, BINARY, "--database", "file:chat.db"];
+    let second = Server::start("sh", &flags);
+    Person::join(&second, "Ann").await;
+    assert!(folder.path().join("file:chat.db").exists());
+}
+
 /// As somebody who may read the file and not write it; root may write everything.
 #[tokio::test]
 async fn a_database_that_is_read_only_stops_the_start() {
