@@ -9,7 +9,7 @@ use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, config::DbConfig};
 use shared::error::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -81,9 +81,9 @@ impl Database {
         // Another server would not hear of what this one writes.
         let lock = is_file.then(|| shared::lock(place)).transpose()?;
         Ok(Self {
-            writer: Worker::start(prepare(place)?, WAITING),
+            writer: Worker::start(prepare(place)?, WAITING)?,
             // A read has no sync to share, and its error is not the others'.
-            reader: Worker::start(Connection::open(place)?, 1),
+            reader: Worker::start(Connection::open(place)?, 1)?,
             _lock: lock,
         })
     }
@@ -99,7 +99,9 @@ pub(crate) struct Worker {
 impl Worker {
     /// A thread that makes one transaction after the other, each of the jobs that were waiting when it
     /// began, `most` of them at most.
-    fn start(mut connection: Connection, most: usize) -> Self {
+    fn start(mut connection: Connection, most: usize) -> Sql<Self> {
+        // By default SQLite plans some statements anew for each value, which costs more than they do.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let (jobs, mut waiting) = mpsc::channel(WAITING);
         let thread = thread::spawn(move || {
             let mut batch = Vec::with_capacity(most);
@@ -111,7 +113,7 @@ impl Worker {
             }
         });
         let (jobs, thread) = (Some(jobs), Some(thread));
-        Self { jobs, thread }
+        Ok(Self { jobs, thread })
     }
 
     /// Runs `job` in the next transaction, whose parts all see the same moment, and returns what it made

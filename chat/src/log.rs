@@ -95,10 +95,10 @@ impl Log {
     ) -> Result<Receipt, Error> {
         let (room, author) = (room.clone(), Arc::clone(author));
         let publish = Arc::clone(&self.publish);
-        let append = move |database: &Connection| {
-            let first = first(database, author.id, &draft.key)?;
+        let append = move |db: &Connection| {
+            let first = first(db, author.id, &draft.key)?;
             let fresh = first.is_none();
-            let insert = || insert(database, &room, &author, &draft);
+            let insert = || insert(db, &room, &author, &draft);
             let message = first.map_or_else(insert, |first| Ok(Some(first)))?;
             let receipt = |&Message { id, time, .. }: &Message| Receipt { id, time, fresh };
             let receipt = message.as_ref().map(receipt);
@@ -116,54 +116,51 @@ impl Log {
     /// What comes after `cursor`, a page of it. Without a cursor, or with one that is not good any more,
     /// it is the newest of what there is.
     pub(crate) async fn after(&self, view: View, cursor: Option<i64>) -> Result<Page, Error> {
-        let read = move |database: &_| page(database, &view, cursor);
+        let read = move |db: &_| page(db, &view, cursor);
         self.database.reader.run(read).await
     }
 
     /// The newest messages before the one with the id `end`, in their order.
     pub(crate) async fn before(&self, view: View, end: i64) -> Result<Vec<Message>, Error> {
-        let read = move |database: &_| newest(database, &view, (0, end - 1), HISTORY);
+        let read = move |db: &_| newest(db, &view, (0, end - 1), HISTORY);
         self.database.reader.run(read).await
     }
 }
 
 /// What the author has sent under this key.
-fn first(database: &Connection, author: UserId, key: &str) -> Sql<Option<Message>> {
-    database
-        .prepare_cached("SELECT * FROM messages WHERE from_id = ? AND key = ?")?
+fn first(db: &Connection, author: UserId, key: &str) -> Sql<Option<Message>> {
+    db.prepare_cached("SELECT * FROM messages WHERE from_id = ? AND key = ?")?
         .query_row(params![author, key], message)
         .optional()
 }
 
 /// Puts a message at the end of its room; the first one in a new room has the time as its id. Nothing is
 /// added or returned if nobody has the name that it is addressed to.
-fn insert(database: &Connection, room: &RoomName, from: &User, it: &Draft) -> Sql<Option<Message>> {
+fn insert(db: &Connection, room: &RoomName, from: &User, it: &Draft) -> Sql<Option<Message>> {
     let room = room.as_str();
     // Before the new one comes, so that a full disk has room for it.
-    database
-        .prepare_cached(
-            "DELETE FROM messages
+    db.prepare_cached(
+        "DELETE FROM messages
          WHERE room = ?1 AND id <= (SELECT max(id) + 1 FROM messages WHERE room = ?1) - ?2",
-        )?
-        .execute(params![room, KEPT])?;
+    )?
+    .execute(params![room, KEPT])?;
     let row = params![room, from.id, from.name(), it.key, it.text, it.to];
-    database
-        .prepare_cached(
-            "INSERT INTO messages
+    db.prepare_cached(
+        "INSERT INTO messages
          SELECT ?1, ifnull((SELECT max(id) + 1 FROM messages WHERE room = ?1),
                            CAST(unixepoch('subsec') * 1000 AS INTEGER)),
                 ?2, ?3, users.id, users.name, ?4, ?5, unixepoch()
          FROM (SELECT ?6 AS addressee) LEFT JOIN users ON folded = addressee
          WHERE addressee IS NULL OR folded IS NOT NULL
          RETURNING *",
-        )?
-        .query_row(row, message)
-        .optional()
+    )?
+    .query_row(row, message)
+    .optional()
 }
 
-fn page(database: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
+fn page(db: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
     // A room that is empty has the cursor 0, which also stands before all that is kept.
-    let (first, last): (i64, i64) = database
+    let (first, last): (i64, i64) = db
         .prepare_cached(
             "SELECT ifnull((SELECT min(id) FROM messages WHERE room = ?1), 1),
                     ifnull((SELECT max(id) FROM messages WHERE room = ?1), 0)",
@@ -173,7 +170,7 @@ fn page(database: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
     // 0 starts where the log does. Without a good cursor it is the newest `HISTORY` of all.
     let start = cursor.filter(good).map(|cursor| cursor.max(first - 1));
     let (end, most) = start.map_or((last, HISTORY), |start| (last.min(start + PAGE), PAGE));
-    let messages = newest(database, view, (start.unwrap_or_default(), end), most)?;
+    let messages = newest(db, view, (start.unwrap_or_default(), end), most)?;
     let new_start = messages.first().map_or(last, |message| message.id - 1);
     Ok(Page {
         reset: cursor.filter(|_| start.is_none()).map(|_| new_start),
@@ -184,9 +181,9 @@ fn page(database: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
 }
 
 /// The newest messages after one id and up to another, `most` of them, in their order.
-fn newest(database: &Connection, view: &View, ids: (i64, i64), most: i64) -> Sql<Vec<Message>> {
+fn newest(db: &Connection, view: &View, ids: (i64, i64), most: i64) -> Sql<Vec<Message>> {
     let ((room, reader), (after, until)) = (view, ids);
-    let mut messages = database
+    let mut messages = db
         .prepare_cached(
             "SELECT * FROM messages WHERE room = ?1 AND id > ?2 AND id <= ?3
              AND (to_id IS NULL OR ?4 IN (from_id, to_id)) ORDER BY id DESC LIMIT ?5",
