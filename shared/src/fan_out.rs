@@ -37,7 +37,8 @@ struct Place<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// The newest items, `capacity` at most, from the oldest on that a reader has still to hear; and how many have.
+    /// The newest items, `capacity` at most, from the oldest on that a reader has still to hear, each with
+    /// how many have.
     recent: VecDeque<(T, usize)>,
     /// How many readers there are, waiting or not.
     listening: usize,
