@@ -17,7 +17,7 @@ pub fn format(time: DateTime<Local>) -> String {
     time.format(FORMAT).to_string()
 }
 
-/// Unix seconds on the wire: a local time as [`format`] writes it.
+/// Unix seconds on the wire: a local time as [`format()`] writes it.
 /// `#[serde(serialize_with = "clock::serialize_seconds")]`
 ///
 /// # Errors
