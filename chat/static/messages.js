@@ -97,6 +97,7 @@ export function showMessages(me, { before, after, choose }) {
     if (!following || shown.has(id)) return;
     item.dataset.id = id;
     delete item.dataset.pending;
+    item.dataset.date = time.slice(0, 10);
     item.querySelector("time").replaceWith(timeOf(time));
     put(item, id);
     regroup();

@@ -128,6 +128,10 @@ async fn two_browsers_chat_and_each_sees_every_event() {
     );
     let time = "/^20\\d\\d-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d$/.test(document.querySelector('#messages [data-id] time').textContent)";
     assert_eq!(ann.evaluate(time).await, true, "the server's time");
+    let day = "document.querySelector('#messages [data-id]').hasAttribute('data-day')";
+    for tab in [&ann, &bob] {
+        assert_eq!(tab.evaluate(day).await, true, "the day above the first");
+    }
     say(&ann, "你好").await;
     for tab in [&ann, &bob] {
         until_texts(tab, &["Hello, Ann", "你好"]).await;
