@@ -144,6 +144,11 @@ async fn a_bad_frame_is_answered_with_an_error_that_repeats_its_ack() {
         (r#"{"event":"message","ack":"one"}"#, None),
         (r#"{"event":"message","ack":-1}"#, None),
         (r#"{"event":"message","admin":true,"ack":1}"#, None),
+        (r#"["message",1,{"key":"k","text":"x"}]"#, None),
+        (
+            r#"{"event":"message","ack":8,"data":["k","x",null]}"#,
+            Some(8),
+        ),
         (r#"{"ack":2}"#, Some(2)),
         (
             r#"{"event":"joined","ack":3,"data":{"name":"Eve"}}"#,
