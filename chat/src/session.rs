@@ -105,7 +105,8 @@ impl User {
         connections == 0 && last + seconds < now
     }
 
-    /// Says that whoever has the token has another one now. If it is used all the same, the name is kept as before.
+    /// Says that whoever has the token has another one now. If it is used all the same, the name is kept
+    /// as before.
     pub(crate) fn give_up(&self) {
         self.proven.store(false, Ordering::Relaxed);
     }

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
 
+use actix_web::{http::header, test::TestRequest, web};
+
 use super::*;
+use crate::{Chat, Flags, take_name};
 
 impl User {
     pub(crate) fn test(id: i64, name: &str) -> Arc<Self> {
@@ -220,4 +223,24 @@ async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
         let let_in = holder.join().unwrap();
         assert!(let_in.is_none() || taken.is_err(), "in round {round}");
     }
+}
+
+/// Through the handler, because half a minute is long for a test over HTTP.
+#[tokio::test]
+async fn who_asks_for_another_name_gives_the_old_one_up() {
+    let flags = Flags {
+        database: ":memory:".into(),
+        rate: 0,
+        connections: 1,
+    };
+    let chat = Chat::open(&flags).await.unwrap();
+    let Session { user: ann, token } = chat.sessions.take(name("Ann")).await.unwrap();
+    let request = TestRequest::default()
+        .app_data(chat.clone())
+        .insert_header((header::AUTHORIZATION, format!("Bearer {token}")));
+    let bob = serde_json::from_str(r#"{"name":"Bob"}"#).unwrap();
+    let answer = take_name(request.to_http_request(), web::Json(bob)).await;
+    assert_eq!(answer.unwrap().status(), 201);
+    away(&ann, UNPROVEN + 1);
+    chat.sessions.take(name("Ann")).await.unwrap();
 }
