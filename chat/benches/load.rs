@@ -67,6 +67,9 @@ const WARM: usize = 500;
 /// How long a message has to reach everybody before the next one is sent.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// In how many turns they are sent, each by the chat and then by the limit.
+const TURNS: usize = 10;
+
 /// A handshake without its address and its end. The key may be anything of 16 bytes (RFC 6455 §4.1).
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -114,9 +117,10 @@ fn main() -> ExitCode {
         }
         drop(server);
         for transport in TRANSPORTS {
-            let [delivery, limit, idle] = fan_out(transport, &flags).await;
+            let [delivery, limit, multiple, idle] = fan_out(transport, &flags).await;
             figures[transport.name]["delivery_microseconds"] = json!(delivery);
             figures[transport.name]["limit_microseconds"] = json!(limit);
+            figures[transport.name]["times_the_limit"] = json!(multiple);
             figures[transport.name]["idle_kibibytes"] = json!(idle);
         }
         if let Some(file) = flags.json {
@@ -255,51 +259,70 @@ async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
 /// As long as a message of 100 characters is on the wire.
 const MESSAGE: [u8; 204] = [b'x'; 204];
 
-/// Sends messages to many readers, and measures the server and the limit.
-/// Returns microseconds a delivery, of the server and of the limit, and the memory of an idle reader in KiB.
-async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 3] {
+/// Sends messages to many readers, by turns with the limit, so that whatever else the machine does slows down both.
+/// Returns microseconds a delivery, of the server and of the limit, the former as a multiple of the latter, each as the
+/// median of the turns, and the memory of an idle reader in KiB.
+async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
     let room = Room::open(&["--database", ":memory:"]).await;
-    let (chat, idle) = deliver(&room, transport, flags).await;
-    let Room { server, token } = room;
-    drop(server);
-    let changes = vec![&MESSAGE[..]; flags.messages];
-    let server = load::limit(&MESSAGE, &changes).expect("the limit");
-    let (limit, _) = deliver(&Room { server, token }, transport, flags).await;
-    println!(
-        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {:.2} times the limit; \
-         an idle reader: {idle:.1} KiB",
-        flags.readers,
-        transport.name,
-        chat / limit
-    );
-    [chat, limit, idle]
-}
-
-/// Returns microseconds a delivery, and the memory of an idle reader in KiB.
-async fn deliver(room: &Room, transport: Transport, flags: &Flags) -> (f64, f64) {
     let request = room.get(transport.path, transport.headers);
-    for _ in 0..WARM {
-        drain(room.server.send_raw(&request).await);
-    }
-    room.server.settle().await;
-    let before = room.server.memory();
-    for _ in WARM..flags.readers {
-        drain(room.server.send_raw(&request).await);
-    }
-    room.server.settle().await;
-    let idle = (room.server.memory() - before) as f64 / (flags.readers - WARM) as f64 / 1024.0;
+    let idle = attach(&room.server, &request, flags.readers).await;
+    let limit = load::limit(&MESSAGE).expect("the limit");
+    attach(&limit, &request, flags.readers).await;
 
     let mut author = TcpStream::connect(room.server.address()).await.unwrap();
-    let before = room.server.cpu_ticks();
-    for number in 0..flags.messages {
-        let body = json!({ "key": number.to_string(), "text": "x".repeat(100) });
-        post(&mut author, &room.token, &body.to_string()).await;
+    let mut limits = TcpStream::connect(limit.address()).await.unwrap();
+    let text = "x".repeat(100);
+    let messages: Vec<_> = (0..flags.messages)
+        .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())
+        .collect();
+    let mut turns = [const { Vec::new() }; 3];
+    for messages in messages.chunks(flags.messages.div_ceil(TURNS)) {
+        let deliveries = (flags.readers * messages.len()) as f64;
+        let chat = send(&room.server, &mut author, &room.token, messages).await / deliveries;
+        let news = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
+        let limit = send(&limit, &mut limits, &room.token, &news).await / deliveries;
+        let figures = [chat, limit, chat / limit];
+        turns
+            .iter_mut()
+            .zip(figures)
+            .for_each(|(all, one)| all.push(one));
+    }
+    let [chat, limit, multiple] = turns.map(median);
+    println!(
+        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {multiple:.2} times \
+         the limit; an idle reader: {idle:.1} KiB",
+        flags.readers, transport.name,
+    );
+    [chat, limit, multiple, idle]
+}
+
+/// Lets the readers come, and returns what one of them takes of the server's memory, in KiB.
+async fn attach(server: &Server, request: &str, readers: usize) -> f64 {
+    for _ in 0..WARM {
+        drain(server.send_raw(request).await);
+    }
+    server.settle().await;
+    let before = server.memory();
+    for _ in WARM..readers {
+        drain(server.send_raw(request).await);
+    }
+    server.settle().await;
+    (server.memory() - before) as f64 / (readers - WARM) as f64 / 1024.0
+}
+
+/// Sends these messages, one by one, and returns the processor time of the server for them, in microseconds.
+async fn send(server: &Server, author: &mut TcpStream, token: &str, messages: &[String]) -> f64 {
+    let before = server.thread_times();
+    for message in messages {
+        post(author, token, message).await;
         sleep(PAUSE).await;
     }
-    room.server.settle().await;
-    let ticks = room.server.cpu_ticks() - before;
-    let deliveries = (flags.readers * flags.messages) as f64;
-    (ticks as f64 * 10_000.0 / deliveries, idle)
+    server.thread_times().since(&before).as_secs_f64() * 1e6
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
 /// Reads and forgets whatever comes.

@@ -4,12 +4,14 @@
 //! clients at once, by sockets in one thread, which costs the machine little besides the server itself:
 //!
 //! 1. The lesson's binary starts on a free port, and the clients come, each until it has the list.
-//! 2. Changes are made one at a time, by turns `POST /users` and `DELETE /users/{id}`, so that the list
+//! 2. As many clients come to the limit (`limit.rs`), a server that only writes the same bytes.
+//! 3. Changes are made one at a time, by turns `POST /users` and `DELETE /users/{id}`, so that the list
 //!    stays as short as it is. Each change is awaited by all. A **delay** is the time from the moment in which
 //!    the request for the change is about to be written to the moment in which a client has read the news.
-//! 3. Nothing happens for a while, in whole periods of what the technique does in silence.
-//! 4. The same is done with the limit (`limit.rs`), which says the same bytes. Processor time is also given as a
-//!    multiple of the limit's, a message for a message, because a busy or slow machine slows down both.
+//!    After each tenth of the changes the limit says what the lesson's first client has received. Processor time
+//!    is also given as a multiple of the limit's, a message for a message, because a busy or slow machine slows
+//!    down both; of the ten turns the one in the middle counts.
+//! 4. The limit goes, and nothing happens for a while, in whole periods of what the technique does in silence.
 //!
 //! The binary is that of `cargo build --release`, except that cargo also turns on what the tests want of
 //! tokio (its clock that can be stopped). Memory is what a client adds after the first tenth of them, in
@@ -24,10 +26,14 @@
 mod crowd;
 pub mod headers;
 mod limit;
+mod maker;
 mod report;
 mod run;
+mod tape;
 mod usage;
 mod wire;
+
+pub use usage::ThreadTimes;
 
 use std::{env, io, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -118,14 +124,17 @@ const TRIAL: [&str; 6] = [
 /// The argument that makes a program the limit.
 const LIMIT: &str = "--limit";
 
-/// The limit for a benchmark of another kind: a server that answers each request with `first`, and sends the next of
-/// the `changes` to all its clients whenever somebody posts something. The program that calls this has to call
-/// [`be_the_limit`] before it does anything else.
+/// The limit for a benchmark of another kind: a server that answers each request with `first`, and sends to all its
+/// clients whatever somebody posts to it, as it is. The program that calls this has to call [`be_the_limit`] before it
+/// does anything else.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn limit(first: &[u8], changes: &[&[u8]]) -> io::Result<Server> {
-    run::start_limit(&limit::Tape::of(first, changes))
+pub fn limit(first: &[u8]) -> io::Result<Server> {
+    run::start_limit(&limit::Answers {
+        first: first.to_vec(),
+        nothing: Vec::new(),
+    })
 }
 
 /// Is the limit until whoever has started it ends, if that is what the command line asks for.

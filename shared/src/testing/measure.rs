@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, time::Duration};
 
 use tokio::time;
 
-use super::{PATIENCE, Server};
+use super::{PATIENCE, Server, load::ThreadTimes};
 
 #[cfg(target_os = "linux")]
 impl Server {
@@ -36,6 +36,12 @@ impl Server {
         times
             .map(|ticks| ticks.parse::<u64>().expect("a number"))
             .sum()
+    }
+
+    /// The same for each of its threads, to the nanosecond.
+    #[must_use]
+    pub fn thread_times(&self) -> ThreadTimes {
+        ThreadTimes::of(self.child.id()).expect("a running server")
     }
 
     /// Waits until the server has done all that it was asked to do: it uses no processor time.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::limit::Tape;
+use super::tape::Tape;
 use super::wire::{Message, Wire, pong};
 use super::{Technique, Then};
 
@@ -61,8 +61,11 @@ pub(super) struct Crowd {
     wanted: Cell<usize>,
     reached: Notify,
     failure: RefCell<Option<String>>,
-    /// What the first client has received, for the limit to say again.
+    /// What the first client has received.
     tape: RefCell<Tape>,
+    /// Whether those that ask in intervals do.
+    asking: Cell<bool>,
+    resumed: Notify,
 }
 
 impl Crowd {
@@ -79,6 +82,8 @@ impl Crowd {
             reached: Notify::new(),
             failure: RefCell::default(),
             tape: RefCell::default(),
+            asking: Cell::new(true),
+            resumed: Notify::new(),
         })
     }
 
@@ -148,8 +153,15 @@ impl Crowd {
         self.traffic.get()
     }
 
-    pub(super) fn tape(&self) -> Tape {
-        self.tape.borrow().clone()
+    /// What the first client has received since this was called last: the bytes of each piece of news.
+    pub(super) fn recorded(&self) -> Vec<Vec<u8>> {
+        self.tape.borrow_mut().take()
+    }
+
+    /// Lets those that ask in intervals do so, or lets them rest.
+    pub(super) fn ask(&self, asking: bool) {
+        self.asking.set(asking);
+        self.resumed.notify_waiters();
     }
 
     /// Tells why somebody could not go on, if so.
@@ -186,10 +198,23 @@ impl Crowd {
                     break;
                 }
             }
-            if let Then::AskAfter(pause) = self.technique.then
-                && !pause.is_zero()
-            {
+            if let Then::AskAfter(pause) = self.technique.then {
+                self.pause(pause).await;
+            }
+        }
+    }
+
+    /// Waits so long, and while nobody is to ask, so long again: a client keeps its place in the interval.
+    async fn pause(&self, pause: Duration) {
+        loop {
+            if !pause.is_zero() {
                 sleep(pause).await;
+            }
+            if self.asking.get() {
+                return;
+            }
+            if pause.is_zero() {
+                self.resumed.notified().await;
             }
         }
     }

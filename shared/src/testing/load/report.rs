@@ -6,7 +6,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use super::run::{Load, Measured, Use};
+use super::run::{Load, Measured, Turn, Use};
 use super::usage::{invocation, parents_arguments};
 use crate::catalog::LESSONS;
 
@@ -18,7 +18,8 @@ const HEAD: &str = "\
 | technique | delay p50 | p99 | requests an update | bytes an update | CPU an update | × the limit | silence: bytes a minute | CPU a minute | memory |
 |---|---|---|---|---|---|---|---|---|---|";
 
-/// What a lesson costs. Times are in microseconds; everything but the delays is for one client.
+/// What a lesson costs. Times are in microseconds; everything but the delays is for one client. Processor
+/// time is the median of the turns, so that something that disturbs a few of them does not matter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Row {
     pub(super) lesson: String,
@@ -36,6 +37,7 @@ pub(super) struct Row {
     cpu_per_message: f64,
     limit_cpu_per_message: f64,
     times_the_limit: f64,
+    times_the_limit_in_turns: Vec<f64>,
     /// Without news, as the next one; none if silence was not measured.
     bytes_per_minute: Option<f64>,
     cpu_per_minute: Option<f64>,
@@ -45,13 +47,17 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(load: &Load, measured: &Measured, limit: &Measured) -> Self {
-        let Use {
-            processor, traffic, ..
-        } = measured.changes;
-        let deliveries = f64::from(load.clients) * f64::from(load.updates);
+    pub(super) fn new(load: &Load, measured: &Measured) -> Self {
+        let clients = f64::from(load.clients);
+        let deliveries = clients * f64::from(load.updates);
+        let turns = &measured.turns;
+        let traffic = turns.iter().map(|turn| turn.lesson.traffic);
+        let requests: u64 = traffic.clone().map(|traffic| traffic.requests).sum();
+        let bytes: u64 = traffic.map(|traffic| traffic.bytes).sum();
         let each = |used: Use| microseconds(used.processor) / used.traffic.messages.max(1) as f64;
-        let minutes = measured.silence.time.as_secs_f64() / 60.0 * f64::from(load.clients);
+        let in_turns = |figure: &dyn Fn(&Turn) -> f64| turns.iter().map(figure).collect::<Vec<_>>();
+        let times_the_limit = in_turns(&|turn| each(turn.lesson) / each(turn.limit));
+        let minutes = measured.silence.time.as_secs_f64() / 60.0 * clients;
         let a_minute = |amount: f64| (minutes > 0.0).then(|| amount / minutes);
         let [few, all, end] = measured.memory.map(|bytes| bytes as f64);
         let memory_at_first = (all - few) / f64::from(load.clients - load.few());
@@ -64,16 +70,19 @@ impl Row {
             silence_seconds: measured.silence.time.as_secs_f64(),
             delay_p50: delay(50),
             delay_p99: delay(99),
-            requests_per_update: traffic.requests as f64 / deliveries,
-            bytes_per_update: traffic.bytes as f64 / deliveries,
-            cpu_per_update: microseconds(processor) / deliveries,
-            cpu_per_message: each(measured.changes),
-            limit_cpu_per_message: each(limit.changes),
-            times_the_limit: each(measured.changes) / each(limit.changes),
+            requests_per_update: requests as f64 / deliveries,
+            bytes_per_update: bytes as f64 / deliveries,
+            cpu_per_update: median(in_turns(&|turn| {
+                microseconds(turn.lesson.processor) / (clients * f64::from(turn.changes))
+            })),
+            cpu_per_message: median(in_turns(&|turn| each(turn.lesson))),
+            limit_cpu_per_message: median(in_turns(&|turn| each(turn.limit))),
+            times_the_limit: median(times_the_limit.clone()),
+            times_the_limit_in_turns: times_the_limit,
             bytes_per_minute: a_minute(measured.silence.traffic.bytes as f64),
             cpu_per_minute: a_minute(microseconds(measured.silence.processor)),
             memory_at_first,
-            memory: memory_at_first + (end - all) / f64::from(load.clients),
+            memory: memory_at_first + (end - all) / clients,
         }
     }
 
@@ -159,6 +168,12 @@ fn microseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
+/// The one in the middle, the upper one of two.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
 /// The smallest time that `percent` of all `times` do not exceed (the nearest rank).
 fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut times = times.to_vec();
@@ -185,6 +200,14 @@ mod tests {
         assert_eq!(percentile(&times(1..=3), 99), Duration::from_millis(3));
         assert_eq!(percentile(&times(7..=7), 1), Duration::from_millis(7));
         assert_eq!(percentile(&[], 50), Duration::ZERO);
+    }
+
+    #[test]
+    fn one_wild_turn_leaves_the_median_where_it_is() {
+        let near = |figures: Vec<f64>, expected: f64| (median(figures) - expected).abs() < 1e-9;
+        assert!(near(vec![1.4, 90.0, 1.2, 1.3, 0.1], 1.3));
+        assert!(near(vec![1.4], 1.4));
+        assert!(near(Vec::new(), 0.0));
     }
 
     #[test]

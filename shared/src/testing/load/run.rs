@@ -1,22 +1,20 @@
 //! One run: the lesson's server and then the limit, under the same load.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::process::Command;
+use std::rc::Rc;
 use std::time::Duration;
 use std::{env, thread};
 
 use rustix::process::{Resource, getrlimit};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 use tokio::{runtime, time};
 
 use super::crowd::{Crowd, Traffic};
-use super::limit::Tape;
+use super::limit::Answers;
+use super::maker::Maker;
 use super::report::Row;
 use super::usage::{ThreadTimes, memory};
-use super::wire::{Wire, number_in};
 use super::{Flags, Technique, Then};
 use crate::testing::{Server, lesson, raise_file_limit};
 
@@ -30,9 +28,9 @@ const REST: Duration = Duration::from_millis(200);
 /// period later, which must not be the end of what is measured.
 const LONG_REST: Duration = Duration::from_secs(1);
 
-/// The user that comes and goes.
-const ADD: &str = "POST /users HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nContent-Type: application/json\r\n\
-    Content-Length: 19\r\n\r\n{\"username\":\"news\"}";
+/// In how many turns the changes are made. In each, the lesson makes its share of them, and then the limit
+/// says the same, so that whatever else the machine does slows down both.
+const TURNS: u32 = 10;
 
 /// What was used in a part of the run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,16 +40,23 @@ pub(super) struct Use {
     pub(super) time: Duration,
 }
 
-/// What a server was seen to do.
+/// What was used for some changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Turn {
+    pub(super) changes: u32,
+    pub(super) lesson: Use,
+    pub(super) limit: Use,
+}
+
+/// What the servers were seen to do.
 #[derive(Debug, Default)]
 pub(super) struct Measured {
-    /// From each change to each client.
+    /// From each change to each client of the lesson.
     pub(super) delays: Vec<Duration>,
-    pub(super) changes: Use,
+    pub(super) turns: Vec<Turn>,
     pub(super) silence: Use,
-    /// The server's memory in bytes: with the first few clients, with all of them, at the end.
+    /// The lesson's memory in bytes: with the first few clients, with all of them, at the end.
     pub(super) memory: [u64; 3],
-    tape: Tape,
 }
 
 /// Puts the lesson and the limit under load.
@@ -65,22 +70,20 @@ pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Row, String
         clients,
         updates: flags.updates,
     };
-    let server = Server::start(technique.binary, &[]);
-    let seconds = Duration::from_secs(flags.idle);
-    let measured = load.put_on(&server, "", load.whole_periods(seconds))?;
-    drop(server);
-    let limit = start_limit(&measured.tape).map_err(|error| format!("the limit: {error}"))?;
-    let limit = load.put_on(&limit, ", the limit", Duration::ZERO)?;
-    Ok(Row::new(&load, &measured, &limit))
+    let silence = load.whole_periods(Duration::from_secs(flags.idle));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    let measured = LocalSet::new().block_on(&runtime, load.put_on(silence))?;
+    Ok(Row::new(&load, &measured))
 }
 
 /// Starts this program once more, as the limit.
-pub(super) fn start_limit(tape: &Tape) -> io::Result<Server> {
+pub(super) fn start_limit(answers: &Answers) -> io::Result<Server> {
     let program = env::current_exe()?;
     let mut command: Command = lesson(&program.to_string_lossy(), &["--limit"]);
     let (theirs, mut ours) = io::pipe()?;
     command.stdin(theirs);
-    let line = serde_json::to_string(tape)? + "\n";
+    let line = serde_json::to_string(answers)? + "\n";
     // Written beside, because a pipe holds less than this. It stays open as long as this process lives.
     thread::spawn(move || {
         ours.write_all(line.as_bytes())
@@ -136,73 +139,89 @@ impl Load {
         period.mul_f64(periods.ceil())
     }
 
-    fn put_on(&self, server: &Server, which: &str, silence: Duration) -> Result<Measured, String> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| error.to_string())?;
-        LocalSet::new().block_on(&runtime, self.drive(server, which, silence))
-    }
-
-    async fn drive(
-        &self,
-        server: &Server,
-        which: &str,
-        silence: Duration,
-    ) -> Result<Measured, String> {
-        let process = server.child.id();
-        let memory = || memory(process).map_err(|error| format!("no memory in /proc: {error}"));
+    async fn put_on(&self, silence: Duration) -> Result<Measured, String> {
         let mut measured = Measured::default();
-        let crowd = Crowd::new(self.technique, server.address());
-        self.say(&format!("{} clients come{which}", self.clients));
+        let mut lesson = Side::new(self, Server::start(self.technique.binary, &[])).await?;
+        self.say(&format!("{} clients come", self.clients));
         let (few, clients) = (self.few() as usize, self.clients as usize);
-        crowd.attach(0..few, clients).await?;
-        measured.memory[0] = memory()?;
-        crowd.attach(few..clients, clients).await?;
+        lesson.crowd.attach(0..few, clients).await?;
+        measured.memory[0] = lesson.memory()?;
+        lesson.crowd.attach(few..clients, clients).await?;
         time::sleep(REST).await;
-        measured.memory[1] = memory()?;
+        measured.memory[1] = lesson.memory()?;
 
-        let maker = Maker::connect(server.address()).await;
-        let mut maker = maker.map_err(|error| error.to_string())?;
-        let meter = Meter::start(process, &crowd)?;
-        measured.delays = self.make_changes(&mut maker, &crowd, which).await?;
-        measured.changes = meter.read(&crowd)?;
+        self.take_turns(&mut lesson, &mut measured).await?;
         if !silence.is_zero() {
-            self.say(&format!("{} s of silence{which}", silence.as_secs_f32()));
+            self.say(&format!("{} s of silence", silence.as_secs_f32()));
             time::sleep(LONG_REST).await;
-            let meter = Meter::start(process, &crowd)?;
+            let meter = Meter::start(&lesson)?;
             time::sleep(silence).await;
-            measured.silence = meter.read(&crowd)?;
-            crowd.check()?;
+            measured.silence = meter.read(&lesson)?;
+            lesson.crowd.check()?;
         }
-        measured.memory[2] = memory()?;
-        measured.tape = crowd.tape();
-        if let Then::AskAfter(_) = self.technique.then {
-            let request = (self.technique.request)(Some(crowd.version()));
-            let nothing = maker.ask(&request).await;
-            measured.tape.nothing = nothing.map_err(|error| error.to_string())?;
-        }
+        measured.memory[2] = lesson.memory()?;
         self.say("");
         Ok(measured)
     }
 
-    /// Makes the changes, each awaited by all, and returns how long each took to each client.
-    async fn make_changes(
-        &self,
-        maker: &mut Maker,
-        crowd: &Crowd,
-        which: &str,
-    ) -> Result<Vec<Duration>, String> {
-        let mut delays = Vec::new();
-        for number in 1..=self.updates {
-            self.say(&format!("change {number} of {}{which}", self.updates));
-            let failed = |reason| format!("change {number}: {reason}");
-            crowd.await_version(crowd.version() + 1);
-            let made = maker.change().await;
-            made.map_err(|error| failed(error.to_string()))?;
-            let reached = crowd.reached(self.clients as usize).await;
-            reached.map_err(failed)?;
-            delays.extend(crowd.delays());
+    /// Makes the changes, by turns with the limit.
+    async fn take_turns(&self, lesson: &mut Side, measured: &mut Measured) -> Result<(), String> {
+        let mut limit = self.limit_of(lesson).await?;
+        let mut made = 0;
+        for turn in 1..=TURNS {
+            let up_to = self.updates * turn / TURNS;
+            lesson.crowd.ask(true);
+            let meter = Meter::start(lesson)?;
+            for number in made + 1..=up_to {
+                self.say(&format!("change {number} of {}", self.updates));
+                let made = lesson.make_change(None, self.clients).await;
+                made.map_err(|reason| format!("change {number}: {reason}"))?;
+                measured.delays.extend(lesson.crowd.delays());
+            }
+            let of_lesson = meter.read(lesson)?;
+            lesson.crowd.ask(false);
+
+            limit.crowd.ask(true);
+            let meter = Meter::start(&limit)?;
+            for news in lesson.crowd.recorded() {
+                let said = limit.make_change(Some(&news), self.clients).await;
+                said.map_err(|reason| format!("the limit: {reason}"))?;
+            }
+            let of_limit = meter.read(&limit)?;
+            limit.crowd.ask(false);
+            if up_to > made {
+                measured.turns.push(Turn {
+                    changes: up_to - made,
+                    lesson: of_lesson,
+                    limit: of_limit,
+                });
+            }
+            made = up_to;
         }
-        Ok(delays)
+        lesson.crowd.ask(true);
+        Ok(())
+    }
+
+    /// The limit, with as many clients as the `lesson`, whose first answers it gives.
+    async fn limit_of(&self, lesson: &mut Side) -> Result<Side, String> {
+        let mut answers = Answers {
+            first: lesson.crowd.recorded().concat(),
+            nothing: Vec::new(),
+        };
+        if let Then::AskAfter(_) = self.technique.then {
+            let request = (self.technique.request)(Some(lesson.crowd.version()));
+            let nothing = lesson.maker.ask(request.as_bytes()).await;
+            answers.nothing = nothing.map_err(|error| error.to_string())?;
+        }
+        lesson.crowd.ask(false);
+        let server = start_limit(&answers).map_err(|error| format!("the limit: {error}"))?;
+        let limit = Side::new(self, server).await?;
+        self.say(&format!("{} clients come, the limit", self.clients));
+        let clients = self.clients as usize;
+        limit.crowd.attach(0..clients, clients).await?;
+        limit.crowd.ask(false);
+        time::sleep(REST).await;
+        Ok(limit)
     }
 
     /// Shows on stderr how far it has come: on a terminal in one line, which goes away in the end.
@@ -226,76 +245,65 @@ impl Load {
     }
 }
 
+/// A server, its clients, and who makes the changes.
+struct Side {
+    server: Server,
+    crowd: Rc<Crowd>,
+    maker: Maker,
+}
+
+impl Side {
+    async fn new(load: &Load, server: Server) -> Result<Self, String> {
+        let maker = Maker::connect(server.address()).await;
+        Ok(Self {
+            crowd: Crowd::new(load.technique, server.address()),
+            maker: maker.map_err(|error| error.to_string())?,
+            server,
+        })
+    }
+
+    /// Makes a change, which is `news` if there is some, and waits until all `clients` have heard of it.
+    async fn make_change(&mut self, news: Option<&[u8]>, clients: u32) -> Result<(), String> {
+        self.crowd.await_version(self.crowd.version() + 1);
+        let made = match news {
+            None => self.maker.change().await,
+            Some(news) => self.maker.post(news).await,
+        };
+        made.map_err(|error| error.to_string())?;
+        self.crowd.reached(clients as usize).await
+    }
+
+    fn memory(&self) -> Result<u64, String> {
+        memory(self.server.child.id()).map_err(|error| format!("no memory in /proc: {error}"))
+    }
+}
+
 /// Measures a part of a run.
 struct Meter {
-    process: u32,
     start: time::Instant,
     times: ThreadTimes,
     traffic: Traffic,
 }
 
 impl Meter {
-    fn start(process: u32, crowd: &Crowd) -> Result<Self, String> {
+    fn start(side: &Side) -> Result<Self, String> {
         Ok(Self {
-            process,
             start: time::Instant::now(),
-            times: Self::times(process)?,
-            traffic: crowd.traffic(),
+            times: Self::times(side)?,
+            traffic: side.crowd.traffic(),
         })
     }
 
-    fn read(&self, crowd: &Crowd) -> Result<Use, String> {
+    fn read(&self, side: &Side) -> Result<Use, String> {
         Ok(Use {
-            processor: Self::times(self.process)?.since(&self.times),
-            traffic: crowd.traffic().since(self.traffic),
+            processor: Self::times(side)?.since(&self.times),
+            traffic: side.crowd.traffic().since(self.traffic),
             time: self.start.elapsed(),
         })
     }
 
-    fn times(process: u32) -> Result<ThreadTimes, String> {
-        ThreadTimes::of(process).map_err(|error| format!("no processor times in /proc: {error}"))
-    }
-}
-
-/// Whoever makes the changes, over a connection of its own.
-struct Maker {
-    stream: TcpStream,
-    wire: Wire,
-    /// The user that it has added and not removed again.
-    added: Option<u64>,
-}
-
-impl Maker {
-    async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            wire: Wire::new(""),
-            added: None,
-        })
-    }
-
-    /// Adds a user or removes the one that was added.
-    async fn change(&mut self) -> io::Result<()> {
-        if let Some(id) = self.added.take() {
-            let remove = format!("DELETE /users/{id} HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n");
-            self.ask(&remove).await?;
-        } else {
-            let answer = self.ask(ADD).await?;
-            self.added = number_in(&answer, "id");
-        }
-        Ok(())
-    }
-
-    /// Sends a request and returns the whole answer.
-    async fn ask(&mut self, request: &str) -> io::Result<Vec<u8>> {
-        self.stream.write_all(request.as_bytes()).await?;
-        while self.wire.message().map_err(io::Error::other)?.is_none() {
-            if self.stream.read_buf(self.wire.room()).await? == 0 {
-                return Err(io::Error::other("the server has closed the connection"));
-            }
-        }
-        Ok(self.wire.last_message().to_vec())
+    fn times(side: &Side) -> Result<ThreadTimes, String> {
+        let times = ThreadTimes::of(side.server.child.id());
+        times.map_err(|error| format!("no processor times in /proc: {error}"))
     }
 }

@@ -8,10 +8,14 @@ use std::{collections::HashMap, fs, io, time::Duration};
 /// in which a server can write to a thousand clients. A thread that ends takes its time along, which
 /// only those do that write the users file.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ThreadTimes(HashMap<String, Duration>);
+pub struct ThreadTimes(HashMap<String, Duration>);
 
 impl ThreadTimes {
-    pub(super) fn of(process: u32) -> io::Result<Self> {
+    /// The time used so far.
+    ///
+    /// # Errors
+    /// When `/proc` does not say.
+    pub(in crate::testing) fn of(process: u32) -> io::Result<Self> {
         let mut times = HashMap::new();
         for thread in fs::read_dir(format!("/proc/{process}/task"))? {
             let thread = thread?;
@@ -26,7 +30,8 @@ impl ThreadTimes {
     }
 
     /// The time used since `earlier`.
-    pub(super) fn since(&self, earlier: &Self) -> Duration {
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
         let before = |thread| earlier.0.get(thread).copied().unwrap_or_default();
         let used = self.0.iter();
         used.map(|(thread, time)| time.saturating_sub(before(thread)))

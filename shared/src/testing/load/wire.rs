@@ -207,7 +207,7 @@ fn version_in(text: &[u8]) -> Option<u64> {
 }
 
 /// Where `bytes` go on after the first `end` in them.
-fn find(bytes: &[u8], end: &[u8]) -> Option<usize> {
+pub(super) fn find(bytes: &[u8], end: &[u8]) -> Option<usize> {
     let start = bytes.windows(end.len()).position(|window| window == end)?;
     Some(start + end.len())
 }
