@@ -84,7 +84,7 @@ pub(super) fn start_limit(answers: &Answers) -> io::Result<Server> {
     let (theirs, mut ours) = io::pipe()?;
     command.stdin(theirs);
     let line = serde_json::to_string(answers)? + "\n";
-    // Written beside, because a pipe holds less than this. It stays open as long as this process lives.
+    // Written beside, because a pipe may hold less than this. It stays open as long as this process lives.
     thread::spawn(move || {
         ours.write_all(line.as_bytes())
             .expect("a limit that listens");
@@ -167,12 +167,11 @@ impl Load {
     /// Makes the changes, by turns with the limit.
     async fn take_turns(&self, lesson: &mut Side, measured: &mut Measured) -> Result<(), String> {
         let mut limit = self.limit_of(lesson).await?;
-        let mut made = 0;
-        for turn in 1..=TURNS {
-            let up_to = self.updates * turn / TURNS;
+        let up_to = |turn| self.updates * turn / TURNS;
+        for turn in (1..=TURNS).filter(|turn| up_to(turn - 1) < up_to(*turn)) {
             lesson.crowd.ask(true);
             let meter = Meter::start(lesson)?;
-            for number in made + 1..=up_to {
+            for number in up_to(turn - 1) + 1..=up_to(turn) {
                 self.say(&format!("change {number} of {}", self.updates));
                 let made = lesson.make_change(None, self.clients).await;
                 made.map_err(|reason| format!("change {number}: {reason}"))?;
@@ -189,14 +188,11 @@ impl Load {
             }
             let of_limit = meter.read(&limit)?;
             limit.crowd.ask(false);
-            if up_to > made {
-                measured.turns.push(Turn {
-                    changes: up_to - made,
-                    lesson: of_lesson,
-                    limit: of_limit,
-                });
-            }
-            made = up_to;
+            measured.turns.push(Turn {
+                changes: up_to(turn) - up_to(turn - 1),
+                lesson: of_lesson,
+                limit: of_limit,
+            });
         }
         lesson.crowd.ask(true);
         Ok(())
