@@ -24,7 +24,7 @@ use reqwest::{Client, Response};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time;
 
 /// How long a test waits for what should happen at once. Only a broken promise takes that long.
@@ -157,6 +157,22 @@ impl Server {
             .write_all(text.as_bytes())
             .await
             .expect("the request is sent");
+        connection
+    }
+
+    /// The same for a client that is going to stop reading. It takes in little and in small pieces, so that
+    /// the server is stuck with it after some 100 kB, and not after 4 MB.
+    pub async fn send_raw_with_little_room(&self, text: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a buffer");
+        #[cfg(unix)]
+        socket2::SockRef::from(&socket)
+            .set_tcp_mss(536)
+            .expect("a size");
+        let connecting = socket.connect(self.address);
+        let mut connection = connecting.await.expect("a connection");
+        let sent = connection.write_all(text.as_bytes()).await;
+        sent.expect("the request is sent");
         connection
     }
 

@@ -19,7 +19,16 @@ impl Raw {
     }
 
     pub(crate) async fn open(server: &Server, path: &str) -> Self {
-        let mut connection = server.send_raw(&Self::handshake(path)).await;
+        Self::opened(server.send_raw(&Self::handshake(path)).await).await
+    }
+
+    /// For a client that is going to stop reading.
+    pub(crate) async fn with_little_room(server: &Server, path: &str) -> Self {
+        let handshake = Self::handshake(path);
+        Self::opened(server.send_raw_with_little_room(&handshake).await).await
+    }
+
+    async fn opened(mut connection: TcpStream) -> Self {
         // Byte by byte, so that no frame is read along with the head.
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {

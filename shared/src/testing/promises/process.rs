@@ -129,17 +129,21 @@ pub(super) async fn an_acknowledged_user_survives_a_kill(binary: &str) {
 }
 
 pub(super) async fn a_stop_is_quick_and_clean(subject: Subject) {
+    let mut stopping = Vec::new();
     for signal in [Signal::TERM, Signal::INT] {
         let server = subject.start(&[]);
         // An idle connection, one in the middle of a head, and one in the middle of a body.
         server.get("/shared/icon.svg").await;
-        let _head = server.send_raw("GET / HTTP/1.1\r\nHost").await;
+        let head = server.send_raw("GET / HTTP/1.1\r\nHost").await;
         let json = "HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
         let post = format!("POST {} {json}", subject.post);
-        let _body = server
+        let body = server
             .send_raw(&format!("{post}Content-Length: 100\r\n\r\n{{"))
             .await;
         server.signal(signal);
+        stopping.push((signal, server, head, body));
+    }
+    for (signal, server, ..) in stopping {
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{signal:?}: {}", exit.stderr);
         assert!(exit.elapsed < STOP_LIMIT, "{signal:?}: {:?}", exit.elapsed);
