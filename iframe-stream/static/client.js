@@ -2,6 +2,8 @@
 
 /** After how many heartbeats of silence the frame is given up: one may be late, two are not. */
 const PATIENCE = 2.5;
+/** How often to look whether the frame is still one of this server's, in milliseconds. */
+const LOOK = 500;
 /** The longest back-off before a new frame, in milliseconds. */
 const MAX_BACK_OFF = 30_000;
 
@@ -38,7 +40,7 @@ window.alive = () => {
 function watch(path, callback, show, status) {
   // The server puts its heartbeat, in seconds, on the page.
   const silence = PATIENCE * 1000 * Number(document.body.dataset.heartbeat);
-  let frame, timer;
+  let frame, timer, looking;
   let failures = 0;
 
   function open() {
@@ -50,6 +52,7 @@ function watch(path, callback, show, status) {
     frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
     frames.set(frame, heard);
     document.body.append(frame);
+    looking = setInterval(look, LOOK);
     waitForSound();
   }
   function heard() {
@@ -61,6 +64,9 @@ function watch(path, callback, show, status) {
     clearTimeout(timer);
     timer = setTimeout(fail, silence, "nothing was heard"); // A connection that breaks raises no event.
   }
+  function look() {
+    if (!frame.contentDocument) fail("no server"); // Firefox has no event for it.
+  }
   function fail(reason) {
     close();
     const wait = Math.min(1000 * 2 ** failures++, MAX_BACK_OFF) * (1 - Math.random() / 2);
@@ -69,6 +75,7 @@ function watch(path, callback, show, status) {
   }
   function close() {
     clearTimeout(timer);
+    clearInterval(looking);
     frames.delete(frame);
     frame?.remove(); // This also ends its connection.
   }

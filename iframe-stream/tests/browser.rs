@@ -107,7 +107,7 @@ async fn the_frame_is_as_small_after_200_changes_as_after_one() {
     assert!(before.as_u64() > Some(5), "{before} nodes");
 
     // Counted in the page, because a change that is overtaken by the next one is not sent.
-    tab.evaluate("(window.updates = 0, window.show = window.setUsers, window.setUsers = (news) => { updates++; show(news); }, null)")
+    tab.evaluate("(window.updates = 0, window.show = window.setUsers, window.setUsers = (news) => { window.updates++; show(news); }, null)")
         .await;
     for change in 1..=100 {
         let user = server.url(&format!("/users/{}", server.add_user("probe").await));
@@ -173,7 +173,7 @@ async fn a_quiet_frame_is_kept_for_as_long_as_it_is_alive() {
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
     tab.click("#clock-toggle").await;
-    tab.evaluate("(window.beats = 0, window.heard = window.alive, window.alive = () => { beats++; heard(); }, window.first = frames[0], null)")
+    tab.evaluate("(window.beats = 0, window.heard = window.alive, window.alive = () => { window.beats++; heard(); }, window.first = frames[0], null)")
         .await;
     // Both frames have a heartbeat, so this is 3 s and more: three times what counts as silence.
     tab.until("beats >= 16").await;

@@ -1,4 +1,5 @@
-//! A headless Chromium, driven through Debian's `chromedriver`, for the tests of a lesson's page:
+//! A headless browser, for the tests of a lesson's page: Chromium, driven through Debian's `chromedriver`, or, if
+//! the environment says `BROWSER=firefox`, Firefox, through `geckodriver`.
 //!
 //! ```no_run
 //! # async fn example(server: shared::testing::Server) {
@@ -14,14 +15,11 @@
 //! The two talk `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>. The few commands that
 //! tests need are sent with reqwest; fantoccini, without its TLS features, wants a connector that it does not offer.
 
+mod driver;
 mod lesson;
 pub mod promises;
 pub mod relay;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
@@ -30,20 +28,7 @@ use tempfile::TempDir;
 use tokio::{sync::Mutex, time};
 
 use super::PATIENCE;
-
-/// What Chromium is started with, besides a profile of its own. As root it does not start with its
-/// sandbox, and it should not call home.
-const FLAGS: [&str; 8] = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    // It ends when the other end of the pipe does: it never outlives its chromedriver.
-    "--remote-debugging-pipe",
-];
+use driver::{Driver, Kind};
 
 /// How long to wait between two looks at a page.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -51,19 +36,24 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// By this name `WebDriver` gives out a reference to an element (its "web element identifier").
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A running Chromium with a fresh profile. It ends when this is dropped.
+/// What `WebDriver` takes for the Enter key.
+const ENTER: &str = "\u{E007}";
+
+/// A running browser with a fresh profile. It ends when this is dropped.
 ///
 /// Its tabs share cookies and connections, as the tabs of one person do. For a second person, start a
 /// second browser.
 #[derive(Debug)]
 pub struct Browser {
-    _driver: Driver,
+    driver: Driver,
     /// The address of the `WebDriver` session.
     session: String,
     client: Client,
     /// `WebDriver` talks to one window at a time. Whoever chooses it holds this until the answer is there,
     /// over two awaits, which is what tokio's mutex is for.
     choosing: Mutex<()>,
+    /// The tabs, by their handles.
+    opened: Mutex<Vec<Value>>,
     /// The profile and whatever else the two write. It is removed after the driver has ended: fields are
     /// dropped in their order.
     _folder: TempDir,
@@ -77,30 +67,28 @@ pub struct Tab<'browser> {
 }
 
 impl Browser {
-    /// Starts a chromedriver on a free port, and Chromium through it.
+    /// Starts a driver on a free port, and the browser through it.
     pub async fn start() -> Self {
         let folder = TempDir::new().expect("a folder for the profile");
-        let driver = Driver::start(folder.path());
-        let profile = folder.path().join("profile");
-        let profile_flag = format!("--user-data-dir={}", profile.display());
-        let flags: Vec<_> = FLAGS.into_iter().chain([profile_flag.as_str()]).collect();
-        let wanted = json!({ "capabilities": { "alwaysMatch": {
-            "goog:chromeOptions": { "args": flags },
-            "goog:loggingPrefs": { "browser": "ALL" },
-            // Do not wait for a page to load before each command: a page that streams may never have.
-            "pageLoadStrategy": "none",
-            "timeouts": { "script": PATIENCE.as_millis() },
-        } } });
+        let kind = Kind::wanted();
+        let mut wanted = kind.capabilities(folder.path());
+        // Do not wait for a page to load before each command: a page that streams may never have.
+        wanted["pageLoadStrategy"] = json!("none");
+        wanted["timeouts"] = json!({ "script": PATIENCE.as_millis() });
+        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
+        let driver = Driver::start(kind, folder.path());
         let client = Client::builder().no_proxy().timeout(3 * PATIENCE).build();
         let mut browser = Self {
             session: format!("http://127.0.0.1:{}/session", driver.port),
-            _driver: driver,
+            driver,
             client: client.expect("a client without TLS"),
             choosing: Mutex::default(),
+            opened: Mutex::default(),
             _folder: folder,
         };
-        let session = browser.command("", wanted).await.expect("Chromium starts");
+        let session = browser.command("", wanted).await.expect("a browser starts");
         let id = session["sessionId"].as_str().expect("a session");
+        id.clone_into(&mut browser.driver.session);
         browser.session = format!("{}/{id}", browser.session);
         browser
     }
@@ -117,13 +105,27 @@ impl Browser {
         going.expect("an address");
         tab.until("document.URL !== 'about:blank' && document.readyState === 'complete'")
             .await;
+        self.opened.lock().await.push(tab.handle.clone());
         tab
     }
 
+    /// Leaves the pages that are open in all tabs.
+    pub async fn leave_all(&self) {
+        for handle in self.opened.lock().await.drain(..) {
+            let browser = self;
+            let tab = Tab { browser, handle };
+            let gone = tab.command("/url", json!({ "url": "about:blank" })).await;
+            gone.expect("an empty page");
+        }
+    }
+
     /// What went wrong in all tabs since the last call: uncaught exceptions, `console.error`, what a
-    /// Content-Security-Policy forbade. Requests that failed are left out: where a test stops the server,
-    /// they have to.
+    /// Content-Security-Policy forbade (Firefox does not tell that). Requests that failed are left out: where a
+    /// test stops the server, they have to.
     pub async fn console_errors(&self) -> Vec<String> {
+        if self.driver.kind == Kind::Firefox {
+            return self.driver.printed_errors();
+        }
         let log = self.command("/se/log", json!({ "type": "browser" })).await;
         let log = log.expect("the browser's log");
         let entries = log.as_array().expect("a list");
@@ -136,7 +138,7 @@ impl Browser {
     async fn command(&self, path: &str, body: Value) -> Result<Value, String> {
         let url = format!("{}{path}", self.session);
         let answer = self.client.post(url).json(&body).send().await;
-        let answer = answer.map_err(|error| format!("chromedriver: {error}"))?;
+        let answer = answer.map_err(|error| format!("the driver: {error}"))?;
         let went_well = answer.status().is_success();
         let mut answer: Value = answer.json().await.map_err(|error| error.to_string())?;
         if went_well {
@@ -182,25 +184,16 @@ impl Tab<'_> {
 
     /// Types into the element that the CSS selector finds, as a keyboard does; `\n` is the Enter key.
     pub async fn type_text(&self, selector: &str, text: &str) {
-        let keys = json!({ "text": text });
+        let keys = json!({ "text": text.replace('\n', ENTER) });
         self.to_element(selector, "value", keys).await;
     }
 
     /// Shows the page as on a screen so many CSS pixels wide, in a colour `scheme`: `light` or `dark`.
     pub async fn emulate(&self, width: u32, scheme: &str) {
-        let screen =
-            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        self.devtools("Emulation.setDeviceMetricsOverride", screen)
-            .await;
-        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.devtools("Emulation.setEmulatedMedia", scheme).await;
-    }
-
-    /// Sends a command of the Chrome `DevTools` Protocol.
-    async fn devtools(&self, name: &str, parameters: Value) {
-        let body = json!({ "cmd": name, "params": parameters });
-        let done = self.command("/goog/cdp/execute", body).await;
-        done.expect("a command that Chromium knows");
+        for (path, body) in self.browser.driver.kind.emulation(width, scheme) {
+            let done = self.command(path, body).await;
+            done.expect("a command that the browser knows");
+        }
     }
 
     async fn to_element(&self, selector: &str, action: &str, body: Value) {
@@ -233,60 +226,4 @@ impl Tab<'_> {
 /// Whether JavaScript takes the value for true.
 fn is_truthy(value: &Value) -> bool {
     !(value.is_null() || *value == false || *value == 0 || *value == "")
-}
-
-/// A running chromedriver.
-#[derive(Debug)]
-struct Driver {
-    child: Child,
-    port: u16,
-    /// It may still write there, and would be ended if nobody could read.
-    _stdout: BufReader<ChildStdout>,
-}
-
-impl Driver {
-    /// Starts it on a free port and waits until it says which. `folder` is for its files and Chromium's.
-    fn start(folder: &Path) -> Self {
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0").env("TMPDIR", folder);
-        command.stdin(Stdio::null());
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let started = command.spawn();
-        let mut child = started.expect("chromedriver: apt-get install chromium chromium-driver");
-        let mut stdout = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
-        let mut said = String::new();
-        let port = loop {
-            let length = stdout.read_line(&mut said).expect("stdout is text");
-            assert!(length > 0, "chromedriver names no port: {said:?}");
-            // ChromeDriver was started successfully on port 40161.
-            let end = said.rsplit_once("successfully on port ");
-            let port = end.and_then(|(_, port)| port.trim_end().trim_end_matches('.').parse().ok());
-            if let Some(port) = port {
-                break port;
-            }
-        };
-        Self {
-            child,
-            port,
-            _stdout: stdout,
-        }
-    }
-
-    /// Asks it to end its browser and itself.
-    fn shut_down(&mut self) -> std::io::Result<()> {
-        let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        connection.set_read_timeout(Some(PATIENCE))?;
-        connection.write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
-        // It answers when the browser has ended.
-        connection.read(&mut [0; 1024]).map(drop)
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // If it does not answer, it is killed, and the browser ends with it.
-        self.shut_down().ok();
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }

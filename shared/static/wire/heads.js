@@ -19,6 +19,10 @@ const toPage = parse(requestHead);
 const always = new Map([...toPage].filter(([name]) => !VARIES.includes(name)));
 const toEachAnswer = parse(answerHead);
 
+/** Firefox tells how urgent a request is (RFC 9218) over HTTP/1.1, too. Nobody else does, so it is known by that. */
+const isFirefox = toPage.has("priority");
+const PRIORITY = isFirefox ? { priority: "u=4" } : {};
+
 /** `Sec-Fetch-…` says what a request is for. To an address that is not local, a browser sends it with TLS only. */
 function purpose(mode, destination, extra = {}) {
   if (!toPage.has("sec-fetch-mode")) return {};
@@ -45,7 +49,8 @@ export function fetchHead(request, bodyBytes) {
   const length = bodyBytes ?? (method === "POST" || method === "PUT" ? 0 : null);
   return head(
     requestLine(new URL(request.url), method), always, caching, { accept: "*/*" }, origin,
-    length === null ? {} : { "content-length": length }, purpose("cors", "empty"), referer(), Object.fromEntries(headers),
+    length === null ? {} : { "content-length": length }, purpose("cors", "empty"), PRIORITY, referer(),
+    Object.fromEntries(headers),
   );
 }
 
@@ -57,7 +62,8 @@ export function answerHeadOf(response) {
 /** The head of the request of an EventSource that has seen the event `lastId`, if any. */
 export function eventSourceHead(url, lastId) {
   const id = lastId ? { "last-event-id": lastId } : {};
-  return head(requestLine(url), always, NO_CACHE, { accept: "text/event-stream" }, id, purpose("cors", "empty"), referer());
+  const accept = { accept: "text/event-stream" };
+  return head(requestLine(url), always, NO_CACHE, accept, id, purpose("cors", "empty"), PRIORITY, referer());
 }
 
 /** The head of the answer that an EventSource reads (`sse/src/main.rs`). */
@@ -68,10 +74,10 @@ export function eventStreamHead() {
 
 /** The head of the request of an iframe: a page's, for another purpose. */
 export function frameHead(url) {
-  const user = navigator.userActivation?.isActive ? { "sec-fetch-user": "?1" } : {};
+  const user = navigator.userActivation?.isActive && !isFirefox ? { "sec-fetch-user": "?1" } : {};
   const { accept = "*/*", "upgrade-insecure-requests": upgrade } = Object.fromEntries(toPage);
   const insecure = upgrade ? { "upgrade-insecure-requests": upgrade } : {};
-  return head(requestLine(url), always, insecure, { accept }, purpose("navigate", "iframe", user), referer());
+  return head(requestLine(url), always, insecure, { accept }, purpose("navigate", "iframe", user), PRIORITY, referer());
 }
 
 /** The head of the answer that an iframe reads (`iframe-stream/src/main.rs`). */
@@ -89,9 +95,10 @@ const KEY = "?".repeat(24), ACCEPT = "?".repeat(28);
 /** The head of the request that asks for a WebSocket. */
 export function handshakeHead(url) {
   const usual = [...always].filter(([name]) => !name.startsWith("sec-"));
-  return head(requestLine(url), new Map(usual), NO_CACHE, {
+  const own = isFirefox ? { accept: "*/*", ...purpose("websocket", "empty") } : {};
+  return head(requestLine(url), new Map(usual), NO_CACHE, own, {
     connection: "Upgrade", upgrade: "websocket", origin: location.origin, "sec-websocket-version": 13, "sec-websocket-key": KEY,
-    "sec-websocket-extensions": "permessage-deflate; client_max_window_bits",
+    "sec-websocket-extensions": isFirefox ? "permessage-deflate" : "permessage-deflate; client_max_window_bits",
   });
 }
 

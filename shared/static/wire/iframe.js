@@ -26,10 +26,16 @@ function opened(node) {
 // While it is caught on its way to the frame: the page may take the frame away when it arrives there.
 document.addEventListener("load", ({ target }) => {
   const state = frames.get(target);
-  if (!state) return;
-  // In the place of a page that it could not load, the browser shows one of its own, which nobody may look into.
-  state.end = target.contentDocument ? "the document has ended" : "no answer";
+  if (state && target.contentDocument) state.end = "the document has ended";
 }, { capture: true });
+
+// In the place of a page that it could not load, the browser shows one of its own, which nobody may look into.
+const { remove } = HTMLIFrameElement.prototype;
+HTMLIFrameElement.prototype.remove = function () {
+  const state = frames.get(this);
+  if (state && !this.contentDocument) state.end = "no answer";
+  return remove.call(this);
+};
 
 function removed(node) {
   const { shown, crossing, isAnswered, end } = frames.get(node);
