@@ -32,9 +32,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 use serde_json::json;
-use shared::catalog::{Entry, LESSONS};
 use shared::error::Error;
-use shared::page::host_name;
+use shared::page::Header;
 use shared::{Lesson, Object, Settings, resource};
 
 use database::{Database, Unfit};
@@ -188,9 +187,7 @@ async fn take_name(request: HttpRequest, new: web::Json<Object<NewSession>>) -> 
 #[derive(Template)]
 #[template(path = "index.html")]
 struct Page {
-    lessons: &'static [Entry],
-    /// Without the port: the other lessons have one of their own.
-    host: String,
+    header: Header,
     /// In seconds.
     heartbeat: f64,
 }
@@ -198,8 +195,7 @@ struct Page {
 /// `GET /`
 async fn page(request: HttpRequest, settings: web::Data<Settings>) -> Result<web::Html, Error> {
     let page = Page {
-        lessons: LESSONS,
-        host: host_name(&request),
+        header: Header::new(LESSON.name, &request),
         heartbeat: settings.heartbeat.as_secs_f64(),
     };
     let html = page.render();

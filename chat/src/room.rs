@@ -109,8 +109,10 @@ impl Rooms {
 
     /// Sends a message that has been stored to those who are in its room.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
+        // Before the lock, which all rooms share.
+        let event = Arc::new(Event::message(message));
         if let Some(room) = self.live().get(name) {
-            room.send(Event::message(message));
+            room.events.send(&event);
         }
     }
 

@@ -52,7 +52,8 @@ function watch(path, callback, show, status) {
     frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
     frames.set(frame, heard);
     document.body.append(frame);
-    looking = setInterval(look, LOOK);
+    // In Firefox, no event tells that.
+    looking = setInterval(() => frame.contentDocument ?? fail("no server"), LOOK);
     waitForSound();
   }
   function heard() {
@@ -63,9 +64,6 @@ function watch(path, callback, show, status) {
   function waitForSound() {
     clearTimeout(timer);
     timer = setTimeout(fail, silence, "nothing was heard"); // A connection that breaks raises no event.
-  }
-  function look() {
-    if (!frame.contentDocument) fail("no server"); // Firefox has no event for it.
   }
   function fail(reason) {
     close();

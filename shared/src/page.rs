@@ -1,8 +1,8 @@
-//! The page of lessons 1 to 5, from `shared/templates/lesson.html`.
+//! The page of lessons 1 to 5, from `shared/templates/lesson.html`, and the top of every page.
 
 use actix_web::http::header::{self, ContentType, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
-use askama::Template;
+use askama::{Template, filters::HtmlSafe};
 
 use crate::Settings;
 use crate::catalog::{self, Entry, LESSONS};
@@ -15,8 +15,8 @@ use crate::serve::static_folder;
 #[template(path = "lesson.html")]
 struct LessonPage {
     lesson: Entry,
-    lessons: &'static [Entry],
-    /// The host name that the browser asked for, without the port: the other lessons have it too.
+    header: Header,
+    /// The host name that the browser asked for, without the port.
     host: String,
     /// Where this server listens.
     port: u16,
@@ -34,6 +34,32 @@ struct LessonPage {
     client: String,
 }
 
+/// The top of every page, with the way to the other lessons, from `shared/templates/header.html`.
+#[derive(Debug, Template)]
+#[template(path = "header.html")]
+pub struct Header {
+    /// The lesson whose page it is.
+    name: &'static str,
+    lessons: &'static [Entry],
+    /// Without the port: each lesson has one of its own.
+    host: String,
+}
+
+impl Header {
+    /// For the page of the lesson `name` that was asked for.
+    #[must_use]
+    pub fn new(name: &'static str, request: &HttpRequest) -> Self {
+        Self {
+            name,
+            lessons: LESSONS,
+            host: host_name(request),
+        }
+    }
+}
+
+/// It is HTML, in which everything is escaped that has to be.
+impl HtmlSafe for Header {}
+
 /// `GET /`
 pub(crate) async fn show(
     request: HttpRequest,
@@ -48,7 +74,7 @@ pub(crate) async fn show(
     };
     let page = LessonPage {
         lesson: catalog::find(settings.lesson.name),
-        lessons: LESSONS,
+        header: Header::new(settings.lesson.name, &request),
         host: host_name(&request),
         port: request.app_config().local_addr().port(),
         local: settings.loopback,
@@ -125,8 +151,7 @@ fn head_bytes(request: &HttpRequest) -> usize {
 
 /// The `Host` that the browser asked for, without its port. Anything that does not look like a host
 /// name or an address is left out, so that no link leads elsewhere.
-#[must_use]
-pub fn host_name(request: &HttpRequest) -> String {
+fn host_name(request: &HttpRequest) -> String {
     let host = request
         .headers()
         .get("Host")

@@ -6,7 +6,7 @@
 use actix_web::{HttpRequest, web};
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use shared::websocket::{Message, Socket, merge};
 use shared::{Object, error::Error};
 
@@ -36,8 +36,8 @@ struct Said {
     #[serde(default)]
     event: String,
     ack: Option<u64>,
-    #[serde(default)]
-    data: Value,
+    /// As it is, so that it is read as strictly as the body of a POST.
+    data: Option<Box<RawValue>>,
 }
 
 /// Does what the client says; the answer, if there is one.
@@ -56,7 +56,10 @@ async fn hear(asked: &Asked, message: Message) -> Option<Message> {
 async fn obey(asked: &Asked, said: Result<Object<Said>, Error>) -> Result<Option<Receipt>, Error> {
     let Object(Said { event, data, .. }) = said?;
     match event.as_str() {
-        "message" => asked.say(serde_json::from_value(data)?).await.map(Some),
+        "message" => {
+            let data = data.as_deref().map_or("null", RawValue::get);
+            asked.say(serde_json::from_str(data)?).await.map(Some)
+        }
         "typing" => {
             asked.chat.rooms.typing(&asked.room, &asked.user);
             Ok(None)

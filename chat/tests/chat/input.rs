@@ -149,6 +149,10 @@ async fn a_bad_frame_is_answered_with_an_error_that_repeats_its_ack() {
             r#"{"event":"message","ack":8,"data":["k","x",null]}"#,
             Some(8),
         ),
+        (
+            r#"{"event":"message","ack":9,"data":{"key":"k","text":"x","text":"y"}}"#,
+            Some(9),
+        ),
         (r#"{"ack":2}"#, Some(2)),
         (
             r#"{"event":"joined","ack":3,"data":{"name":"Eve"}}"#,
