@@ -16,6 +16,7 @@
 )]
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -45,8 +46,8 @@ struct Flags {
     readers: usize,
 
     /// How many messages they are sent
-    #[arg(long = "updates", default_value_t = 100)]
-    messages: usize,
+    #[arg(long = "updates", default_value = "100")]
+    messages: NonZeroUsize,
 
     /// Also write the figures beside this file, as FILE.chat: the file itself is for the other lessons
     #[arg(long, value_name = "FILE")]
@@ -69,6 +70,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// In how many turns they are sent, each by the chat and then by the limit.
 const TURNS: usize = 10;
+
+/// How many are sent in one turn at most: a server ends a connection that has been silent for 30 s, as its author's is
+/// while the limit has its turn.
+const MESSAGES: usize = 100;
 
 /// A handshake without its address and its end. The key may be anything of 16 bytes (RFC 6455 §4.1).
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -270,24 +275,24 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
     attach(&limit, &request, flags.readers).await;
 
     let mut author = TcpStream::connect(room.server.address()).await.unwrap();
-    let mut limits = TcpStream::connect(limit.address()).await.unwrap();
+    let mut limits_author = TcpStream::connect(limit.address()).await.unwrap();
     let text = "x".repeat(100);
-    let messages: Vec<_> = (0..flags.messages)
+    let messages: Vec<_> = (0..flags.messages.get())
         .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())
         .collect();
     let mut turns = [const { Vec::new() }; 3];
-    for messages in messages.chunks(flags.messages.div_ceil(TURNS)) {
+    for messages in messages.chunks(messages.len().div_ceil(TURNS).min(MESSAGES)) {
         let deliveries = (flags.readers * messages.len()) as f64;
         let chat = send(&room.server, &mut author, &room.token, messages).await / deliveries;
         let news = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
-        let limit = send(&limit, &mut limits, &room.token, &news).await / deliveries;
+        let limit = send(&limit, &mut limits_author, &room.token, &news).await / deliveries;
         let figures = [chat, limit, chat / limit];
         turns
             .iter_mut()
             .zip(figures)
             .for_each(|(all, one)| all.push(one));
     }
-    let [chat, limit, multiple] = turns.map(median);
+    let [chat, limit, multiple] = turns.map(load::median);
     println!(
         "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {multiple:.2} times \
          the limit; an idle reader: {idle:.1} KiB",
@@ -317,12 +322,8 @@ async fn send(server: &Server, author: &mut TcpStream, token: &str, messages: &[
         post(author, token, message).await;
         sleep(PAUSE).await;
     }
+    server.settle().await;
     server.thread_times().since(&before).as_secs_f64() * 1e6
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
 
 /// Reads and forgets whatever comes.

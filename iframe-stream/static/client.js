@@ -52,7 +52,7 @@ function watch(path, callback, show, status) {
     frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
     frames.set(frame, heard);
     document.body.append(frame);
-    // In Firefox, no event tells that.
+    // Firefox has no event for a frame that finds no server.
     looking = setInterval(() => frame.contentDocument ?? fail("no server"), LOOK);
     waitForSound();
   }

@@ -160,12 +160,14 @@ impl Server {
         connection
     }
 
-    /// The same for a client that is going to stop reading. It takes in little and in small pieces, so that
-    /// the server is stuck with it after some 100 kB, and not after 4 MB.
+    /// The same for a client that is going to stop reading. It takes in little at a time, so that the server is
+    /// stuck with it after some 100 kB, and not after 4 MB. (On Linux: elsewhere it takes in larger pieces.)
     pub async fn send_raw_with_little_room(&self, text: &str) -> TcpStream {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a buffer");
-        #[cfg(unix)]
+        // A system holds back so many segments for a slow reader, and over the loopback interface one has 64 KiB.
+        // This is the size that every system can take (RFC 9293 §3.7.1).
+        #[cfg(target_os = "linux")]
         socket2::SockRef::from(&socket)
             .set_tcp_mss(536)
             .expect("a size");

@@ -36,7 +36,7 @@ struct Said {
     #[serde(default)]
     event: String,
     ack: Option<u64>,
-    /// As it is, so that it is read as strictly as the body of a POST.
+    /// As it is, to be read as strictly as the body of a POST: a `Value` would keep the last of two equal names.
     data: Option<Box<RawValue>>,
 }
 

@@ -23,6 +23,7 @@ pub mod relay;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
+use rustix::process::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::Mutex, time};
@@ -89,6 +90,9 @@ impl Browser {
         let session = browser.command("", wanted).await.expect("a browser starts");
         let id = session["sessionId"].as_str().expect("a session");
         id.clone_into(&mut browser.driver.session);
+        let process = session["capabilities"]["moz:processID"].as_i64();
+        let process = process.and_then(|id| i32::try_from(id).ok());
+        browser.driver.browser = process.and_then(Pid::from_raw);
         browser.session = format!("{}/{id}", browser.session);
         browser
     }
@@ -194,6 +198,10 @@ impl Tab<'_> {
             let done = self.command(path, body).await;
             done.expect("a command that the browser knows");
         }
+        self.until(&format!(
+            "innerWidth === {width} && matchMedia('(prefers-color-scheme: {scheme})').matches"
+        ))
+        .await;
     }
 
     async fn to_element(&self, selector: &str, action: &str, body: Value) {

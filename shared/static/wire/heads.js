@@ -19,8 +19,8 @@ const toPage = parse(requestHead);
 const always = new Map([...toPage].filter(([name]) => !VARIES.includes(name)));
 const toEachAnswer = parse(answerHead);
 
-/** Firefox tells how urgent a request is (RFC 9218) over HTTP/1.1, too. Nobody else does, so it is known by that. */
-const isFirefox = toPage.has("priority");
+/** Firefox asks in its own way. For one thing it tells how urgent a request is (RFC 9218), also over HTTP/1.1. */
+const isFirefox = navigator.userAgent.includes("Firefox/");
 const PRIORITY = isFirefox ? { priority: "u=4" } : {};
 
 /** `Sec-Fetch-…` says what a request is for. To an address that is not local, a browser sends it with TLS only. */

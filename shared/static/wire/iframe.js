@@ -30,6 +30,7 @@ document.addEventListener("load", ({ target }) => {
 }, { capture: true });
 
 // In the place of a page that it could not load, the browser shows one of its own, which nobody may look into.
+// That can be seen for as long as the frame is there, and Firefox has no event for it.
 const { remove } = HTMLIFrameElement.prototype;
 HTMLIFrameElement.prototype.remove = function () {
   const state = frames.get(this);

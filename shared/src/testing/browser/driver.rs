@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::testing::PATIENCE;
@@ -132,7 +133,9 @@ pub(super) struct Driver {
     /// What it and its browser have printed.
     printed: PathBuf,
     /// How many lines of that have been looked at.
-    read: AtomicUsize,
+    lines_read: AtomicUsize,
+    /// Firefox's process.
+    pub(super) browser: Option<Pid>,
 }
 
 impl Driver {
@@ -151,13 +154,14 @@ impl Driver {
             session: String::new(),
             child: command.spawn().expect(how_to_get_it),
             printed,
-            read: AtomicUsize::default(),
+            lines_read: AtomicUsize::default(),
+            browser: None,
         };
         let start = Instant::now();
         while driver.port == 0 {
             let said = driver.printed();
             assert!(start.elapsed() < PATIENCE, "it names no port: {said:?}");
-            driver.port = said.lines().find_map(port_in).unwrap_or_default();
+            driver.port = whole_lines(&said).find_map(port_in).unwrap_or_default();
             thread::sleep(Duration::from_millis(2));
         }
         driver
@@ -171,14 +175,12 @@ impl Driver {
     /// The errors that Firefox has printed since the last call.
     pub(super) fn printed_errors(&self) -> Vec<String> {
         let printed = self.printed();
-        let lines = printed.lines().count();
-        let new = printed
-            .lines()
-            .skip(self.read.swap(lines, Ordering::Relaxed));
+        let lines = whole_lines(&printed).count();
+        let read = self.lines_read.swap(lines, Ordering::Relaxed);
+        let new = whole_lines(&printed).skip(read);
         // What Firefox itself finds fault with begins with a name without quotes.
         let is_error = |line: &&str| {
-            line.starts_with("console.error: \"")
-                || line.starts_with("JavaScript error: http://127")
+            line.starts_with("console.error: \"") || line.starts_with("JavaScript error: http://")
         };
         new.filter(is_error).map(str::to_owned).collect()
     }
@@ -197,6 +199,12 @@ impl Driver {
     }
 }
 
+/// The last line may have arrived in part.
+fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\n')
+        .filter_map(|line| line.strip_suffix('\n'))
+}
+
 /// `ChromeDriver was started successfully on port 40161.`, or geckodriver's `… Listening on 127.0.0.1:40161`.
 fn port_in(line: &str) -> Option<u16> {
     let end = line.rsplit_once("successfully on port ");
@@ -206,9 +214,12 @@ fn port_in(line: &str) -> Option<u16> {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // If it does not answer, it is killed, and Chromium ends with it.
-        self.shut_down().ok();
+        // If it does not answer, it is killed, and Chromium ends with it, but Firefox does not.
+        let shut_down = self.shut_down();
         self.child.kill().ok();
         self.child.wait().ok();
+        if let (Err(_), Some(browser)) = (shut_down, self.browser) {
+            kill_process(browser, Signal::KILL).ok();
+        }
     }
 }

@@ -5,12 +5,14 @@ mod wire;
 
 pub use wire::until_the_wire_is_right;
 
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{Browser, Tab, relay::Relay};
-use crate::testing::{Server, Signal};
+use crate::testing::{PATIENCE, Server, Signal};
 
 /// What the technique keeps open that `POST /cut` can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub async fn keeps_them_all(binary: &str, keeps_open: KeepsOpen) {
     promise("the page can be used by everybody").await;
     the_page_can_be_used_by_everybody(&browser, binary).await;
     assert_eq!(browser.console_errors().await, [""; 0]);
+    promise("an error in a page does not go unseen").await;
+    an_error_in_a_page_does_not_go_unseen(&browser, binary).await;
 }
 
 async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &str) {
@@ -79,6 +83,22 @@ async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &
         .await;
     assert_eq!(b.text("error").await, "");
     loads_nothing_from_elsewhere(&a).await;
+}
+
+/// If this fails, that there were no errors means nothing.
+async fn an_error_in_a_page_does_not_go_unseen(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    for wrong in ["uncaught()", "console.error('seen')"] {
+        // As code of the page, not of the driver.
+        tab.evaluate(&format!("(setTimeout(() => {{ {wrong} }}), null)"))
+            .await;
+        let start = Instant::now();
+        while browser.console_errors().await.is_empty() {
+            assert!(start.elapsed() < PATIENCE, "nobody was told of {wrong}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
 }
 
 /// Whatever the page has loaded came from its own server.

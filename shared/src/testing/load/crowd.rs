@@ -12,7 +12,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::tape::Tape;
@@ -50,6 +50,7 @@ impl Traffic {
 pub(super) struct Crowd {
     technique: Technique,
     address: SocketAddr,
+    clients: RefCell<Vec<JoinHandle<()>>>,
     traffic: Cell<Traffic>,
     /// The version that everybody waits for now, and since when.
     awaited: Cell<(u64, Instant)>,
@@ -74,6 +75,7 @@ impl Crowd {
         Rc::new(Self {
             technique,
             address,
+            clients: RefCell::default(),
             traffic: Cell::default(),
             awaited: Cell::new((0, Instant::now())),
             newest: Cell::default(),
@@ -103,12 +105,13 @@ impl Crowd {
                 sleep_until(start + pause.mul_f64(share)).await;
             }
             let crowd = Rc::clone(self);
-            spawn_local(async move {
+            let client = spawn_local(async move {
                 let Err(error) = crowd.take_part(index == 0).await;
                 let failure = format!("client {} of {clients}: {error}", index + 1);
                 crowd.failure.borrow_mut().get_or_insert(failure);
                 crowd.reached.notify_one();
             });
+            self.clients.borrow_mut().push(client);
         }
         self.reached(last).await
     }
@@ -158,10 +161,23 @@ impl Crowd {
         self.tape.borrow_mut().take()
     }
 
-    /// Lets those that ask in intervals do so, or lets them rest.
-    pub(super) fn ask(&self, asking: bool) {
-        self.asking.set(asking);
+    /// Lets those that ask in intervals skip their turns.
+    pub(super) fn rest(&self) {
+        self.asking.set(false);
+    }
+
+    /// Lets them ask again.
+    pub(super) fn resume(&self) {
+        self.asking.set(true);
         self.resumed.notify_waiters();
+    }
+
+    /// Ends all clients.
+    pub(super) fn leave(&self) {
+        self.clients
+            .borrow_mut()
+            .drain(..)
+            .for_each(|client| client.abort());
     }
 
     /// Tells why somebody could not go on, if so.

@@ -9,9 +9,10 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread;
+use std::{env, thread};
 
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::{Then, wire::find};
+use crate::testing::{Server, lesson};
 
 /// What the limit says besides the news, as bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -30,7 +32,7 @@ pub(super) struct Answers {
     pub(super) nothing: Vec<u8>,
 }
 
-/// The newest piece of news, and the how manieth it is.
+/// The newest piece of news, and which one it is, counted from 1.
 #[derive(Debug, Default)]
 struct News {
     number: usize,
@@ -42,6 +44,24 @@ const TAKEN: &[u8] = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
 
 /// How many new connections may wait for a thread.
 const WAITING: usize = 64;
+
+/// Starts this program once more, as the limit.
+pub(super) fn start(answers: &Answers) -> io::Result<Server> {
+    let program = env::current_exe()?;
+    let mut command: Command = lesson(&program.to_string_lossy(), &["--limit"]);
+    let (theirs, mut ours) = io::pipe()?;
+    command.stdin(theirs);
+    let line = serde_json::to_string(answers)? + "\n";
+    // Written beside, because a pipe may hold less than this. It stays open as long as this process lives.
+    thread::spawn(move || {
+        ours.write_all(line.as_bytes())
+            .expect("a limit that listens");
+        loop {
+            thread::park();
+        }
+    });
+    Ok(Server::spawn(command))
+}
 
 /// Runs until stdin ends, from which it reads a line with the [`Answers`] first. Says where it listens as a
 /// lesson does.

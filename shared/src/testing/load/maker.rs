@@ -13,21 +13,22 @@ const ADD: &str = "POST /users HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nContent-Type:
 
 /// Makes the changes, over a connection of its own.
 pub(super) struct Maker {
-    stream: TcpStream,
+    address: SocketAddr,
+    /// Opened for the first change: a server does not wait for long for the first request.
+    stream: Option<TcpStream>,
     wire: Wire,
     /// The user that it has added and not removed again.
     added: Option<u64>,
 }
 
 impl Maker {
-    pub(super) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            stream: None,
             wire: Wire::new(""),
             added: None,
-        })
+        }
     }
 
     /// In a lesson: adds a user or removes the one that was added.
@@ -51,12 +52,18 @@ impl Maker {
 
     /// Sends a request and returns the whole answer.
     pub(super) async fn ask(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
-        self.stream.write_all(request).await?;
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => TcpStream::connect(self.address).await?,
+        };
+        stream.set_nodelay(true)?;
+        stream.write_all(request).await?;
         while self.wire.message().map_err(io::Error::other)?.is_none() {
-            if self.stream.read_buf(self.wire.room()).await? == 0 {
+            if stream.read_buf(self.wire.room()).await? == 0 {
                 return Err(io::Error::other("the server has closed the connection"));
             }
         }
+        self.stream = Some(stream);
         Ok(self.wire.last_message().to_vec())
     }
 }

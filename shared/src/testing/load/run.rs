@@ -1,36 +1,35 @@
 //! One run: the lesson's server and then the limit, under the same load.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
-use std::{env, thread};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::task::LocalSet;
 use tokio::{runtime, time};
 
 use super::crowd::{Crowd, Traffic};
-use super::limit::Answers;
+use super::limit::{self, Answers};
 use super::maker::Maker;
 use super::report::Row;
 use super::usage::{ThreadTimes, memory};
 use super::{Flags, Technique, Then};
-use crate::testing::{Server, lesson, raise_file_limit};
+use crate::testing::{Server, raise_file_limit};
 
 /// How many files a process has open besides its clients.
 const OTHER_FILES: u64 = 64;
 
-/// How long everything has to come to rest before it is measured.
-const REST: Duration = Duration::from_millis(200);
-
-/// How long after the last change silence begins. All long polls that it answered end in the same moment, a
+/// How long after the last change silence begins, at least. All long polls that it answered end in the same moment, a
 /// period later, which must not be the end of what is measured.
 const LONG_REST: Duration = Duration::from_secs(1);
 
-/// In how many turns the changes are made. In each, the lesson makes its share of them, and then the limit
-/// says the same, so that whatever else the machine does slows down both.
+/// In how many turns the changes are made, if there are as many. In each, the lesson makes its share of them, and then
+/// the limit says the same, so that whatever else the machine does slows down both.
 const TURNS: u32 = 10;
+
+/// How many changes are made in one turn at most. Where clients ask every second, each change takes a second, and
+/// a server ends a connection that has been silent for 30 s, as all of the lesson's are while the limit has its turn.
+const CHANGES: u32 = 20;
 
 /// What was used in a part of the run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -69,6 +68,7 @@ pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Row, String
         technique,
         clients,
         updates: flags.updates,
+        rest: Duration::from_millis(flags.rest),
     };
     let silence = load.whole_periods(Duration::from_secs(flags.idle));
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -77,26 +77,8 @@ pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Row, String
     Ok(Row::new(&load, &measured))
 }
 
-/// Starts this program once more, as the limit.
-pub(super) fn start_limit(answers: &Answers) -> io::Result<Server> {
-    let program = env::current_exe()?;
-    let mut command: Command = lesson(&program.to_string_lossy(), &["--limit"]);
-    let (theirs, mut ours) = io::pipe()?;
-    command.stdin(theirs);
-    let line = serde_json::to_string(answers)? + "\n";
-    // Written beside, because a pipe may hold less than this. It stays open as long as this process lives.
-    thread::spawn(move || {
-        ours.write_all(line.as_bytes())
-            .expect("a limit that listens");
-        loop {
-            thread::park();
-        }
-    });
-    Ok(Server::spawn(command))
-}
-
 /// As many of the `wanted` clients as the limit for open files allows, after it was raised as far as
-/// it goes. A lesson's server may need two for each.
+/// it goes. A lesson's server may need two for each, and this process does: one to the lesson, one to the limit.
 fn as_many_as_fit(lesson: &str, wanted: u32) -> u32 {
     raise_file_limit();
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -120,6 +102,8 @@ pub(super) struct Load {
     pub(super) technique: Technique,
     pub(super) clients: u32,
     pub(super) updates: u32,
+    /// How long everything has to come to rest before it is measured.
+    rest: Duration,
 }
 
 impl Load {
@@ -141,13 +125,13 @@ impl Load {
 
     async fn put_on(&self, silence: Duration) -> Result<Measured, String> {
         let mut measured = Measured::default();
-        let mut lesson = Side::new(self, Server::start(self.technique.binary, &[])).await?;
+        let mut lesson = Side::new(self, Server::start(self.technique.binary, &[]));
         self.say(&format!("{} clients come", self.clients));
         let (few, clients) = (self.few() as usize, self.clients as usize);
         lesson.crowd.attach(0..few, clients).await?;
         measured.memory[0] = lesson.memory()?;
         lesson.crowd.attach(few..clients, clients).await?;
-        time::sleep(REST).await;
+        time::sleep(self.rest).await;
         measured.memory[1] = lesson.memory()?;
 
         self.take_turns(&mut lesson, &mut measured).await?;
@@ -167,9 +151,10 @@ impl Load {
     /// Makes the changes, by turns with the limit.
     async fn take_turns(&self, lesson: &mut Side, measured: &mut Measured) -> Result<(), String> {
         let mut limit = self.limit_of(lesson).await?;
-        let up_to = |turn| self.updates * turn / TURNS;
-        for turn in (1..=TURNS).filter(|turn| up_to(turn - 1) < up_to(*turn)) {
-            lesson.crowd.ask(true);
+        let turns = TURNS.max(self.updates.div_ceil(CHANGES));
+        let up_to = |turn| self.updates * turn / turns;
+        for turn in (1..=turns).filter(|turn| up_to(turn - 1) < up_to(*turn)) {
+            lesson.crowd.resume();
             let meter = Meter::start(lesson)?;
             for number in up_to(turn - 1) + 1..=up_to(turn) {
                 self.say(&format!("change {number} of {}", self.updates));
@@ -177,25 +162,31 @@ impl Load {
                 made.map_err(|reason| format!("change {number}: {reason}"))?;
                 measured.delays.extend(lesson.crowd.delays());
             }
-            let of_lesson = meter.read(lesson)?;
-            lesson.crowd.ask(false);
+            let of_lesson = self.end_turn(&meter, lesson).await?;
 
-            limit.crowd.ask(true);
+            limit.crowd.resume();
             let meter = Meter::start(&limit)?;
             for news in lesson.crowd.recorded() {
                 let said = limit.make_change(Some(&news), self.clients).await;
                 said.map_err(|reason| format!("the limit: {reason}"))?;
             }
-            let of_limit = meter.read(&limit)?;
-            limit.crowd.ask(false);
+            let of_limit = self.end_turn(&meter, &limit).await?;
             measured.turns.push(Turn {
                 changes: up_to(turn) - up_to(turn - 1),
                 lesson: of_lesson,
                 limit: of_limit,
             });
         }
-        lesson.crowd.ask(true);
+        lesson.crowd.resume();
         Ok(())
+    }
+
+    /// What the turn of `side` has cost, with what it still does when the last client has heard of the last change: a
+    /// thousand clients may ask again.
+    async fn end_turn(&self, meter: &Meter, side: &Side) -> Result<Use, String> {
+        side.crowd.rest();
+        time::sleep(self.rest).await;
+        meter.read(side)
     }
 
     /// The limit, with as many clients as the `lesson`, whose first answers it gives.
@@ -209,14 +200,14 @@ impl Load {
             let nothing = lesson.maker.ask(request.as_bytes()).await;
             answers.nothing = nothing.map_err(|error| error.to_string())?;
         }
-        lesson.crowd.ask(false);
-        let server = start_limit(&answers).map_err(|error| format!("the limit: {error}"))?;
-        let limit = Side::new(self, server).await?;
+        lesson.crowd.rest();
+        let server = limit::start(&answers).map_err(|error| format!("the limit: {error}"))?;
+        let limit = Side::new(self, server);
         self.say(&format!("{} clients come, the limit", self.clients));
         let clients = self.clients as usize;
         limit.crowd.attach(0..clients, clients).await?;
-        limit.crowd.ask(false);
-        time::sleep(REST).await;
+        limit.crowd.rest();
+        time::sleep(self.rest).await;
         Ok(limit)
     }
 
@@ -249,13 +240,12 @@ struct Side {
 }
 
 impl Side {
-    async fn new(load: &Load, server: Server) -> Result<Self, String> {
-        let maker = Maker::connect(server.address()).await;
-        Ok(Self {
+    fn new(load: &Load, server: Server) -> Self {
+        Self {
             crowd: Crowd::new(load.technique, server.address()),
-            maker: maker.map_err(|error| error.to_string())?,
+            maker: Maker::new(server.address()),
             server,
-        })
+        }
     }
 
     /// Makes a change, which is `news` if there is some, and waits until all `clients` have heard of it.
@@ -271,6 +261,12 @@ impl Side {
 
     fn memory(&self) -> Result<u64, String> {
         memory(self.server.child.id()).map_err(|error| format!("no memory in /proc: {error}"))
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        self.crowd.leave();
     }
 }
 

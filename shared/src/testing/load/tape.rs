@@ -9,6 +9,8 @@ pub(super) struct Tape {
     pieces: Vec<Vec<u8>>,
     /// What is part of the next of these.
     begun: Vec<u8>,
+    /// Whether there was a list.
+    has_list: bool,
 }
 
 impl Tape {
@@ -17,8 +19,13 @@ impl Tape {
         if matches!(message, Message::Answer(None)) {
             return;
         }
-        self.begun.extend_from_slice(bytes);
-        if !matches!(message, Message::Event(None)) {
+        let is_list = !matches!(message, Message::Event(None));
+        // Before its first list a client may be told something else; later that is no news.
+        if is_list || !self.has_list {
+            self.begun.extend_from_slice(bytes);
+        }
+        if is_list {
+            self.has_list = true;
             self.pieces.push(std::mem::take(&mut self.begun));
         }
     }
@@ -34,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tape_keeps_each_piece_of_news_with_what_came_before_it() {
+    fn a_tape_keeps_each_list_and_what_came_before_the_first() {
         let mut tape = Tape::default();
         tape.record(&Message::Event(None), b"retry");
         tape.record(&Message::Event(Some(7)), b"list");
@@ -43,6 +50,6 @@ mod tests {
         tape.record(&Message::Event(None), b"ping");
         assert_eq!(tape.take(), [&b"retrylist"[..], b"change"]);
         tape.record(&Message::Answer(Some(9)), b"another");
-        assert_eq!(tape.take(), [b"pinganother"]);
+        assert_eq!(tape.take(), [b"another"]);
     }
 }

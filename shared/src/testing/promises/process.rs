@@ -1,6 +1,6 @@
 //! The process: why it does not start, what survives its end, and how it stops.
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, thread};
 
 use serde_json::Value;
 
@@ -141,10 +141,11 @@ pub(super) async fn a_stop_is_quick_and_clean(subject: Subject) {
             .send_raw(&format!("{post}Content-Length: 100\r\n\r\n{{"))
             .await;
         server.signal(signal);
-        stopping.push((signal, server, head, body));
+        let waiting = thread::spawn(|| server.wait());
+        stopping.push((signal, waiting, head, body));
     }
-    for (signal, server, ..) in stopping {
-        let exit = server.wait();
+    for (signal, waiting, ..) in stopping {
+        let exit = waiting.join().expect("an end");
         assert_eq!(exit.code, Some(0), "{signal:?}: {}", exit.stderr);
         assert!(exit.elapsed < STOP_LIMIT, "{signal:?}: {:?}", exit.elapsed);
     }
