@@ -1,7 +1,7 @@
-//! The page of the chat in a real Chromium. `cargo test -p chat --test browser -- --ignored`
+//! The page of the chat in a real browser. `cargo test -p chat --test browser -- --ignored`
 //!
 //! One browser has one name for each host, because that is where its cookie belongs. So that a test needs one
-//! browser only, each person comes by a host name of its own: `ann.localhost`, which Chromium takes for this
+//! browser only, each person comes by a host name of its own: `ann.localhost`, which browsers take for this
 //! machine.
 #![allow(
     clippy::unwrap_used,
@@ -94,7 +94,7 @@ fn kill(server: Server) {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn two_browsers_chat_and_each_sees_every_event() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let [one, two] = [Browser::start().await, Browser::start().await];
@@ -145,7 +145,7 @@ async fn two_browsers_chat_and_each_sees_every_event() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn a_private_message_is_seen_by_two_and_nobody_else() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -187,7 +187,7 @@ async fn a_private_message_is_seen_by_two_and_nobody_else() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn two_tabs_are_one_person_until_one_takes_another_name() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -226,7 +226,7 @@ async fn two_tabs_are_one_person_until_one_takes_another_name() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn nothing_is_lost_or_twice_when_the_server_is_killed_whatever_the_transport() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("chat.db");
@@ -277,7 +277,7 @@ async fn nothing_is_lost_or_twice_when_the_server_is_killed_whatever_the_transpo
 
 /// Whoever comes in gets the last 50 messages; whoever comes back gets all that was missed.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn who_was_away_for_more_than_the_history_misses_nothing() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -327,7 +327,7 @@ async fn who_was_away_for_more_than_the_history_misses_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn what_was_not_sent_outlives_the_page_and_is_sent_once() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("chat.db");
@@ -379,7 +379,7 @@ const NO_WEBSOCKET: &str = "(() => { const real = WebSocket; window.Real ??= rea
 const NO_EVENTSOURCE: &str = "(() => { window.EventSource = undefined; return null; })()";
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn a_blocked_transport_gives_way_to_the_next_and_comes_back() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -412,7 +412,7 @@ async fn a_blocked_transport_gives_way_to_the_next_and_comes_back() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn a_forced_transport_is_the_one_in_use() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -451,7 +451,7 @@ async fn a_forced_transport_is_the_one_in_use() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn a_server_that_hangs_is_noticed_and_one_that_refuses_is_not_asked_again() {
     let flags = [&IN_MEMORY[..], &["--heartbeat", "0.4"]].concat();
     let server = Server::start(BINARY, &flags);
@@ -473,7 +473,7 @@ async fn a_server_that_hangs_is_noticed_and_one_that_refuses_is_not_asked_again(
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn script_in_every_field_is_text() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -511,7 +511,7 @@ async fn script_in_every_field_is_text() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn ten_thousand_messages_stay_a_small_list_that_goes_back_to_the_first() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -603,7 +603,7 @@ async fn ten_thousand_messages_stay_a_small_list_that_goes_back_to_the_first() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn what_was_not_seen_is_counted_in_the_title() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -626,7 +626,7 @@ async fn what_was_not_seen_is_counted_in_the_title() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_page_can_be_used_by_everybody_and_loads_nothing_from_elsewhere() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;

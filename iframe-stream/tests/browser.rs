@@ -1,4 +1,4 @@
-//! The page in a real Chromium. `cargo test -p iframe-stream --test browser -- --ignored`
+//! The page in a real browser. `cargo test -p iframe-stream --test browser -- --ignored`
 #![allow(clippy::unwrap_used, reason = "a broken promise ends the test")]
 
 use serde_json::{Value, json};
@@ -16,14 +16,14 @@ const QUICK: &[&str] = &["--heartbeat", "0.4"];
 const FRAMES: &str = "document.querySelectorAll('iframe').length";
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// `load` never fires if the frame is in the HTML: a page is loading while one of its frames is.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_page_has_loaded_although_its_frames_never_do() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
@@ -41,7 +41,7 @@ async fn the_page_has_loaded_although_its_frames_never_do() {
 
 /// Here the lesson's `client.js` is told, in a page that has loaded, that it has not.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn no_frame_is_opened_before_the_page_has_loaded() {
     const EARLY: &str = "import('/static/client.js').then(({ watchUsers }) => {
         const frames = () => document.querySelectorAll('iframe').length;
@@ -62,7 +62,7 @@ async fn no_frame_is_opened_before_the_page_has_loaded() {
 
 /// Without escaping, the first of them is a script, and the page has `pwned`.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn hostile_names_show_as_text_and_run_nothing() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
@@ -93,7 +93,7 @@ async fn hostile_names_show_as_text_and_run_nothing() {
 
 /// Were each script left where it ran, the document would be larger with every piece of news.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_frame_is_as_small_after_200_changes_as_after_one() {
     const NODES: &str = "(() => {
         const walker = frames[0].document.createTreeWalker(frames[0].document);
@@ -120,7 +120,7 @@ async fn the_frame_is_as_small_after_200_changes_as_after_one() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn after_a_cut_the_page_comes_back_and_leaves_no_frame_behind() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
@@ -148,7 +148,7 @@ async fn after_a_cut_the_page_comes_back_and_leaves_no_frame_behind() {
 
 /// Chromium raises no event in the page for a connection that breaks: only silence shows it.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn after_a_kill_and_a_restart_the_page_comes_back_by_itself() {
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
@@ -170,7 +170,7 @@ async fn after_a_kill_and_a_restart_the_page_comes_back_by_itself() {
 
 /// A frame that hears only heartbeats is well, and the heartbeats of one frame say nothing of another.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn a_quiet_frame_is_kept_for_as_long_as_it_is_alive() {
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
@@ -193,7 +193,7 @@ async fn a_quiet_frame_is_kept_for_as_long_as_it_is_alive() {
 /// The tempting wrong answer takes the frame away and forgets the timer that opens the next one.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
     // Longer than silence and back-off together, timed by the page.
     const LATER: &str = "new Promise((done) => setTimeout(done, 2500))";

@@ -1,4 +1,4 @@
-//! The page in a real Chromium. `cargo test -p long-polling --test browser -- --ignored`
+//! The page in a real browser. `cargo test -p long-polling --test browser -- --ignored`
 
 use shared::testing::browser::promises::{self, KeepsOpen};
 
@@ -6,7 +6,7 @@ use shared::testing::browser::promises::{self, KeepsOpen};
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Request).await;
 }

@@ -1,4 +1,4 @@
-//! The page in a real Chromium. `cargo test -p polling --test browser -- --ignored`
+//! The page in a real browser. `cargo test -p polling --test browser -- --ignored`
 
 use shared::testing::Server;
 use shared::testing::browser::promises::{self, KeepsOpen};
@@ -8,7 +8,7 @@ use shared::testing::browser::{Browser, Tab};
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Nothing).await;
 }
@@ -28,7 +28,7 @@ fn says(sentence: &str) -> String {
 
 /// Another browser plays the phone: it shares no cookie with the one that logs in.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn a_login_by_phone_goes_from_the_code_to_the_name() {
     let server = Server::start(BINARY, &[]);
     let (laptop, phone) = (Browser::start().await, Browser::start().await);
@@ -53,7 +53,7 @@ async fn a_login_by_phone_goes_from_the_code_to_the_name() {
 }
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn a_login_that_is_refused_offers_a_new_code() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
     let login = open_login(&browser, &server).await;

@@ -1,4 +1,4 @@
-//! The page in a real Chromium. `cargo test -p sse --test browser -- --ignored`
+//! The page in a real browser. `cargo test -p sse --test browser -- --ignored`
 
 use shared::testing::Server;
 use shared::testing::browser::Browser;
@@ -9,14 +9,14 @@ use shared::testing::browser::relay::Relay;
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// The browser asks again by itself, and names the last event that it has seen. The page is told neither.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_wire_counts_what_the_browser_does_by_itself() {
     /// `0\r\n\r\n`, with which a stream ends: the page cannot see it.
     const END: u64 = 5;

@@ -1,4 +1,4 @@
-//! The page in a real Chromium. `cargo test -p websocket --test browser -- --ignored`
+//! The page in a real browser. `cargo test -p websocket --test browser -- --ignored`
 
 use shared::testing::Server;
 use shared::testing::browser::Browser;
@@ -9,14 +9,14 @@ use shared::testing::browser::relay::Relay;
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// Frames of every length in both directions, and both ways to close.
 #[tokio::test]
-#[ignore = "needs chromedriver"]
+#[ignore = "needs a browser and its driver"]
 async fn the_wire_counts_frames_in_both_directions() {
     const TALK: &str = "new Promise((done) => {
         const socket = new WebSocket(`ws://${location.host}/echo?prefix=`);
