@@ -55,6 +55,7 @@ export function showMessages(me, { before, after, choose }) {
     trim();
     regroup();
     if (atEnd) toEnd();
+    if (below() <= 0 && scroller.scrollTop === 0) look(); // Nobody can scroll to where the rest would be read.
   }
 
   /** Puts a message or a notice in its place. Of one's own, the item may be there already. */

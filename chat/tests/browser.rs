@@ -120,6 +120,9 @@ async fn two_browsers_chat_and_each_sees_every_event() {
     bob.type_text("#text", "llo, Ann\n").await;
     for tab in [&ann, &bob] {
         until_texts(tab, &["Hello, Ann"]).await;
+        // All that was said is in sight, and nothing earlier is offered.
+        tab.until("document.getElementById('older').hidden && !document.getElementById('beginning').hidden")
+            .await;
     }
     assert_eq!(
         ann.text("typing").await,
