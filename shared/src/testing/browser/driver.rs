@@ -53,13 +53,15 @@ impl Kind {
 
     /// What the driver has to know about the browser that it starts. `folder` is for the profile.
     pub(super) fn capabilities(self, folder: &Path) -> Value {
-        let profile = format!("--user-data-dir={}", folder.join("profile").display());
-        let flags: Vec<_> = CHROMIUM_FLAGS.into_iter().chain([&*profile]).collect();
         match self {
-            Self::Chromium => json!({
-                "goog:chromeOptions": { "args": flags },
-                "goog:loggingPrefs": { "browser": "ALL" },
-            }),
+            Self::Chromium => {
+                let profile = format!("--user-data-dir={}", folder.join("profile").display());
+                let flags: Vec<_> = CHROMIUM_FLAGS.into_iter().chain([&*profile]).collect();
+                json!({
+                    "goog:chromeOptions": { "args": flags },
+                    "goog:loggingPrefs": { "browser": "ALL" },
+                })
+            }
             // It makes itself a profile in the folder for temporary files.
             Self::Firefox => json!({
                 "moz:firefoxOptions": {
