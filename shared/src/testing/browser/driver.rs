@@ -28,6 +28,9 @@ const CHROMIUM_FLAGS: [&str; 8] = [
     "--remote-debugging-pipe",
 ];
 
+/// How often a driver is started until one does not end at once.
+const STARTS: usize = 3;
+
 /// Shows the page in the window of Firefox in another width and colour scheme. This runs in the browser's own window,
 /// where the pages are elements.
 const FIREFOX_EMULATION: &str = "\
@@ -143,6 +146,14 @@ pub(super) struct Driver {
 impl Driver {
     /// Starts it and waits until it says which port it has. `folder` is for its files and the browser's.
     pub(super) fn start(kind: Kind, folder: &Path) -> Self {
+        // chromedriver asks for a port that is free for IPv6, and ends if the same one is not for IPv4.
+        (0..STARTS)
+            .find_map(|_| Self::try_start(kind, folder))
+            .expect("a driver that does not end")
+    }
+
+    /// `None` if it ends instead.
+    fn try_start(kind: Kind, folder: &Path) -> Option<Self> {
         let printed = folder.join("printed");
         let file = File::create(&printed).expect("a file");
         let (mut command, how_to_get_it) = kind.command();
@@ -164,9 +175,13 @@ impl Driver {
             let said = driver.printed();
             assert!(start.elapsed() < PATIENCE, "it names no port: {said:?}");
             driver.port = whole_lines(&said).find_map(port_in).unwrap_or_default();
+            if driver.port == 0 && driver.child.try_wait().is_ok_and(|exit| exit.is_some()) {
+                eprintln!("the driver has ended: {said}");
+                return None;
+            }
             thread::sleep(Duration::from_millis(2));
         }
-        driver
+        Some(driver)
     }
 
     fn printed(&self) -> String {
