@@ -65,6 +65,9 @@ pub(crate) struct Database {
     pub(crate) writer: Worker,
     /// For what only reads, beside the writer: it waits for no sync.
     pub(crate) reader: Worker,
+    /// Where everything is kept instead, if there are many servers.
+    #[cfg(feature = "redis")]
+    pub(crate) redis: Option<crate::redis::Redis>,
     /// The last to go: nobody else may open the file before.
     _lock: Option<File>,
 }
@@ -84,6 +87,8 @@ impl Database {
             writer: Worker::start(prepare(place)?, WAITING)?,
             // A read has no sync to share, and its error is not the others'.
             reader: Worker::start(Connection::open(place)?, 1)?,
+            #[cfg(feature = "redis")]
+            redis: None,
             _lock: lock,
         })
     }

@@ -28,6 +28,9 @@ pub(crate) enum About {
     Typing(UserId),
     /// What this reader has to know, and nobody else.
     Reader,
+    /// Nothing that is told: there may be something in the log that nobody was told of.
+    #[cfg(feature = "redis")]
+    Missed,
 }
 
 /// An event from the server, encoded once for all readers, whatever their transport.
@@ -83,6 +86,12 @@ impl Event {
     pub(crate) fn reset(cursor: i64) -> Self {
         let data = json!({ "after": cursor.to_string() });
         Self::new(About::Reader, "reset", &data)
+    }
+
+    /// For the readers themselves, not for their clients.
+    #[cfg(feature = "redis")]
+    pub(crate) fn missed() -> Self {
+        Self::new(About::Missed, "", &())
     }
 
     /// The connection is alive. A page cannot see the pings of the protocol itself.

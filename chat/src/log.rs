@@ -8,6 +8,9 @@
 //! id of a new room is the time in milliseconds: whoever comes back with a cursor of a log that was
 //! thrown away has one that is too old, and is told so.
 
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -76,6 +79,9 @@ pub(crate) type View = (RoomName, UserId);
 /// What is called with a message that has just been stored: the log need not know who listens.
 type Publish = Arc<dyn Fn(&RoomName, &Message) + Send + Sync>;
 
+/// No message is for a name that nobody has.
+const NOBODY: Error = Error::Missing("Nobody here has the name that the message is addressed to.");
+
 /// The log of all rooms. Clones are handles to the same one.
 #[derive(Clone)]
 pub(crate) struct Log {
@@ -93,8 +99,11 @@ impl Log {
         author: &Arc<User>,
         draft: Draft,
     ) -> Result<Receipt, Error> {
-        let (room, author) = (room.clone(), Arc::clone(author));
-        let publish = Arc::clone(&self.publish);
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.database.redis {
+            return redis.append(room, author, &draft).await?.ok_or(NOBODY);
+        }
+        let (room, author, publish) = (room.clone(), Arc::clone(author), self.publish.clone());
         let append = move |db: &Connection| {
             let first = first(db, author.id, &draft.key)?;
             let fresh = first.is_none();
@@ -109,19 +118,26 @@ impl Log {
             };
             Ok((receipt, tell))
         };
-        let nobody = Error::Missing("Nobody here has the name that the message is addressed to.");
-        self.database.writer.run_then(append).await?.ok_or(nobody)
+        self.database.writer.run_then(append).await?.ok_or(NOBODY)
     }
 
     /// What comes after `cursor`, a page of it. Without a cursor, or with one that is not good any more,
     /// it is the newest of what there is.
     pub(crate) async fn after(&self, view: View, cursor: Option<i64>) -> Result<Page, Error> {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.database.redis {
+            return redis.after(&view, cursor).await;
+        }
         let read = move |db: &_| page(db, &view, cursor);
         self.database.reader.run(read).await
     }
 
     /// The newest messages before the one with the id `end`, in their order.
     pub(crate) async fn before(&self, view: View, end: i64) -> Result<Vec<Message>, Error> {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.database.redis {
+            return redis.newest(&view, (0, end - 1), HISTORY).await;
+        }
         let read = move |db: &_| newest(db, &view, (0, end - 1), HISTORY);
         self.database.reader.run(read).await
     }
@@ -158,6 +174,12 @@ fn insert(db: &Connection, room: &RoomName, from: &User, it: &Draft) -> Sql<Opti
     .optional()
 }
 
+/// The id to read on after, if the cursor is good for what is kept; 0 starts where that does.
+fn start(cursor: Option<i64>, first: i64, last: i64) -> Option<i64> {
+    let good = |cursor: &i64| *cursor == 0 || (first - 1..=last).contains(cursor);
+    cursor.filter(good).map(|cursor| cursor.max(first - 1))
+}
+
 fn page(db: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
     // A room that is empty has the cursor 0, which also stands before all that is kept.
     let (first, last): (i64, i64) = db
@@ -166,9 +188,8 @@ fn page(db: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
                     ifnull((SELECT max(id) FROM messages WHERE room = ?1), 0)",
         )?
         .query_row([view.0.as_str()], |row| row.try_into())?;
-    let good = |cursor: &i64| *cursor == 0 || (first - 1..=last).contains(cursor);
-    // 0 starts where the log does. Without a good cursor it is the newest `HISTORY` of all.
-    let start = cursor.filter(good).map(|cursor| cursor.max(first - 1));
+    // Without a good cursor it is the newest `HISTORY` of all.
+    let start = start(cursor, first, last);
     let (end, most) = start.map_or((last, HISTORY), |start| (last.min(start + PAGE), PAGE));
     let messages = newest(db, view, (start.unwrap_or_default(), end), most)?;
     let new_start = messages.first().map_or(last, |message| message.id - 1);

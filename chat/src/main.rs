@@ -13,13 +13,20 @@
 //! ws  ──┘        (database, then broadcast)       └─ long poll
 //! ```
 //!
-//! Read on in `log.rs`, then `room.rs`, then `reader.rs`, then the three in `transport/`.
+//! Read on in `log.rs`, then `room.rs`, then `reader.rs`, then the three in `transport/`. `redis.rs` and its
+//! like are for many servers, and only there with the feature `redis`.
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(clippy::unused_async, reason = "for Redis")
+)]
 
 mod database;
 mod event;
 mod input;
 mod log;
 mod reader;
+#[cfg(feature = "redis")]
+mod redis;
 mod room;
 mod session;
 mod transport;
@@ -65,6 +72,11 @@ struct Flags {
     /// Keep what was said in this file; `:memory:` keeps it until the server stops
     #[arg(long, env, value_name = "FILE", default_value = "chat.db")]
     database: PathBuf,
+
+    /// Keep it in this Redis instead, as any number of servers may: `redis://127.0.0.1/`
+    #[cfg(feature = "redis")]
+    #[arg(long, env, value_name = "URL", hide_env_values = true)]
+    redis: Option<String>,
 
     /// How many messages a second a user may send, in the long run; 0 is no limit
     #[arg(long, env, value_name = "N", default_value_t = 10)]
@@ -113,6 +125,10 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
 impl Chat {
     /// Opens the database, before the server listens.
     async fn open(flags: &Flags) -> Result<web::Data<Self>, Unfit> {
+        #[cfg(feature = "redis")]
+        if let Some(url) = &flags.redis {
+            return redis::open(url, flags).await;
+        }
         let database = Arc::new(Database::open(&flags.database).map_err(|error| {
             let file = flags.database.display();
             format!("cannot use the database {file}: {error}. Choose another --database")
@@ -129,14 +145,15 @@ impl Chat {
     }
 
     /// Who sends this request: `Authorization: Bearer TOKEN`, or else the cookie.
-    fn session(&self, request: &HttpRequest) -> Result<Session, Error> {
-        let session = token(request).and_then(|token| {
-            let user = self.sessions.user(&token)?;
-            Some(Session { user, token })
-        });
-        session.ok_or(Error::Unauthorized(
+    async fn session(&self, request: &HttpRequest) -> Result<Session, Error> {
+        // Without a token, the empty one is nobody's.
+        let token = token(request).unwrap_or_default();
+        #[cfg(feature = "redis")]
+        self.sessions.ask_redis(&token).await?;
+        let user = self.sessions.user(&token).ok_or(Error::Unauthorized(
             "Say who you are first: POST /session, then send its cookie, or its token as Bearer.",
-        ))
+        ))?;
+        Ok(Session { user, token })
     }
 }
 
@@ -166,12 +183,15 @@ struct NewSession {
 /// is for pages of this server only, and no script can read it.
 async fn take_name(request: HttpRequest, new: web::Json<Object<NewSession>>) -> Answer {
     let chat: web::Data<Chat> = data(&request)?;
-    let Object(new) = new.into_inner();
-    let name = Name::parse(&new.name)?;
-    let (mut answer, Session { user, token }) = match chat.session(&request).ok() {
+    let name = Name::parse(&new.into_inner().0.name)?;
+    let (mut answer, Session { user, token }) = match chat.session(&request).await.ok() {
         Some(own) if own.user.name.folded == name.folded => (HttpResponse::Ok(), own),
         other => {
             let taken = chat.sessions.take(name).await?;
+            #[cfg(feature = "redis")]
+            if let Some(other) = &other {
+                chat.sessions.tell_redis_who_gives_up(&other.user).await;
+            }
             other.inspect(|other| other.user.give_up());
             (HttpResponse::Created(), taken)
         }

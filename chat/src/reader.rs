@@ -53,6 +53,11 @@ impl Reader {
                 continue;
             }
             match self.visit.events.recv().await {
+                #[cfg(feature = "redis")]
+                Ok(event) if event.about == About::Missed => {
+                    self.behind = true;
+                    self.queue_roster();
+                }
                 Ok(event) if self.is_news(&event) => return Ok(event),
                 Ok(_) => {}
                 Err(Lagged) => {

@@ -3,6 +3,9 @@
 //! Nothing here is stored: what was said is in the log, and who is here is only true while it is. A
 //! room exists from the first visit to 5 s after the last, or shorter if its place is needed.
 
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering};
 use std::time::Duration;
@@ -41,6 +44,9 @@ pub(crate) struct Rooms {
     connections: usize,
     /// How many events a reader may be behind.
     behind: usize,
+    /// The way to the other servers, if there are any.
+    #[cfg(feature = "redis")]
+    link: Option<redis::Link>,
 }
 
 struct Room {
@@ -51,6 +57,9 @@ struct Room {
     version: u64,
     /// The roster as an event, until somebody comes or goes.
     roster: Option<Arc<Event>>,
+    /// Who is here on all servers, if there are others.
+    #[cfg(feature = "redis")]
+    everywhere: Option<redis::Everywhere>,
 }
 
 /// Somebody who is in a room.
@@ -69,6 +78,8 @@ impl Rooms {
             live: Arc::default(),
             connections,
             behind,
+            #[cfg(feature = "redis")]
+            link: None,
         }
     }
 
@@ -96,6 +107,8 @@ impl Rooms {
             people: HashMap::new(),
             version: Local::now().timestamp_micros().unsigned_abs(),
             roster: None,
+            #[cfg(feature = "redis")]
+            everywhere: self.link.clone().map(redis::Everywhere::new),
         });
         user.connections.fetch_add(1, Ordering::Relaxed);
         room.arrive(user);
@@ -123,6 +136,10 @@ impl Rooms {
             && person.typed.is_none_or(|last| last.elapsed() >= TYPING)
         {
             person.typed = Some(Instant::now());
+            #[cfg(feature = "redis")]
+            if let Some(link) = &self.link {
+                return link.typing(name, user);
+            }
             room.send(Event::typing(user.id, user.name()));
         }
     }
@@ -167,6 +184,10 @@ impl Room {
 
     /// Tells that somebody came or went; that makes another roster.
     fn changed(&mut self, event: &str, user: &User) {
+        #[cfg(feature = "redis")]
+        if let Some(everywhere) = &self.everywhere {
+            return everywhere.link.changed.notify_one();
+        }
         self.version += 1;
         self.roster = None;
         self.send(Event::moved(event, self.version, user.name()));
@@ -194,8 +215,12 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Who is here now.
+    /// Who is here now, if that is known.
     pub(crate) fn roster(&self) -> Option<Arc<Event>> {
+        #[cfg(feature = "redis")]
+        if self.rooms.link.is_some() {
+            return self.rooms.roster_everywhere(&self.room);
+        }
         self.rooms.live().get_mut(&self.room).map(Room::roster)
     }
 }

@@ -1,5 +1,8 @@
 //! Who you are: a name, and a token that proves it.
 
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -153,6 +156,12 @@ impl Sessions {
     pub(crate) async fn take(&self, name: Name) -> Result<Session, Error> {
         let token = format!("{:032x}", rand::random::<u128>());
         let user = User::new(rand::random(), name, hash(&token), false);
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.database.redis {
+            redis.take(&user).await?;
+            self.remember(&user);
+            return Ok(Session { user, token });
+        }
         // Before it is stored, so that nobody else can take it meanwhile.
         let gone = self.admit(&user)?;
         let stored = Arc::clone(&user);

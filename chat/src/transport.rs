@@ -4,11 +4,10 @@ pub(crate) mod long_poll;
 pub(crate) mod sse;
 pub(crate) mod websocket;
 
-use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::StatusCode, web};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, future::LocalBoxFuture, stream};
 use serde::Deserialize;
 use shared::{Object, Settings, cut::Cut, error::Error};
 use tokio::select;
@@ -43,19 +42,19 @@ pub(crate) struct Asked {
 
 impl FromRequest for Asked {
     type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::parse(request))
+        Box::pin(Self::parse(request.clone()))
     }
 }
 
 impl Asked {
     /// `Last-Event-ID` is what a browser's `EventSource` says when it comes back by itself; then the
     /// address says what was true when it came first.
-    fn parse(request: &HttpRequest) -> Result<Self, Error> {
-        let chat: web::Data<Chat> = data(request)?;
-        let Session { user, .. } = chat.session(request)?;
+    async fn parse(request: HttpRequest) -> Result<Self, Error> {
+        let chat: web::Data<Chat> = data(&request)?;
+        let Session { user, .. } = chat.session(&request).await?;
         let room = RoomName::parse(request.match_info().query("room"))?;
         let query = web::Query::<Query>::from_query(request.query_string());
         let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
@@ -65,8 +64,8 @@ impl Asked {
         let cursor = last_event.or(query.after.as_deref());
         Ok(Self {
             chat,
-            settings: data(request)?,
-            cut: data(request)?,
+            settings: data(&request)?,
+            cut: data(&request)?,
             user,
             room,
             cursor: cursor.map_or(Ok(Cursor::default()), Cursor::parse)?,
@@ -81,18 +80,20 @@ impl Asked {
         self.chat.log.append(&self.room, &self.user, draft).await
     }
 
-    fn begin(&self) -> Result<Reader, Error> {
+    async fn begin(&self) -> Result<Reader, Error> {
         let visit = self.chat.rooms.enter(&self.room, &self.user)?;
+        #[cfg(feature = "redis")]
+        let visit = visit.knows_who_is_here().await?;
         Ok(Reader::new(self.chat.log.clone(), visit, self.cursor))
     }
 
     /// What a reader gets, and a ping every heartbeat. It ends if the log cannot be read.
-    fn follow(&self) -> Result<impl Stream<Item = Arc<Event>> + use<>, Error> {
+    async fn follow(&self) -> Result<impl Stream<Item = Arc<Event>> + use<>, Error> {
         let heartbeat = self.settings.heartbeat;
         let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
         // After a stall, send one ping and not one for each period that was missed.
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let reader = (self.begin()?, pings);
+        let reader = (self.begin().await?, pings);
         Ok(stream::unfold(reader, async |(mut reader, mut pings)| {
             let event = select! {
                 // News first: a ping that is due can wait for what is ready.

@@ -13,6 +13,7 @@ pub mod browser;
 pub mod load;
 mod measure;
 pub mod promises;
+pub mod redis;
 
 use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Read as _};

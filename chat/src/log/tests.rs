@@ -1,5 +1,8 @@
 //! The log against a simple model, and what it promises at its ends.
 
+#[cfg(feature = "redis")]
+mod redis;
+
 use std::{collections::HashSet, path::Path, sync::Mutex};
 
 use futures_util::future::join_all;
@@ -12,6 +15,11 @@ impl Log {
     pub(crate) async fn knows(&self, users: impl IntoIterator<Item = &Arc<User>>) {
         for user in users {
             let user = Arc::clone(user);
+            #[cfg(feature = "redis")]
+            if let Some(redis) = &self.database.redis {
+                redis.take(&user).await.unwrap();
+                continue;
+            }
             let add = "INSERT OR IGNORE INTO users VALUES (?, ?, ?, randomblob(32))";
             let row = move |log: &Connection| {
                 log.execute(add, params![user.id, user.name.text, user.name.folded])
@@ -111,13 +119,20 @@ proptest! {
         cursor in 0..40_usize,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(check(&[together.clone(), later].concat(), together.len(), cursor));
+        let Probe { log, published } = Probe::in_memory();
+        let said = [together.clone(), later].concat();
+        let order = runtime.block_on(check(&log, &said, together.len(), cursor));
+        // Who is told first is the author; the writer has told everybody when it has ended.
+        drop(log);
+        let published = published.lock().unwrap();
+        let published: Vec<_> = published.iter().map(|(_, message)| message.text.clone()).collect();
+        assert_eq!(published, order, "published once and in order");
     }
 }
 
+/// Says all of it, `together` of them at once, and compares the log with the model. Returns what it holds.
 #[allow(clippy::too_many_lines, reason = "what happens, and what should")]
-async fn check(said: &[Said], together: usize, cursor: usize) {
-    let Probe { log, published } = Probe::in_memory();
+async fn check(log: &Log, said: &[Said], together: usize, cursor: usize) -> Vec<String> {
     let users = [1, 2, 3].map(|id| User::test(id, &format!("user {id}")));
     log.knows(&users).await;
     let rooms = [room("a"), room("b")];
@@ -160,11 +175,11 @@ async fn check(said: &[Said], together: usize, cursor: usize) {
                     here().filter(|(number, said)| sees(said) && receipts[*number].id > after);
                 visible.map(|(number, _)| number.to_string()).collect()
             };
-            let all = all_after(&log, room, user.id, 0).await;
+            let all = all_after(log, room, user.id, 0).await;
             assert_eq!(texts(&all), expected(0));
             if let Some(id) = ids.get(cursor % ids.len().max(1)) {
                 assert_eq!(
-                    texts(&all_after(&log, room, user.id, *id).await),
+                    texts(&all_after(log, room, user.id, *id).await),
                     expected(*id)
                 );
                 let before = log.before((room.clone(), user.id), *id + 1).await.unwrap();
@@ -177,15 +192,7 @@ async fn check(said: &[Said], together: usize, cursor: usize) {
             }
         }
     }
-    // Who is told first is the author; the writer has told everybody when it has ended.
-    drop(log);
-    let published: Vec<_> = published
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|(_, message)| message.text.clone())
-        .collect();
-    assert_eq!(published, order, "published once and in order");
+    order
 }
 
 /// Says `count` things as quickly as it can, in order.
@@ -208,10 +215,13 @@ async fn fill(log: &Log, room: &RoomName, author: &Arc<User>, count: usize) {
 
 #[tokio::test]
 async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_again() {
-    let log = Probe::in_memory().log;
+    keeps_ten_thousand(&Probe::in_memory().log).await;
+}
+
+async fn keeps_ten_thousand(log: &Log) {
     let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
-    fill(&log, &lobby, &ann, 10_100).await;
-    let all = all_after(&log, &lobby, ann.id, 0).await;
+    fill(log, &lobby, &ann, 10_100).await;
+    let all = all_after(log, &lobby, ann.id, 0).await;
     assert_eq!(all.len(), 10_000);
     assert_eq!(all[0].text, "100");
 
@@ -248,7 +258,10 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
 
 #[tokio::test]
 async fn a_cursor_passes_what_the_reader_may_not_see() {
-    let log = Probe::in_memory().log;
+    passes_what_is_private(&Probe::in_memory().log).await;
+}
+
+async fn passes_what_is_private(log: &Log) {
     let (lobby, ann, bob) = (room("lobby"), User::test(1, "Ann"), User::test(2, "Bob"));
     log.knows([&bob]).await;
     for number in 0..450 {
@@ -280,7 +293,10 @@ async fn a_cursor_passes_what_the_reader_may_not_see() {
 
 #[tokio::test]
 async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
-    let log = Probe::in_memory().log;
+    knows_an_empty_room(&Probe::in_memory().log).await;
+}
+
+async fn knows_an_empty_room(log: &Log) {
     let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
     for cursor in [None, Some(0)] {
         let page = log.after((lobby.clone(), ann.id), cursor).await.unwrap();
@@ -288,7 +304,7 @@ async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
     }
     let page = log.after((lobby.clone(), ann.id), Some(7)).await.unwrap();
     assert_eq!((page.reset, page.cursor), (Some(0), 0));
-    let later = all_after(&log, &lobby, ann.id, 0).await;
+    let later = all_after(log, &lobby, ann.id, 0).await;
     assert_eq!(later, []);
 }
 

@@ -230,6 +230,8 @@ async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
 async fn who_asks_for_another_name_gives_the_old_one_up() {
     let flags = Flags {
         database: ":memory:".into(),
+        #[cfg(feature = "redis")]
+        redis: None,
         rate: 0,
         connections: 1,
     };

@@ -33,7 +33,7 @@ pub(crate) async fn poll(asked: Asked) -> Answer {
         let sentence = format!("wait is a number of whole seconds from 0 to {MAX_WAIT}.");
         return Err(Error::BadRequest(sentence));
     }
-    let mut reader = asked.begin()?;
+    let mut reader = asked.begin().await?;
     let mut events = reader.ready().await?;
     if events.is_empty() {
         select! {

@@ -16,7 +16,7 @@ const RETRY: RangeInclusive<u32> = 1_500..=3_000;
 pub(crate) async fn stream(asked: Asked) -> Answer {
     let cut = asked.cut.wait();
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
-    let events = asked.follow()?;
+    let events = asked.follow().await?;
     let body = stream::once(future::ready(Bytes::from(retry)))
         .chain(events.map(|event| event.sse.clone()))
         .take_until(cut);

@@ -16,7 +16,7 @@ use crate::{Answer, MAX_BODY, event, log::Receipt};
 /// `GET /rooms/{room}/ws?after=17`, upgraded.
 pub(crate) async fn open(request: HttpRequest, body: web::Payload, asked: Asked) -> Answer {
     let (response, socket) = Socket::open(&request, body, MAX_BODY.into())?;
-    let frames = asked.follow()?.map(|event| event.frame.clone());
+    let frames = asked.follow().await?.map(|event| event.frame.clone());
     // In a box: most readers say nothing most of the time.
     socket.run(stream::pending(), async move |message| {
         Box::pin(hear(&asked, message)).await
@@ -46,9 +46,8 @@ async fn hear(asked: &Asked, message: Message) -> Option<Message> {
         Message::Text(text) => serde_json::from_str(&text).map_err(Error::from),
         Message::Binary(_) => Err(Error::BadRequest("Send text, not bytes.".into())),
     };
-    let ack = said
-        .as_ref()
-        .map_or(None, |Object(said): &Object<Said>| said.ack);
+    let ack = |Object(said): &Object<Said>| said.ack;
+    let ack = said.as_ref().map_or(None, ack);
     let outcome = obey(asked, said).await.transpose()?;
     Some(Message::Text(event::answer(ack, &outcome).into()))
 }

@@ -14,6 +14,8 @@ mod events;
 mod input;
 mod limits;
 mod lives;
+#[cfg(feature = "redis")]
+mod redis;
 mod sessions;
 
 use shared::testing::promises::{self, Subject};

@@ -1,0 +1,331 @@
+//! Many servers on one Redis. `cargo test -p chat --features redis redis -- --ignored`
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use shared::testing::redis::Redis;
+use shared::testing::{PATIENCE, Server, Signal, run};
+use tokio::time::{sleep, timeout};
+
+use crate::client::{
+    BINARY, Client, LOBBY, Person, TRANSPORTS, Transport, expect_error, take_name,
+};
+use crate::crash::{Follower, nothing_was_lost, write};
+
+/// How often a server, and how often Redis is killed.
+const KILLS: usize = 5;
+
+/// How long a server is taken for alive after it was last heard of, and a little more.
+const DEAD_AFTER: Duration = Duration::from_secs(15);
+
+/// A server of the chat.
+fn start(redis: &Redis) -> Server {
+    start_on(0, redis)
+}
+
+fn start_on(port: u16, redis: &Redis) -> Server {
+    Server::start_on(port, BINARY, &["--rate", "0", "--redis", &redis.url()])
+}
+
+/// The names in the next roster that has so many, for a newcomer to the lobby.
+async fn roster(server: &Server, person: &Person) -> Value {
+    let mut client = Client::open(Transport::Sse, server, person, None).await;
+    client.event("roster").await["names"].clone()
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn two_servers_are_one_chat() {
+    let redis = Redis::start();
+    let (a, b) = (start(&redis), start(&redis));
+    let ann = Person::join(&a, "Ann").await;
+    expect_error(take_name(&b, "aNN", None).await, 409, "taken on the other").await;
+    let again = take_name(&b, "Ann", Some(&ann.token)).await;
+    assert_eq!(again.status(), 200, "a token is good everywhere");
+    let (bob, eve) = (Person::join(&b, "Bob").await, Person::join(&b, "Eve").await);
+
+    for transport in TRANSPORTS {
+        let mut here = Client::open(transport, &a, &ann, None).await;
+        here.event("roster").await;
+        let mut there = Client::open(transport, &b, &bob, None).await;
+        let mut other = Client::open(transport, &b, &eve, None).await;
+        other.event("roster").await;
+        // In their order, once, whoever says it where; what is private only where it should be.
+        let mut texts = Vec::new();
+        for (number, (server, to)) in [
+            (&a, None),
+            (&b, None),
+            (&a, Some("bob")),
+            (&b, Some("Bob")),
+            (&a, None),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let text = format!("{transport:?} {number} \"三\"");
+            ann.say(server, &text, to).await;
+            texts.push(text);
+        }
+        let last = texts[4].clone();
+        let said = |heard: Vec<String>| {
+            let prefix = format!("{transport:?}");
+            heard
+                .into_iter()
+                .filter(|text| text.starts_with(&prefix))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            said(here.texts_to(&last).await),
+            texts,
+            "{transport:?}, where it was said"
+        );
+        assert_eq!(
+            said(there.texts_to(&last).await),
+            texts,
+            "{transport:?}, elsewhere"
+        );
+        let public = [0, 1, 4].map(|number| texts[number].clone());
+        assert_eq!(
+            said(other.texts_to(&last).await),
+            public,
+            "{transport:?}, for others"
+        );
+    }
+    // A repeat gets the first answer, on the other server as well.
+    let body = json!({ "key": "again", "text": "once" });
+    let path = format!("{LOBBY}/messages");
+    let first = ann.post(&a, &path, &body).await;
+    let second = ann.post(&b, &path, &body).await;
+    assert_eq!(
+        (first.status(), second.status()),
+        (201.try_into().unwrap(), 200.try_into().unwrap())
+    );
+    assert_eq!(first.text().await.unwrap(), second.text().await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn who_comes_goes_and_types_is_seen_on_every_server() {
+    let redis = Redis::start();
+    let (a, b) = (start(&redis), start(&redis));
+    let (ann, bob) = (Person::join(&a, "Ann").await, Person::join(&b, "Bob").await);
+    let mut watch = Client::open(Transport::WebSocket, &a, &ann, None).await;
+    assert_eq!(watch.event("roster").await, json!({ "names": ["Ann"] }));
+    let there = Client::open(Transport::WebSocket, &b, &bob, None).await;
+    assert_eq!(watch.event("joined").await["name"], "Bob");
+    assert_eq!(roster(&b, &bob).await, json!(["Ann", "Bob"]));
+    assert_eq!(
+        bob.post(&b, &format!("{LOBBY}/typing"), &json!({}))
+            .await
+            .status(),
+        204
+    );
+    assert_eq!(watch.event("typing").await["name"], "Bob");
+
+    // Moving to the other server is neither leaving nor joining: what comes next is the message.
+    let moved = Client::open(Transport::WebSocket, &a, &bob, None).await;
+    drop(there);
+    sleep(Duration::from_secs(6)).await; // Longer than somebody may be away without having left.
+    bob.say(&a, "still here", None).await;
+    assert_eq!(watch.next().await["data"]["text"], "still here");
+    drop(moved);
+    assert_eq!(watch.event("left").await["name"], "Bob");
+    assert_eq!(roster(&b, &ann).await, json!(["Ann"]));
+}
+
+/// The tempting wrong answer counts people in one place, where those of a server that has died stay for ever.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn those_who_were_on_a_server_that_died_leave() {
+    let redis = Redis::start();
+    let (a, b) = (start(&redis), start(&redis));
+    let (ann, bob) = (Person::join(&a, "Ann").await, Person::join(&b, "Bob").await);
+    let mut watch = Client::open(Transport::WebSocket, &a, &ann, None).await;
+    let _there = Client::open(Transport::WebSocket, &b, &bob, None).await;
+    assert_eq!(watch.event("joined").await["name"], "Bob");
+    b.signal(Signal::KILL);
+    let Client::WebSocket(socket) = &mut watch else {
+        unreachable!()
+    };
+    // It takes longer than other events.
+    let left = async {
+        while let Some(Ok(frame)) = socket.0.next().await {
+            if frame.to_text().is_ok_and(|text| text.contains(r#""left""#)) {
+                return;
+            }
+        }
+        panic!("the connection is open");
+    };
+    timeout(DEAD_AFTER, left).await.unwrap();
+    assert_eq!(roster(&a, &ann).await, json!(["Ann"]));
+}
+
+/// Servers and Redis are killed while two write and three read, each on whichever server answers.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn ten_kills_later_every_acknowledged_message_is_there_once_and_in_order_for_all() {
+    let mut redis = Redis::start();
+    let mut servers = [start(&redis), start(&redis)];
+    let ann = Person::join(&servers[0], "Ann").await;
+    let all = [&servers[0], &servers[1]];
+    let follow = |transport| tokio::spawn(Follower::new(&all, &ann, transport).follow());
+    let followers = TRANSPORTS.map(follow).into();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers = [0, 1_000_000].map(|offset| write(&all, &ann, offset, &stop));
+    for number in 0..KILLS {
+        sleep(Duration::from_millis(rand::random_range(100..500))).await;
+        let [first, second] = servers;
+        let (victim, other) = if number % 2 == 0 {
+            (first, second)
+        } else {
+            (second, first)
+        };
+        let port = victim.address().port();
+        victim.signal(Signal::KILL);
+        assert_eq!(victim.wait().code, None);
+        servers = [start_on(port, &redis), other];
+        sleep(Duration::from_millis(rand::random_range(100..500))).await;
+        redis.kill();
+        sleep(Duration::from_millis(rand::random_range(0..500))).await;
+        redis.restart();
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut acknowledged = Vec::new();
+    for writer in writers {
+        acknowledged.push(writer.await.unwrap());
+    }
+    ann.say(&servers[0], "end", None).await;
+    nothing_was_lost(&acknowledged, followers).await;
+}
+
+/// Whoever is connected stays connected, and hears of what came meanwhile.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_redis_that_hangs_refuses_posts_within_five_seconds_and_loses_nothing() {
+    let redis = Redis::start();
+    let (a, b) = (start(&redis), start(&redis));
+    let ann = Person::join(&a, "Ann").await;
+    let mut readers = Vec::new();
+    for (server, transport) in [(&a, Transport::WebSocket), (&b, Transport::Sse)] {
+        let mut reader = Client::open(transport, server, &ann, None).await;
+        reader.event("roster").await;
+        readers.push(reader);
+    }
+    ann.say(&a, "before", None).await;
+    redis.signal(Signal::STOP);
+    let body = json!({ "key": "hanging", "text": "hanging" });
+    let path = format!("{LOBBY}/messages");
+    for (what, server) in [("one", &a), ("the other", &b)] {
+        let start = Instant::now();
+        expect_error(ann.post(server, &path, &body).await, 503, what).await;
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "{what}: {:?}",
+            start.elapsed()
+        );
+    }
+    let nobody = take_name(&a, "Bob", None).await;
+    expect_error(nobody, 503, "a new name").await;
+    redis.signal(Signal::CONT);
+    let repeat = async {
+        loop {
+            let answer = ann.post(&b, &path, &body).await;
+            if answer.status() != 503 {
+                return answer.status().as_u16();
+            }
+        }
+    };
+    let status = timeout(PATIENCE, repeat).await.unwrap();
+    assert!([200, 201].contains(&status), "{status}");
+    ann.say(&a, "after", None).await;
+    for reader in &mut readers {
+        assert_eq!(
+            reader.texts_to("after").await,
+            ["before", "hanging", "after"]
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn what_redis_forgets_when_it_has_no_disk_is_told_to_readers() {
+    let redis = Redis::start();
+    let server = start(&redis);
+    let ann = Person::join(&server, "Ann").await;
+    let mut reader = Client::open(Transport::WebSocket, &server, &ann, None).await;
+    ann.say(&server, "before", None).await;
+    reader.texts_to("before").await;
+    let mut direct = ::redis::Client::open(redis.url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    ::redis::cmd("FLUSHALL").exec(&mut direct).unwrap();
+    let path = format!("{LOBBY}/messages");
+    let body = json!({ "key": "k", "text": "x" });
+    expect_error(
+        ann.post(&server, &path, &body).await,
+        401,
+        "the name is gone",
+    )
+    .await;
+    let ann = Person::join(&server, "Ann").await;
+    let mut late = Client::open(Transport::Sse, &server, &ann, Some("17")).await;
+    late.event("reset").await;
+    ann.say(&server, "after", None).await;
+    assert_eq!(late.texts_to("after").await, ["after"]);
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_name_expires_after_its_last_use_and_soon_if_it_was_never_used() {
+    let redis = Redis::start();
+    let server = start(&redis);
+    let mut direct = ::redis::Client::open(redis.url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    let mut lives = |name: &str| -> i64 {
+        ::redis::cmd("TTL")
+            .arg(format!("chat:name:{name}"))
+            .query(&mut direct)
+            .unwrap()
+    };
+    let ann = Person::join(&server, "Ann").await;
+    assert!((1..=30).contains(&lives("ann")), "{}", lives("ann"));
+    ann.say(&server, "here", None).await;
+    assert!(
+        (86_000..=86_400).contains(&lives("ann")),
+        "{}",
+        lives("ann")
+    );
+    assert_eq!(
+        take_name(&server, "Bob", Some(&ann.token)).await.status(),
+        201
+    );
+    assert!((1..=30).contains(&lives("ann")), "{}", lives("ann"));
+}
+
+#[tokio::test]
+async fn no_redis_at_the_start_is_one_line() {
+    for (url, says) in [
+        ("redis://127.0.0.1:1/", "refused"),
+        ("redis://127.0.0.1:1/2", "choose none"),
+        ("http://secret@127.0.0.1/", "cannot use Redis"),
+        ("", "cannot use Redis"),
+    ] {
+        let start = Instant::now();
+        let exit = run(BINARY, &["--port", "0", "--redis", url]);
+        assert_eq!(exit.code, Some(1), "{url}: {}", exit.stderr);
+        assert!(
+            !exit.stderr.contains("secret")
+                && exit.stderr.contains(says)
+                && exit.stderr.lines().count() == 1,
+            "{}",
+            exit.stderr
+        );
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+}
