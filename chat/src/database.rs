@@ -190,10 +190,11 @@ fn prepare(place: &Path) -> Result<Connection, Unfit> {
         Err(error) if error.sqlite_error_code() != NO_DATABASE => Err(error.to_string()),
         _ => Err("it is not a chat database, and is left as it is".into()),
     }?;
-    // Readers go on while the writer writes, and a commit is on disk when it says so.
+    // Readers go on while the writer writes, and a commit is on disk when it says so. Nobody else should be at
+    // the file: to wait long for them, in milliseconds, is to keep the clients waiting, and a stop.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA max_page_count = {MAX_PAGES};
-         BEGIN; {SCHEMA} PRAGMA application_id = {CHAT}; PRAGMA user_version = {VERSION}; COMMIT"
+         PRAGMA busy_timeout = 500; BEGIN; {SCHEMA} PRAGMA application_id = {CHAT}; PRAGMA user_version = {VERSION}; COMMIT"
     ))?;
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     Ok(connection)

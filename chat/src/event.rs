@@ -8,6 +8,8 @@
 //! long poll:  {"events":[{"event":"message","data":{"id":17,…}}],"cursor":"17.4"}
 //! ```
 
+use std::sync::Arc;
+
 use actix_web::web::Bytes;
 use chrono::Local;
 use serde::Serialize;
@@ -46,7 +48,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    fn new(about: About, name: &str, data: &impl Serialize) -> Self {
+    fn new(about: About, name: &str, data: &impl Serialize) -> Arc<Self> {
         // None of the data can fail to be written as JSON: it is strings and numbers.
         let data = serde_json::to_string(data).unwrap_or_default();
         let id = match about {
@@ -54,48 +56,48 @@ impl Event {
             _ => String::new(),
         };
         let json = format!(r#"{{"event":"{name}","data":{data}}}"#);
-        Self {
+        Arc::new(Self {
             about,
             frame: text_frame(&json),
             json,
             sse: format!("{id}event: {name}\ndata: {data}\n\n").into(),
-        }
+        })
     }
 
-    pub(crate) fn message(message: &Message) -> Self {
+    pub(crate) fn message(message: &Message) -> Arc<Self> {
         let private = message.to_id.map(|to| (message.from_id, to));
         Self::new(About::Message(message.id, private), "message", message)
     }
 
     /// `joined` or `left`: somebody came or went.
-    pub(crate) fn moved(name: &str, version: u64, who: &str) -> Self {
+    pub(crate) fn moved(name: &str, version: u64, who: &str) -> Arc<Self> {
         let data = json!({ "name": who, "time": clock::format(Local::now()) });
         Self::new(About::Roster(version), name, &data)
     }
 
-    pub(crate) fn roster(version: u64, names: &[&str]) -> Self {
+    pub(crate) fn roster(version: u64, names: &[&str]) -> Arc<Self> {
         Self::new(About::Roster(version), "roster", &json!({ "names": names }))
     }
 
-    pub(crate) fn typing(user: UserId, name: &str) -> Self {
+    pub(crate) fn typing(user: UserId, name: &str) -> Arc<Self> {
         Self::new(About::Typing(user), "typing", &json!({ "name": name }))
     }
 
     /// The log does not have the reader's cursor: it forgets its messages, and what follows comes after
     /// this one.
-    pub(crate) fn reset(cursor: i64) -> Self {
+    pub(crate) fn reset(cursor: i64) -> Arc<Self> {
         let data = json!({ "after": cursor.to_string() });
         Self::new(About::Reader, "reset", &data)
     }
 
     /// For the readers themselves, not for their clients.
     #[cfg(feature = "redis")]
-    pub(crate) fn missed() -> Self {
+    pub(crate) fn missed() -> Arc<Self> {
         Self::new(About::Missed, "", &())
     }
 
     /// The connection is alive. A page cannot see the pings of the protocol itself.
-    pub(crate) fn ping() -> Self {
+    pub(crate) fn ping() -> Arc<Self> {
         let data = json!({ "time": clock::format(Local::now()) });
         Self::new(About::Reader, "ping", &data)
     }

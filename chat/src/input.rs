@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::RangeInclusive, sync::Arc};
 
-use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategoryGroup as Is};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use serde::Deserialize;
 use shared::error::Error;
@@ -43,14 +43,15 @@ impl RoomName {
 #[derive(Debug)]
 pub(crate) struct Name {
     pub(crate) text: String,
-    /// Without case: two names that differ only in it are the same.
+    /// Without case: two names that differ only in it are the same. In capitals first, which also makes `ß` one of
+    /// `ss`, and the two small sigmas one.
     pub(crate) folded: String,
 }
 
 impl Name {
     /// A name that is somebody's already. One that somebody wants goes through `parse`.
     pub(crate) fn new(text: String) -> Self {
-        let folded = text.to_lowercase();
+        let folded = text.to_uppercase().to_lowercase();
         Self { text, folded }
     }
 
@@ -64,16 +65,16 @@ impl Name {
     }
 }
 
-/// Whether a letter has no glyph of its own, so that a name with it looks like one without: controls and
-/// line ends, formats such as U+200B and U+202E (Unicode's general categories Cc, Zl, Zp, Cf), fillers and
-/// variation selectors (`Default_Ignorable_Code_Point`), and the empty Braille pattern. So an emoji that is
+/// Whether a letter has no glyph of its own, so that a name with it looks like one without: controls, formats
+/// such as U+200B and U+202E, line ends, what Unicode has not assigned (its general categories C, Zl, Zp), fillers
+/// and variation selectors (`Default_Ignorable_Code_Point`), and the empty Braille pattern. So an emoji that is
 /// joined of several, or that needs U+FE0F, is no letter for a name.
 fn is_unseen(letter: char) -> bool {
-    use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
-    let unseen = [Control, Format, LineSeparator, ParagraphSeparator];
     let category = CodePointMapData::new().get(letter);
     let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    unseen.contains(&category) || ignorable.contains(letter) || letter == '\u{2800}'
+    let line_ends = Is::LineSeparator.union(Is::ParagraphSeparator);
+    let unseen = Is::Other.union(line_ends);
+    unseen.contains(category) || ignorable.contains(letter) || letter == '\u{2800}'
 }
 
 /// `{"key":"…","text":"…","to":"…"}`, as it comes.

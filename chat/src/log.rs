@@ -24,11 +24,9 @@ use crate::session::{User, UserId};
 /// How many messages of a room are kept; the oldest go first, and their keys with them.
 pub(crate) const KEPT: i64 = 10_000;
 
-/// How many messages somebody sees who is new in a room, or who goes back in its history.
-pub(crate) const HISTORY: i64 = 50;
-
-/// How many messages are read at a time: enough to be quick, and little to hold for each reader.
-const PAGE: i64 = 200;
+/// How many messages are read at a time, and seen by somebody who is new in a room: enough to be quick, and
+/// little to hold for each reader.
+const PAGE: i64 = 50;
 
 /// A message in the log; as JSON, the data of its event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -136,9 +134,9 @@ impl Log {
     pub(crate) async fn before(&self, view: View, end: i64) -> Result<Vec<Message>, Error> {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.database.redis {
-            return redis.newest(&view, (0, end - 1), HISTORY).await;
+            return redis.newest(&view, (0, end - 1)).await;
         }
-        let read = move |db: &_| newest(db, &view, (0, end - 1), HISTORY);
+        let read = move |db: &_| newest(db, &view, (0, end - 1));
         self.database.reader.run(read).await
     }
 }
@@ -188,10 +186,10 @@ fn page(db: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
                     ifnull((SELECT max(id) FROM messages WHERE room = ?1), 0)",
         )?
         .query_row([view.0.as_str()], |row| row.try_into())?;
-    // Without a good cursor it is the newest `HISTORY` of all.
+    // Without a good cursor it is the newest of all.
     let start = start(cursor, first, last);
-    let (end, most) = start.map_or((last, HISTORY), |start| (last.min(start + PAGE), PAGE));
-    let messages = newest(db, view, (start.unwrap_or_default(), end), most)?;
+    let end = start.map_or(last, |start| last.min(start + PAGE));
+    let messages = newest(db, view, (start.unwrap_or_default(), end))?;
     let new_start = messages.first().map_or(last, |message| message.id - 1);
     Ok(Page {
         reset: cursor.filter(|_| start.is_none()).map(|_| new_start),
@@ -201,15 +199,15 @@ fn page(db: &Connection, view: &View, cursor: Option<i64>) -> Sql<Page> {
     })
 }
 
-/// The newest messages after one id and up to another, `most` of them, in their order.
-fn newest(db: &Connection, view: &View, ids: (i64, i64), most: i64) -> Sql<Vec<Message>> {
+/// The newest messages after one id and up to another, a page of them, in their order.
+fn newest(db: &Connection, view: &View, ids: (i64, i64)) -> Sql<Vec<Message>> {
     let ((room, reader), (after, until)) = (view, ids);
     let mut messages = db
         .prepare_cached(
             "SELECT * FROM messages WHERE room = ?1 AND id > ?2 AND id <= ?3
              AND (to_id IS NULL OR ?4 IN (from_id, to_id)) ORDER BY id DESC LIMIT ?5",
         )?
-        .query_map(params![room.as_str(), after, until, reader, most], message)?
+        .query_map(params![room.as_str(), after, until, reader, PAGE], message)?
         .collect::<Sql<Vec<_>>>()?;
     messages.reverse();
     Ok(messages)

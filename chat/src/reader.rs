@@ -4,14 +4,14 @@
 //! first, then reads the log, then goes on with what it has heard meanwhile, less what it has already
 //! read. If it is too slow to hear everything, it reads what it did not hear, in the same way.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, vec};
 
 use futures_util::FutureExt as _;
 use shared::{error::Error, fan_out::Lagged};
 
 use crate::event::{About, Event};
 use crate::input::Cursor;
-use crate::log::Log;
+use crate::log::{Log, Message};
 use crate::room::Visit;
 
 /// Somebody's connection to a room, whatever the transport.
@@ -22,8 +22,10 @@ pub(crate) struct Reader {
     pub(crate) cursor: Cursor,
     /// There is, or may be, something in the log after the cursor.
     behind: bool,
-    /// What is still to be handed out: the roster, and what was read from the log.
+    /// What is still to be handed out: first the roster and the like, then what was read from the log, not yet
+    /// encoded: a client that does not read holds little.
     waiting: VecDeque<Arc<Event>>,
+    messages: vec::IntoIter<Message>,
 }
 
 impl Reader {
@@ -35,6 +37,7 @@ impl Reader {
             cursor,
             behind: true,
             waiting: VecDeque::new(),
+            messages: Vec::new().into_iter(),
         };
         reader.queue_roster();
         reader
@@ -44,7 +47,8 @@ impl Reader {
     /// has taken is not lost.
     pub(crate) async fn next(&mut self) -> Result<Arc<Event>, Error> {
         loop {
-            if let Some(event) = self.waiting.pop_front() {
+            let message = || Some(Event::message(&self.messages.next()?));
+            if let Some(event) = self.waiting.pop_front().or_else(message) {
                 return Ok(event);
             }
             if self.behind {
@@ -74,7 +78,7 @@ impl Reader {
             self.read_on().await?;
         }
         let mut events = Vec::new();
-        while (!self.behind || !self.waiting.is_empty())
+        while (!self.behind || self.waiting.len() + self.messages.len() > 0)
             && let Some(event) = self.next().now_or_never()
         {
             events.push(event?);
@@ -86,9 +90,8 @@ impl Reader {
     async fn read_on(&mut self) -> Result<(), Error> {
         let view = (self.visit.room.clone(), self.visit.user.id);
         let page = self.log.after(view, self.cursor.id).await?;
-        let messages = page.messages.iter().map(Event::message);
-        let reset = page.reset.map(Event::reset).into_iter();
-        self.waiting.extend(reset.chain(messages).map(Arc::new));
+        self.waiting.extend(page.reset.map(Event::reset));
+        self.messages = page.messages.into_iter();
         self.cursor.id = Some(page.cursor);
         self.behind = page.more;
         Ok(())

@@ -123,7 +123,7 @@ impl Rooms {
     /// Sends a message that has been stored to those who are in its room.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
         // Before the lock, which all rooms share.
-        let event = Arc::new(Event::message(message));
+        let event = Event::message(message);
         if let Some(room) = self.live().get(name) {
             room.events.send(&event);
         }
@@ -140,7 +140,7 @@ impl Rooms {
             if let Some(link) = &self.link {
                 return link.typing(name, user);
             }
-            room.send(Event::typing(user.id, user.name()));
+            room.events.send(&Event::typing(user.id, user.name()));
         }
     }
 
@@ -162,10 +162,6 @@ impl Rooms {
 }
 
 impl Room {
-    fn send(&self, event: Event) {
-        self.events.send(&Arc::new(event));
-    }
-
     /// Counts a connection of `user`, and tells the others if there was none, nor `GRACE` ago.
     fn arrive(&mut self, user: &Arc<User>) {
         let person = self.people.entry(user.id).or_insert_with(|| Person {
@@ -190,7 +186,8 @@ impl Room {
         }
         self.version += 1;
         self.roster = None;
-        self.send(Event::moved(event, self.version, user.name()));
+        self.events
+            .send(&Event::moved(event, self.version, user.name()));
     }
 
     /// Who is here, made once for as long as nobody comes or goes.
@@ -199,7 +196,7 @@ impl Room {
             let names = self.people.values().map(|person| person.user.name());
             let mut names: Vec<_> = names.collect();
             names.sort_unstable();
-            Arc::new(Event::roster(self.version, &names))
+            Event::roster(self.version, &names)
         });
         Arc::clone(roster)
     }

@@ -99,7 +99,7 @@ impl Asked {
                 // News first: a ping that is due can wait for what is ready.
                 biased;
                 event = reader.next() => event.ok()?,
-                _ = pings.tick() => Arc::new(Event::ping()),
+                _ = pings.tick() => Event::ping(),
             };
             Some((event, (reader, pings)))
         }))

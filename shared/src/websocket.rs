@@ -17,6 +17,7 @@ use actix_ws::{
 };
 use bytestring::ByteString;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
+use tokio::task::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio::{pin, select};
 
@@ -27,6 +28,9 @@ use frames::Frames;
 
 /// For how many heartbeats a peer may be silent, or a single frame wait until the peer takes it.
 const PATIENCE: u32 = 2;
+
+/// A timer that runs out by more than this part of a heartbeat too late says nothing about the peer.
+const LATE: u32 = 4;
 
 /// What a message says, from the client or to it; pings and the like are not for the lesson to see.
 #[derive(Debug)]
@@ -77,7 +81,9 @@ impl Socket {
             return Err(Error::UpgradeRequired);
         }
         // A body before the frames, or chunks around them, is how requests are smuggled.
-        if request.headers().contains_key(header::TRANSFER_ENCODING) {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let has_body = length.is_some_and(|length| length != "0");
+        if has_body || request.headers().contains_key(header::TRANSFER_ENCODING) {
             return Err(Error::BadRequest("An upgrade has no body.".into()));
         }
         let connection: &Connection = request.conn_data().ok_or(Error::Internal)?;
@@ -129,6 +135,17 @@ impl Socket {
         });
     }
 
+    /// The timer has run out, for which `due` was the time. When to look again, if the peer was not silent.
+    fn silent_at(&self, due: Instant) -> Option<Instant> {
+        let now = Instant::now();
+        if due + self.heartbeat / LATE < now {
+            // This server stood still, and has not read what was said meanwhile.
+            self.heard.set(now);
+        }
+        let silent = self.heard.get() + self.heartbeat * PATIENCE;
+        (silent > now).then_some(silent)
+    }
+
     /// Talks until there is a reason to stop. One frame is sent at a time, and a peer that does not take
     /// it in time is given up: all that queues for it is the 32 messages that actix-ws holds, and what
     /// its connection buffers.
@@ -145,6 +162,8 @@ impl Socket {
         let silence = sleep_until(self.heard.get() + patience);
         pin!(silence);
         loop {
+            // A peer may send thousands of tiny frames at once: now and then it is the others' turn.
+            consume_budget().await;
             let frame = select! {
                 // In this order: whoever has something to say is not silent.
                 biased;
@@ -152,14 +171,13 @@ impl Socket {
                     Ok(frame) => frame,
                     Err(end) => return end,
                 },
-                () = &mut silence => {
-                    let silent = self.heard.get() + patience;
-                    if silent <= Instant::now() {
-                        return End::Gone;
+                () = &mut silence => match self.silent_at(silence.deadline()) {
+                    Some(later) => {
+                        silence.as_mut().reset(later);
+                        None
                     }
-                    silence.as_mut().reset(silent);
-                    None
-                }
+                    None => return End::Gone,
+                },
                 _ = pings.tick() => Some(actix_ws::Message::Ping(Bytes::new())),
                 text = news.next() => match text {
                     Some(text) => Some(actix_ws::Message::Text(text)),

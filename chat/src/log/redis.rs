@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, Script, cmd, pipe};
 use shared::error::Error;
 
-use super::{HISTORY, KEPT, Message, PAGE, Page, Receipt, View, start};
+use super::{KEPT, Message, PAGE, Page, Receipt, View, start};
 use crate::input::{Draft, RoomName};
 use crate::redis::Redis;
 use crate::session::User;
@@ -49,7 +49,7 @@ impl Redis {
         let (first, last, page): (Entries, Entries, Entries) = self.ask(&reading).await?;
         let (first, last) = (id_of(first.first(), 1), id_of(last.first(), 0));
         if start(cursor, first, last).is_none() {
-            let messages = self.newest(view, (0, last), HISTORY).await?;
+            let messages = self.newest(view, (0, last)).await?;
             let new_start = messages.first().map_or(last, |message| message.id - 1);
             return Ok(Page {
                 reset: cursor.map(|_| new_start),
@@ -67,14 +67,13 @@ impl Redis {
         })
     }
 
-    /// The newest messages after one id and up to another, `most` of them, in their order.
+    /// The newest messages after one id and up to another, a page of them, in their order.
     pub(super) async fn newest(
         &self,
         view: &View,
         (after, until): (i64, i64),
-        most: i64,
     ) -> Result<Vec<Message>, Error> {
-        let most = usize::try_from(most).unwrap_or_default();
+        let most = usize::try_from(PAGE).unwrap_or_default();
         let (mut end, mut messages) = (until, Vec::new());
         // Page by page, because some may be private to others.
         while messages.len() < most && end > after {

@@ -282,7 +282,7 @@ async fn passes_what_is_private(log: &Log) {
             break;
         }
     }
-    assert_eq!(pages, 3);
+    assert_eq!(pages, 9);
     let last = log.after((lobby.clone(), bob.id), None).await.unwrap();
     assert_eq!((last.cursor, last.messages.len()), (cursor, 50));
     assert_eq!(

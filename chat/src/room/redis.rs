@@ -83,7 +83,7 @@ impl Everywhere {
         if self.version > 0 && self.roster.is_none() {
             let mut names: Vec<_> = self.people.values().map(String::as_str).collect();
             names.sort_unstable();
-            self.roster = Some(Arc::new(Event::roster(self.version, &names)));
+            self.roster = Some(Event::roster(self.version, &names));
         }
         self.roster.clone()
     }
@@ -104,7 +104,7 @@ impl Everywhere {
     }
 
     /// Somebody came or went. Returns the event for it, unless it is old, or something before it was missed.
-    fn moved(&mut self, moved: Moved) -> Option<Event> {
+    fn moved(&mut self, moved: Moved) -> Option<Arc<Event>> {
         let Moved(_, version, event, id, name) = moved;
         let version = version.parse().ok()?;
         self.heard = self.heard.max(version);
@@ -200,7 +200,7 @@ impl Rooms {
     /// Nobody knows what was published lately.
     fn missed(&self) {
         for room in self.live().values_mut() {
-            room.send(Event::missed());
+            room.events.send(&Event::missed());
             if let Some(all) = &mut room.everywhere {
                 all.forget();
             }
@@ -222,13 +222,13 @@ impl Rooms {
                     && let Some(all) = &mut room.everywhere
                     && let Some(event) = all.moved(moved)
                 {
-                    room.send(event);
+                    room.events.send(&event);
                 }
             }
             "chat:typing" => {
                 let (room, user, name): (String, UserId, String) = serde_json::from_slice(payload)?;
                 if let Some(room) = self.live().get(&RoomName::parse(&room)?) {
-                    room.send(Event::typing(user, &name));
+                    room.events.send(&Event::typing(user, &name));
                 }
             }
             _ => {} // A server is alive.

@@ -53,7 +53,7 @@ async fn history(asked: &Asked, end: Cursor) -> Answer {
     let view = (asked.room.clone(), asked.user.id);
     let (log, before) = (&asked.chat.log, end.id.unwrap_or_default());
     let messages = log.before(view, before).await?;
-    let events: Vec<_> = messages.iter().map(Event::message).map(Arc::new).collect();
+    let events: Vec<_> = messages.iter().map(Event::message).collect();
     Ok(answer(&events, end))
 }
 
