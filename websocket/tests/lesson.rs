@@ -16,7 +16,9 @@ use raw::Raw;
 use reqwest::header;
 use serde_json::{Value, json};
 use shared::testing::{PATIENCE, Server, Signal, eventually, promises};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -237,13 +239,15 @@ async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
     assert_eq!(handshake("13", "short").await.unwrap().status(), 400);
 }
 
-/// A body in chunks before the frames is how a proxy is made to take them for requests.
+/// A body before the frames is how a proxy is made to take them for requests.
 #[tokio::test]
 async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
     let server = Server::start(BINARY, &[]);
-    let with_body = "\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let with_chunks = "\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let with_body = "\r\nContent-Length: 6\r\n\r\n";
     let too_long = format!("/echo?prefix={}", "x".repeat(257));
     let handshakes = [
+        Raw::handshake("/echo").replace("\r\n\r\n", with_chunks),
         Raw::handshake("/echo").replace("\r\n\r\n", with_body),
         Raw::handshake(&too_long),
     ];
@@ -415,6 +419,54 @@ async fn a_peer_that_answers_pings_stays() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// As after a laptop was asleep. What they have said meanwhile lies in their sockets.
+#[tokio::test]
+async fn a_server_that_stood_still_drops_nobody() {
+    let server = Server::start(BINARY, &["--heartbeat", "0.4"]);
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        let mut client = Client::open(&server, "/users").await;
+        assert_eq!(client.count().await, 2);
+        clients.push(client);
+    }
+    server.signal(Signal::STOP);
+    sleep(Duration::from_millis(1_500)).await;
+    server.signal(Signal::CONT);
+    let stay = clients.iter_mut().map(async |client| {
+        for _ in 0..4 {
+            let frame = timeout(PATIENCE, client.0.next()).await.unwrap();
+            assert!(matches!(frame, Some(Ok(Message::Ping(_)))), "{frame:?}");
+        }
+    });
+    join_all(stay).await;
+}
+
+/// Thousands of frames come in one read. The tempting wrong answer deals with all of them in one go.
+#[tokio::test]
+async fn peers_that_flood_with_tiny_frames_delay_nobody() {
+    let server = Server::start(BINARY, &[]);
+    let pongs = Raw::frame(0x8A, b"").repeat(10_000);
+    let mut floods = JoinSet::new();
+    for _ in 0..4 {
+        let (mut client, pongs) = (Raw::open(&server, "/echo").await, pongs.clone());
+        floods.spawn(async move {
+            loop {
+                client.send(&pongs).await;
+            }
+        });
+    }
+    let mut client = Client::open(&server, "/echo?prefix=").await;
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        client.send(Message::text("hello")).await;
+        assert_eq!(client.next().await, Message::text("hello"));
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    assert!(times[10] < Duration::from_millis(300), "{times:?}");
 }
 
 /// Without `TCP_NODELAY` a small frame waits until the one before is acknowledged, and a client that

@@ -54,7 +54,8 @@ fn lengths_are_counted_in_characters_not_bytes() {
 fn a_name_has_no_letter_without_a_glyph() {
     let unseen = "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\
                   \u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{206f}\u{2800}\u{3164}\u{fe00}\
-                  \u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{1d173}\u{e0001}\u{e0041}\u{e0100}";
+                  \u{fe0f}\u{feff}\u{ffa0}\u{fff9}\u{1d173}\u{e0001}\u{e0041}\u{e0100}\
+                  \u{378}\u{e000}\u{10ffff}";
     for letter in unseen.chars() {
         for name in [format!("A{letter}nn"), letter.into()] {
             let error = Name::parse(&name).expect_err(&format!("{name:?}"));

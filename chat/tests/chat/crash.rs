@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use rusqlite::Connection;
 use serde_json::{Value, json};
-use shared::testing::{Server, Signal, run};
+use shared::testing::{Server, Signal, promises::STOP_LIMIT, run};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -260,6 +261,36 @@ async fn a_database_that_cannot_be_used_stops_the_start_with_one_line() {
             "{}",
             exit.stderr
         );
+    }
+}
+
+/// By a program that looks at it, or mends it: it must not keep the clients waiting, nor a stop.
+#[tokio::test]
+async fn a_database_that_is_locked_by_another_program_delays_no_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = database(&folder);
+    let server = Server::start(BINARY, &["--database", &file]);
+    let ann = Person::join(&server, "Ann").await;
+    let other = Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let path = format!("{LOBBY}/messages");
+    let body = json!({ "key": "k", "text": "x" });
+    expect_error(ann.post(&server, &path, &body).await, 503, "locked").await;
+    let waiting: Vec<_> = (0..5)
+        .map(|_| {
+            let (ann, client) = (ann.clone(), server.client.clone());
+            let (url, body) = (server.url(&path), body.clone());
+            tokio::spawn(async move { ann.try_post(url, &client, &body).await })
+        })
+        .collect();
+    sleep(Duration::from_millis(100)).await; // So that they wait.
+    server.signal(Signal::TERM);
+    let exit = server.wait();
+    assert_eq!(exit.code, Some(0), "{}", exit.stderr);
+    assert!(exit.elapsed < STOP_LIMIT, "{:?}", exit.elapsed);
+    for answer in waiting {
+        let answer = answer.await.unwrap();
+        assert!(answer.is_none_or(|answer| answer.status() == 503));
     }
 }
 

@@ -89,6 +89,25 @@ async fn a_reader_that_stalls_delays_nobody_and_a_socket_that_is_silent_is_dropp
     eventually("it is dropped", PATIENCE, || server.connections() <= 3).await;
 }
 
+/// In JSON each of these letters is six. The tempting wrong answer encodes all that it has read at once.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn readers_that_stall_while_they_catch_up_hold_little() {
+    let server = start(&["--rate", "0", "--connections", "100"]);
+    let ann = Person::join(&server, "Ann").await;
+    let text = "\u{1}".repeat(2_000);
+    for _ in 0..200 {
+        ann.say(&server, &text, None).await;
+    }
+    let before = server.memory();
+    let mut readers = Vec::new();
+    for path in ["ws?after=0", "events?after=0"].repeat(20) {
+        readers.push(stalled(&server, &ann, path).await);
+    }
+    let each = server.memory().saturating_sub(before) / 40;
+    assert!(each < 500_000, "{each} bytes a reader");
+}
+
 /// What it has missed is far more than is held for it: it comes from the log.
 #[tokio::test]
 async fn a_reader_that_was_too_slow_gets_everything_in_the_end() {
