@@ -99,7 +99,7 @@ impl Log {
     ) -> Result<Receipt, Error> {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.database.redis {
-            return redis.append(room, author, &draft).await?.ok_or(NOBODY);
+            return redis.append(room, author, &draft).await;
         }
         let (room, author, publish) = (room.clone(), Arc::clone(author), self.publish.clone());
         let append = move |db: &Connection| {

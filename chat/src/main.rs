@@ -184,15 +184,17 @@ struct NewSession {
 async fn take_name(request: HttpRequest, new: web::Json<Object<NewSession>>) -> Answer {
     let chat: web::Data<Chat> = data(&request)?;
     let name = Name::parse(&new.into_inner().0.name)?;
-    let (mut answer, Session { user, token }) = match chat.session(&request).await.ok() {
-        Some(own) if own.user.name.folded == name.folded => (HttpResponse::Ok(), own),
+    let (mut answer, Session { user, token }) = match chat.session(&request).await {
+        Ok(own) if own.user.name.folded == name.folded => (HttpResponse::Ok(), own),
+        #[cfg(feature = "redis")]
+        Err(error @ Error::Unavailable(_)) => return Err(error),
         other => {
             let taken = chat.sessions.take(name).await?;
             #[cfg(feature = "redis")]
-            if let Some(other) = &other {
+            if let Ok(other) = &other {
                 chat.sessions.tell_redis_who_gives_up(&other.user).await;
             }
-            other.inspect(|other| other.user.give_up());
+            other.inspect(|other| other.user.give_up()).ok();
             (HttpResponse::Created(), taken)
         }
     };

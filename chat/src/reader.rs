@@ -53,7 +53,10 @@ impl Reader {
             }
             if self.behind {
                 // Boxed: only while it runs does the reader need memory for it.
-                Box::pin(self.read_on()).await?;
+                let read = Box::pin(self.read_on()).await;
+                #[cfg(feature = "redis")]
+                let read = self.log.try_again(read).await;
+                read?;
                 continue;
             }
             match self.visit.events.recv().await {
@@ -74,7 +77,7 @@ impl Reader {
 
     /// All that there is to tell at once: from the log one page at most.
     pub(crate) async fn ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
-        if self.behind {
+        if self.behind && self.messages.len() == 0 {
             self.read_on().await?;
         }
         let mut events = Vec::new();

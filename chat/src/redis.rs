@@ -12,13 +12,14 @@
 //! | `chat:here:ROOM` | hash | who is in a room: a user → on how many servers, and the name; `version` |
 //! | `chat:server:SERVER` | set | who is where on a server |
 //! | `chat:servers` | sorted set | the servers, by the time until which they are taken to be alive |
+//! | `chat:time` | string | when any of them was last heard of |
 //!
 //! Whatever reads and then writes is one script, which Redis runs as a whole: there is no moment in between.
 //! A server never trusts what it remembers of these. It is told of what happens by pub/sub, which forgets:
 //! after a gap it reads the log, and who is here, again.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
@@ -41,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(crate) struct Redis {
     client: Client,
-    connection: ConnectionManager,
+    connection: Arc<Mutex<ConnectionManager>>,
 }
 
 /// The chat with everything in the Redis at `url`.
@@ -73,11 +74,12 @@ impl Redis {
             let sentence = "what is published is the same for all database numbers, so choose none";
             return Err((ErrorKind::InvalidClientConfig, sentence).into());
         }
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(PATIENCE))
-            .set_response_timeout(Some(PATIENCE))
-            .set_number_of_retries(1);
-        let mut connection = ConnectionManager::new_with_config(client.clone(), config).await?;
+        let mut connection = ConnectionManager::new_with_config(client.clone(), config()).await?;
+        // Nothing, but no replica lets anybody do it.
+        let () = ::redis::cmd("DEL")
+            .arg("chat:nothing")
+            .query_async(&mut connection)
+            .await?;
         let mut setting = ::redis::cmd("CONFIG");
         setting.arg("GET").arg("appendfsync").arg("appendonly");
         let on_disk: Result<Vec<String>, _> = setting.query_async(&mut connection).await;
@@ -88,7 +90,21 @@ impl Redis {
                 "this Redis may lose what was acknowledged: --appendonly yes --appendfsync always"
             );
         }
+        let connection = Arc::new(Mutex::new(connection));
         Ok(Self { client, connection })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, ConnectionManager> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a new connection: one that is only silent does not come back by itself.
+    pub(crate) fn reconnect(&self) {
+        if let Ok(new) = ConnectionManager::new_lazy_with_config(self.client.clone(), config()) {
+            *self.connection() = new;
+        }
     }
 
     /// Runs a script. If there is no answer in time, it may have run or not.
@@ -96,7 +112,7 @@ impl Redis {
         &self,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, Error> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection().clone();
         answer(script.invoke_async(&mut connection)).await
     }
 
@@ -105,7 +121,7 @@ impl Redis {
         &self,
         commands: &::redis::Pipeline,
     ) -> Result<T, Error> {
-        let mut connection = self.connection.clone();
+        let mut connection = self.connection().clone();
         answer(commands.query_async(&mut connection)).await
     }
 
@@ -120,6 +136,13 @@ impl Redis {
             .await
             .unwrap_or_else(|_| Err(no_answer()))
     }
+}
+
+fn config() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE))
+        .set_number_of_retries(1)
 }
 
 /// What Redis answers, in time.

@@ -1,19 +1,20 @@
 -- Adds a message to the log of its room and tells all servers, or finds what its key got the first time.
--- Returns the id, the time, and whether it is new; nothing if nobody has the name that it is for.
-local room, from_id, from, key, text, most, to = unpack(ARGV)
+-- Returns what came of it, the id, and the time.
+local room, from_id, folded, from, key, text, most, to = unpack(ARGV)
 local log, sent = 'chat:log:' .. room, 'chat:sent:' .. from_id
 
 local first = redis.call('HGET', sent, key)
 if first then
   local id, time = string.match(first, '^(%d+) (%d+)$')
-  return { id, time, 0 }
+  return { 'repeat', id, time }
 end
+if redis.call('HGET', 'chat:name:' .. folded, 'id') ~= from_id then return { 'gone', 0, 0 } end
 
 local now = redis.call('TIME')
 local fields = { 'from_id', from_id, 'from', from, 'key', key, 'text', text, 'time', now[1] }
 if to then
   local who = redis.call('HMGET', 'chat:name:' .. to, 'id', 'name')
-  if not who[1] then return false end
+  if not who[1] then return { 'nobody', 0, 0 } end
   for _, field in ipairs({ 'to_id', who[1], 'to', who[2] }) do table.insert(fields, field) end
 end
 
@@ -32,4 +33,4 @@ while redis.call('XLEN', log) > tonumber(most) do
 end
 
 redis.call('PUBLISH', 'chat:said', cjson.encode({ room, { id .. '-0', fields } }))
-return { id, now[1], 1 }
+return { 'new', id, now[1] }

@@ -1,52 +1,65 @@
 //! The same log on Redis Streams.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
-use redis::{Cmd, Script, cmd, pipe};
+use redis::{Script, pipe};
 use shared::error::Error;
+use tokio::time::sleep;
 
-use super::{KEPT, Message, PAGE, Page, Receipt, View, start};
+use super::{KEPT, Log, Message, NOBODY, PAGE, Page, Receipt, View, start};
 use crate::input::{Draft, RoomName};
 use crate::redis::Redis;
 use crate::session::User;
 
+/// How long a reader waits before it reads again what could not be read.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
+
+static READ: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.lua")));
 
 /// An entry of a stream: its id, then names and values by turns.
 pub(crate) type Entry = (String, Vec<String>);
 type Entries = Vec<Entry>;
 
 impl Redis {
-    /// Adds a message to the log, or finds out what its key got the first time. `None` if nobody has the
-    /// name that it is for.
+    /// Adds a message to the log, or finds out what its key got the first time.
     pub(super) async fn append(
         &self,
         room: &RoomName,
         author: &User,
         draft: &Draft,
-    ) -> Result<Option<Receipt>, Error> {
+    ) -> Result<Receipt, Error> {
         let mut script = APPEND.arg(room.as_str());
         script
             .arg(author.id)
-            .arg(author.name())
+            .arg(&author.name.folded)
+            .arg(author.name());
+        script
             .arg(&draft.key)
             .arg(&draft.text)
-            .arg(KEPT);
-        let receipt: Option<(i64, i64, bool)> = self.run(script.arg(&draft.to)).await?;
-        Ok(receipt.map(|(id, time, fresh)| Receipt { id, time, fresh }))
+            .arg(KEPT)
+            .arg(&draft.to);
+        let (outcome, id, time): (String, i64, i64) = self.run(&script).await?;
+        match outcome.as_str() {
+            "nobody" => Err(NOBODY),
+            "gone" => Err(Error::Unauthorized(
+                "Your name is not yours any more: POST /session.",
+            )),
+            _ => Ok(Receipt {
+                id,
+                time,
+                fresh: outcome == "new",
+            }),
+        }
     }
 
     pub(super) async fn after(&self, view: &View, cursor: Option<i64>) -> Result<Page, Error> {
-        let room = &view.0;
-        let next = cursor.unwrap_or_default().saturating_add(1).to_string();
-        // As one transaction, so that all three see the same moment.
-        let mut reading = pipe();
-        reading.atomic();
-        reading.add_command(range("XRANGE", room, ("-", "+"), 1));
-        reading.add_command(range("XREVRANGE", room, ("+", "-"), 1));
-        reading.add_command(range("XRANGE", room, (&next, "+"), PAGE));
-        let (first, last, page): (Entries, Entries, Entries) = self.ask(&reading).await?;
+        let next = cursor.unwrap_or_default().saturating_add(1);
+        let mut script = READ.arg(view.0.as_str());
+        let (first, last, page): (Entries, Entries, Entries) =
+            self.run(script.arg(next).arg(PAGE)).await?;
         let (first, last) = (id_of(first.first(), 1), id_of(last.first(), 0));
         if start(cursor, first, last).is_none() {
             let messages = self.newest(view, (0, last)).await?;
@@ -77,9 +90,10 @@ impl Redis {
         let (mut end, mut messages) = (until, Vec::new());
         // Page by page, because some may be private to others.
         while messages.len() < most && end > after {
-            let ids = (end.to_string(), (after + 1).to_string());
+            let key = format!("chat:log:{}", view.0.as_str());
             let mut reading = pipe();
-            reading.add_command(range("XREVRANGE", &view.0, (&ids.0, &ids.1), PAGE));
+            reading.cmd("XREVRANGE").arg(key).arg(end).arg(after + 1);
+            reading.arg("COUNT").arg(PAGE);
             let (page,): (Entries,) = self.ask(&reading).await?;
             end = id_of(page.last(), after + 1) - 1;
             messages.extend(visible(page, view).take(most - messages.len()));
@@ -89,20 +103,16 @@ impl Redis {
     }
 }
 
-/// The command for a part of a room's log, `most` entries of it.
-fn range(command: &str, room: &RoomName, (start, end): (&str, &str), most: i64) -> Cmd {
-    let mut range = cmd(command);
-    range
-        .arg(key(room))
-        .arg(start)
-        .arg(end)
-        .arg("COUNT")
-        .arg(most);
-    range
-}
-
-fn key(room: &RoomName) -> String {
-    format!("chat:log:{}", room.as_str())
+impl Log {
+    /// When Redis does not answer, a reader who is connected waits and tries again: the others would do so at the same
+    /// moment, and all would come back at once.
+    pub(crate) async fn try_again(&self, read: Result<(), Error>) -> Result<(), Error> {
+        if self.database.redis.is_some() && matches!(read, Err(Error::Unavailable(_))) {
+            sleep(TRY_AGAIN).await;
+            return Ok(());
+        }
+        read
+    }
 }
 
 /// Those of the messages that are for the reader.

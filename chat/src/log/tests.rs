@@ -220,6 +220,7 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
 
 async fn keeps_ten_thousand(log: &Log) {
     let (lobby, ann) = (room("lobby"), User::test(1, "Ann"));
+    log.knows([&ann]).await;
     fill(log, &lobby, &ann, 10_100).await;
     let all = all_after(log, &lobby, ann.id, 0).await;
     assert_eq!(all.len(), 10_000);
@@ -263,7 +264,7 @@ async fn a_cursor_passes_what_the_reader_may_not_see() {
 
 async fn passes_what_is_private(log: &Log) {
     let (lobby, ann, bob) = (room("lobby"), User::test(1, "Ann"), User::test(2, "Bob"));
-    log.knows([&bob]).await;
+    log.knows([&ann, &bob]).await;
     for number in 0..450 {
         let draft = Draft::test(&number.to_string(), "secret", Some(&bob));
         log.append(&lobby, &ann, draft).await.unwrap();

@@ -260,3 +260,29 @@ async fn follow(steps: &[Step], behind: usize) {
     }
     assert_eq!(got, said);
 }
+
+/// As a long poll asks: for one, and then for all that there is at once. The tempting wrong answer reads the next
+/// page over what is left of this one.
+#[tokio::test]
+async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
+    let house = House::new(4);
+    let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
+    let mut reader = house.enter(&ann, None);
+    reader.ready().await.unwrap();
+    let said: Vec<_> = (0..120).map(|number| number.to_string()).collect();
+    for text in &said {
+        house.say(&bob, text, None).await;
+    }
+    let mut events = Vec::new();
+    while events.len() < said.len() {
+        let next = timeout(PATIENCE, reader.next()).await;
+        events.push(next.expect("an event in time").unwrap());
+        events.extend(reader.ready().await.unwrap());
+        events.retain(|event| event.json.contains("text"));
+    }
+    let texts = events.iter().map(|event| {
+        let event: Value = serde_json::from_str(&event.json).unwrap();
+        event["data"]["text"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), said);
+}

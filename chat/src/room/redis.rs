@@ -91,7 +91,9 @@ impl Everywhere {
     /// This is what Redis says, a user's id → on how many servers, and the name. Returns the roster.
     fn read(&mut self, version: u64, people: &HashMap<String, String>) -> Option<Arc<Event>> {
         if version < self.heard {
-            self.forget(); // Somebody has moved since.
+            // Somebody has moved since, or Redis has forgotten that: the next time it is taken as it is.
+            self.heard = 0;
+            self.forget();
             return None;
         }
         let person = |(id, value): (&String, &String)| {

@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
-use redis::Script;
+use redis::{Script, ScriptInvocation};
 use shared::error::Error;
 
-use super::{Hash, MAX_USERS, Sessions, UNPROVEN, UNUSED, User, UserId, hash};
+use super::{AWAY, Hash, MAX_USERS, Sessions, UNPROVEN, UNUSED, User, UserId, hash};
 use crate::input::Name;
 use crate::redis::Redis;
 
@@ -18,15 +18,12 @@ const KEPT_AT_ONCE: usize = 1_000;
 impl Redis {
     /// Gives a name to somebody new.
     pub(crate) async fn take(&self, user: &User) -> Result<(), Error> {
-        let mut script = NAMES.arg("take");
+        let mut script = names("take");
         script
             .arg(user.token.as_slice())
-            .arg(UNPROVEN)
-            .arg(MAX_USERS);
-        script
             .arg(&user.name.folded)
-            .arg(&user.name.text)
-            .arg(user.id);
+            .arg(&user.name.text);
+        script.arg(user.id).arg(MAX_USERS).arg(AWAY);
         match self.run::<String>(&script).await?.as_str() {
             "taken" => Err(Error::Conflict(
                 "Somebody else has that name. Choose another.",
@@ -40,23 +37,26 @@ impl Redis {
 
     /// Whose token this is, which is a use of it.
     async fn known(&self, token: &Hash) -> Result<Option<(UserId, String)>, Error> {
-        let mut script = NAMES.arg("known");
-        self.run(script.arg(token.as_slice()).arg(UNUSED)).await
+        self.run(names("known").arg(token.as_slice())).await
     }
 
     /// Keeps the names of those who are here from expiring.
     pub(crate) async fn keep(&self, here: &[&Arc<User>]) -> Result<(), Error> {
         for some in here.chunks(KEPT_AT_ONCE) {
-            let mut script = NAMES.arg("keep");
+            let mut script = names("keep");
             for user in some {
-                let proven = user.proven.load(Ordering::Relaxed);
-                let seconds = if proven { UNUSED } else { UNPROVEN };
-                script.arg(user.token.as_slice()).arg(seconds);
+                script.arg(user.token.as_slice());
             }
             self.run::<()>(&script).await?;
         }
         Ok(())
     }
+}
+
+fn names(what: &str) -> ScriptInvocation<'static> {
+    let mut script = NAMES.arg(what);
+    script.arg(UNUSED).arg(UNPROVEN);
+    script
 }
 
 impl Sessions {
@@ -79,11 +79,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// Lets the name be free soon, unless the token is used all the same.
-    pub(crate) async fn tell_redis_who_gives_up(&self, user: &Arc<User>) {
-        user.give_up();
+    /// Lets the name be free soon, unless the token is used all the same. If that fails, it is kept.
+    pub(crate) async fn tell_redis_who_gives_up(&self, user: &User) {
         if let Some(redis) = &self.database.redis {
-            redis.keep(&[user]).await.ok();
+            redis
+                .run::<()>(names("give").arg(user.token.as_slice()))
+                .await
+                .ok();
         }
     }
 

@@ -1,13 +1,20 @@
 //! Many servers on one Redis. `cargo test -p chat --features redis redis -- --ignored`
 
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use ::redis::{Connection, cmd};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use shared::testing::redis::Redis;
 use shared::testing::{PATIENCE, Server, Signal, run};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{
@@ -258,11 +265,7 @@ async fn what_redis_forgets_when_it_has_no_disk_is_told_to_readers() {
     let mut reader = Client::open(Transport::WebSocket, &server, &ann, None).await;
     ann.say(&server, "before", None).await;
     reader.texts_to("before").await;
-    let mut direct = ::redis::Client::open(redis.url())
-        .unwrap()
-        .get_connection()
-        .unwrap();
-    ::redis::cmd("FLUSHALL").exec(&mut direct).unwrap();
+    cmd("FLUSHALL").exec(&mut direct(&redis)).unwrap();
     let path = format!("{LOBBY}/messages");
     let body = json!({ "key": "k", "text": "x" });
     expect_error(
@@ -278,34 +281,213 @@ async fn what_redis_forgets_when_it_has_no_disk_is_told_to_readers() {
     assert_eq!(late.texts_to("after").await, ["after"]);
 }
 
+/// A connection of the test's own to Redis.
+fn direct(redis: &Redis) -> Connection {
+    let client = ::redis::Client::open(redis.url()).unwrap();
+    client.get_connection().unwrap()
+}
+
+/// How many seconds a name is still kept.
+fn lives(direct: &mut Connection, name: &str) -> i64 {
+    let mut asking = cmd("TTL");
+    asking
+        .arg(format!("chat:name:{name}"))
+        .query(direct)
+        .unwrap()
+}
+
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn a_name_expires_after_its_last_use_and_soon_if_it_was_never_used() {
+async fn a_name_is_kept_for_a_day_or_shortly_if_it_was_never_used_or_given_up() {
+    let (short, long) = (1..=30, 86_000..=86_400);
+    let redis = Redis::start();
+    let (a, b) = (start(&redis), start(&redis));
+    let mut direct = direct(&redis);
+    let ann = Person::join(&a, "Ann").await;
+    let left = lives(&mut direct, "ann");
+    assert!(short.contains(&left), "{left}");
+    let _here = Client::open(Transport::WebSocket, &b, &ann, None).await;
+    let left = lives(&mut direct, "ann");
+    assert!(long.contains(&left), "{left}");
+    // On one server, while she is connected to the other, which keeps the names of those who are there.
+    assert_eq!(take_name(&a, "Eve", Some(&ann.token)).await.status(), 201);
+    sleep(Duration::from_secs(11)).await;
+    let left = lives(&mut direct, "ann");
+    assert!(short.contains(&left), "{left}");
+}
+
+/// The one who was away for longest, and never somebody who has just come.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn when_all_names_are_taken_one_goes_that_was_unused_for_an_hour() {
     let redis = Redis::start();
     let server = start(&redis);
-    let mut direct = ::redis::Client::open(redis.url())
-        .unwrap()
-        .get_connection()
-        .unwrap();
-    let mut lives = |name: &str| -> i64 {
-        ::redis::cmd("TTL")
-            .arg(format!("chat:name:{name}"))
-            .query(&mut direct)
-            .unwrap()
+    let mut direct = direct(&redis);
+    let now: (u64, u64) = cmd("TIME").query(&mut direct).unwrap();
+    let fill = |until: u64| {
+        let mut names = cmd("ZADD");
+        names.arg("chat:names");
+        for number in 0..10_000 {
+            names.arg(until).arg(format!("name {number}"));
+        }
+        names
     };
-    let ann = Person::join(&server, "Ann").await;
-    assert!((1..=30).contains(&lives("ann")), "{}", lives("ann"));
-    ann.say(&server, "here", None).await;
-    assert!(
-        (86_000..=86_400).contains(&lives("ann")),
-        "{}",
-        lives("ann")
-    );
+    for (until, status) in [
+        (now.0 + 86_400 - 3_000, 503),
+        (now.0 + 86_400 - 4_000, 201),
+        (now.0 + 20, 503),
+    ] {
+        fill(until).exec(&mut direct).unwrap();
+        let answer = take_name(&server, &format!("Ann {until}"), None).await;
+        assert_eq!(answer.status(), status, "{until}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_redis_without_memory_refuses_posts_and_lets_everybody_read_and_stay() {
+    let redis = Redis::start();
+    let (a, b) = (start(&redis), start(&redis));
+    let (ann, bob) = (Person::join(&a, "Ann").await, Person::join(&b, "Bob").await);
+    let mut watch = Client::open(Transport::WebSocket, &a, &ann, None).await;
+    let _there = Client::open(Transport::WebSocket, &b, &bob, None).await;
+    assert_eq!(watch.event("joined").await["name"], "Bob");
+    ann.say(&a, "before", None).await;
+    let mut direct = direct(&redis);
+    cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg(1)
+        .exec(&mut direct)
+        .unwrap();
+    let path = format!("{LOBBY}/messages");
+    let body = json!({ "key": "full", "text": "full" });
+    expect_error(ann.post(&a, &path, &body).await, 503, "no memory").await;
+    sleep(DEAD_AFTER).await;
+    let mut late = Client::open(Transport::Sse, &b, &ann, Some("0")).await;
+    assert_eq!(late.event("roster").await["names"], json!(["Ann", "Bob"]));
+    assert_eq!(late.texts_to("before").await, ["before"]);
+    cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg(0)
+        .exec(&mut direct)
+        .unwrap();
+    ann.say(&b, "after", None).await;
+    watch.event("message").await;
     assert_eq!(
-        take_name(&server, "Bob", Some(&ann.token)).await.status(),
-        201
+        watch.next().await["data"]["text"],
+        "after",
+        "and nobody left meanwhile"
     );
-    assert!((1..=30).contains(&lives("ann")), "{}", lives("ann"));
+}
+
+/// As after a switch to a replica that was behind.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_roster_heals_when_redis_has_forgotten_who_came_last() {
+    let redis = Redis::start();
+    let server = start(&redis);
+    let ann = Person::join(&server, "Ann").await;
+    let mut watch = Client::open(Transport::WebSocket, &server, &ann, None).await;
+    watch.event("roster").await;
+    let mut direct = direct(&redis);
+    cmd("HINCRBY")
+        .arg("chat:here:lobby")
+        .arg("version")
+        .arg(-5)
+        .exec(&mut direct)
+        .unwrap();
+    cmd("CLIENT")
+        .arg("KILL")
+        .arg("TYPE")
+        .arg("pubsub")
+        .exec(&mut direct)
+        .unwrap();
+    sleep(Duration::from_secs(2)).await; // Until the server listens again.
+    let bob = Person::join(&server, "Bob").await;
+    let mut late = Client::open(Transport::Sse, &server, &bob, None).await;
+    late.event("roster").await;
+    assert_eq!(late.event("joined").await["name"], "Bob");
+}
+
+/// Longer than a server is taken for alive, but nobody could say that they are.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn nobody_leaves_because_redis_was_away() {
+    let mut redis = Redis::start();
+    let (a, b) = (start(&redis), start(&redis));
+    let (ann, bob) = (Person::join(&a, "Ann").await, Person::join(&b, "Bob").await);
+    let mut watch = Client::open(Transport::WebSocket, &a, &ann, None).await;
+    let _there = Client::open(Transport::Sse, &b, &bob, None).await;
+    assert_eq!(watch.event("joined").await["name"], "Bob");
+    let token = take_name(&a, "Ann", Some(&ann.token)).await;
+    assert_eq!(token.status(), 200);
+    redis.kill();
+    let own = take_name(&a, "Ann", Some(&ann.token)).await;
+    expect_error(own, 503, "her own name, and not somebody else's").await;
+    sleep(DEAD_AFTER).await;
+    redis.restart();
+    let mut said = false;
+    while !said {
+        let body = json!({ "key": "after", "text": "after" });
+        said = bob
+            .post(&b, &format!("{LOBBY}/messages"), &body)
+            .await
+            .status()
+            != 503;
+    }
+    // Who is here may be told anew, but not that anybody went or came.
+    loop {
+        let event = watch.next().await;
+        match event["event"].as_str() {
+            Some("message") => break,
+            Some("roster") => assert_eq!(event["data"]["names"], json!(["Ann", "Bob"])),
+            _ => panic!("{event}"),
+        }
+    }
+}
+
+/// As after a firewall has forgotten a connection: new ones work, the old one gives no answer.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn a_connection_to_redis_that_falls_silent_is_replaced() {
+    let redis = Redis::start();
+    let target = redis.url().replace("redis://", "").replace('/', "");
+    let (silence, silent) = watch::channel(0);
+    let (address, listening) = oneshot::channel();
+    // In a thread of its own: a server that starts keeps this one waiting.
+    thread::spawn(move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            address.send(listener.local_addr().unwrap()).unwrap();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (target, mut silent) = (target.clone(), silent.clone());
+                silent.borrow_and_update();
+                tokio::spawn(async move {
+                    let mut far = TcpStream::connect(target).await.unwrap();
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        // Both stay open, and nothing passes any more.
+                        _ = silent.changed() => pending::<()>().await,
+                    }
+                });
+            }
+        });
+    });
+    let way = format!("redis://{}/", listening.await.unwrap());
+    let server = Server::start(BINARY, &["--redis", &way]);
+    let ann = Person::join(&server, "Ann").await;
+    ann.say(&server, "before", None).await;
+    silence.send(1).unwrap();
+    let path = format!("{LOBBY}/messages");
+    let body = json!({ "key": "k", "text": "x" });
+    expect_error(ann.post(&server, &path, &body).await, 503, "silent").await;
+    let start = Instant::now();
+    while ann.post(&server, &path, &body).await.status() == 503 {
+        assert!(start.elapsed() < DEAD_AFTER, "it does not come back");
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ async fn on_redis() -> (testing::redis::Redis, Log) {
     // The first one comes without the script, and has to bring it: who comes with it is passed by others.
     let (warm_up, nobody) = (room("warm-up"), User::test(0, "Nobody"));
     let draft = Draft::test("first", "first", None);
+    log.knows([&nobody]).await;
     log.append(&warm_up, &nobody, draft).await.unwrap();
     (server, log)
 }

@@ -1,4 +1,5 @@
--- Who is in which room, on all servers together. ARGV: what to do, the server, then what it needs.
+#!lua flags=allow-oom
+-- Who is in which room, on all servers together. ARGV: what to do, the server, then what else it needs.
 
 -- Counts a server more or less for somebody in a room, and tells everybody if that was the first or the last.
 local function count(room, id, name, change)
@@ -24,27 +25,43 @@ local function count(room, id, name, change)
   redis.call('PUBLISH', 'chat:moved', cjson.encode({ room, version, event, id, name }))
 end
 
-local function leave(server, room, id)
-  if redis.call('SREM', 'chat:server:' .. server, room .. ' ' .. id) == 1 then count(room, id, '', -1) end
-end
-
 local todo = {}
 
--- room, user, name
-function todo.enter(server, room, id, name)
-  if redis.call('SADD', 'chat:server:' .. server, room .. ' ' .. id) == 1 then count(room, id, name, 1) end
+-- room, user, name, and so on
+function todo.enter(server, ...)
+  local these = { ... }
+  -- Nobody would ever take them away again.
+  if not redis.call('ZSCORE', 'chat:servers', server) then return redis.error_reply('ERR not alive') end
+  for i = 1, #these, 3 do
+    local room, id = these[i], these[i + 1]
+    if redis.call('SADD', 'chat:server:' .. server, room .. ' ' .. id) == 1 then count(room, id, these[i + 2], 1) end
+  end
 end
 
--- room, user
-todo.leave = leave
+-- room, user, name, and so on
+function todo.leave(server, ...)
+  local these = { ... }
+  for i = 1, #these, 3 do
+    local room, id = these[i], these[i + 1]
+    if redis.call('SREM', 'chat:server:' .. server, room .. ' ' .. id) == 1 then count(room, id, '', -1) end
+  end
+end
 
 -- For how many seconds the server is to be taken for alive. Whoever was not heard of in time is taken for
 -- dead. Returns whether the server was known to be alive.
 function todo.alive(server, seconds)
   local now = tonumber(redis.call('TIME')[1])
+  local silence = now - (redis.call('GET', 'chat:time') or now)
+  redis.call('SET', 'chat:time', now)
+  if silence > seconds / 2 then
+    -- Nobody could say anything. They have the time again.
+    for _, other in ipairs(redis.call('ZRANGE', 'chat:servers', 0, -1)) do
+      redis.call('ZADD', 'chat:servers', now + seconds, other)
+    end
+  end
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', 'chat:servers', '-inf', now)) do
     for _, member in ipairs(redis.call('SMEMBERS', 'chat:server:' .. dead)) do
-      leave(dead, string.match(member, '^(%S+) (.*)$'))
+      todo.leave(dead, string.match(member, '^(%S+) (.*)$'))
     end
     redis.call('ZREM', 'chat:servers', dead)
   end

@@ -1,6 +1,6 @@
 //! What a server tells Redis: that it is alive, and who is in which room on it.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -19,48 +19,53 @@ use crate::session::{User, UserId};
 /// How often a server says that it is alive.
 const TICK: Duration = Duration::from_secs(3);
 
+/// How often the names of those who are here are kept from expiring: three times before one does that was given up.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// How many come or go in one step: while Redis runs a script it does nothing else, and between two a server has
+/// to say that it is alive.
+const MOVES: usize = 500;
+
 static PEOPLE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("people.lua")));
 
 /// Tells who comes and goes, for as long as the server runs.
 pub(super) async fn tell_all(rooms: Rooms, redis: Redis, mut typists: mpsc::Receiver<String>) {
+    let mut teller = Teller {
+        rooms: &rooms,
+        redis: &redis,
+        server: format!("{:016x}", rand::random::<u64>()),
+        told: HashMap::new(),
+    };
     loop {
-        // Under a new name after an error: nobody knows what was stored, and after a while the old one is dead.
-        let server = format!("{:016x}", rand::random::<u64>());
-        let teller = Teller {
-            rooms: &rooms,
-            redis: &redis,
-            server,
-            told: HashMap::new(),
-        };
         teller.tell(&mut typists).await.err();
         sleep(BACK_OFF).await;
+        // What was told last may have been heard or not. To tell it again does no harm.
+        redis.reconnect();
     }
 }
+
+/// Somebody in a room.
+type Place = (RoomName, UserId);
 
 /// What Redis knows of this server.
 struct Teller<'a> {
     rooms: &'a Rooms,
     redis: &'a Redis,
     server: String,
-    told: HashMap<(RoomName, UserId), Arc<User>>,
+    told: HashMap<Place, Arc<User>>,
 }
 
 impl Teller<'_> {
     /// Tells what has changed, until Redis fails.
-    async fn tell(mut self, typists: &mut mpsc::Receiver<String>) -> Result<(), Error> {
+    async fn tell(&mut self, typists: &mut mpsc::Receiver<String>) -> Result<(), Error> {
         let link = self.rooms.link.as_ref().ok_or(Error::Internal)?;
-        // From now on it is known; that it was not is no surprise.
-        self.alive().await?;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut keeping = interval(KEEP);
         loop {
             select! {
-                _ = ticks.tick() => {
-                    if !self.alive().await? {
-                        return Ok(()); // The others think that everybody here has left.
-                    }
-                    self.redis.keep(&self.told.values().collect::<Vec<_>>()).await?;
-                }
+                _ = ticks.tick() => self.alive().await?,
+                _ = keeping.tick() => self.keep_names().await?,
                 () = link.changed.notified() => {}
                 Some(typist) = typists.recv() => {
                     self.redis.ask::<()>(pipe().publish("chat:typing", typist).ignore()).await?;
@@ -72,31 +77,48 @@ impl Teller<'_> {
         }
     }
 
-    async fn alive(&self) -> Result<bool, Error> {
+    /// Says that this server is alive. If the others thought that it was not, everybody here has left for them.
+    async fn alive(&mut self) -> Result<(), Error> {
         let mut script = PEOPLE.arg("alive");
-        self.redis.run(script.arg(&self.server).arg(LEASE)).await
+        if !self.redis.run(script.arg(&self.server).arg(LEASE)).await? {
+            self.told.clear();
+        }
+        Ok(())
     }
 
     /// Tells who has come to this server or has gone since the last time.
     async fn move_people(&mut self) -> Result<(), Error> {
         let here = self.rooms.people();
-        let gone = self.told.keys().filter(|who| !here.contains_key(who));
-        for (room, id) in gone.cloned().collect::<Vec<_>>() {
-            let mut script = PEOPLE.arg("leave");
-            script.arg(&self.server).arg(room.as_str()).arg(id);
-            self.redis.run::<()>(&script).await?;
-            self.told.remove(&(room, id));
-        }
-        for ((room, id), user) in here {
-            if let Entry::Vacant(place) = self.told.entry((room, id)) {
-                let mut script = PEOPLE.arg("enter");
-                script.arg(&self.server).arg(place.key().0.as_str());
-                script.arg(id).arg(user.name());
-                self.redis.run::<()>(&script).await?;
-                place.insert(user);
+        let gone = self
+            .told
+            .iter()
+            .filter(|(place, _)| !here.contains_key(place));
+        let gone: Vec<_> = gone
+            .map(|(place, user)| (place.clone(), Arc::clone(user)))
+            .collect();
+        for some in gone.chunks(MOVES) {
+            self.tell_of("leave", some).await?;
+            for (place, _) in some {
+                self.told.remove(place);
             }
         }
+        let new = here
+            .into_iter()
+            .filter(|(place, _)| !self.told.contains_key(place));
+        for some in new.collect::<Vec<_>>().chunks(MOVES) {
+            self.tell_of("enter", some).await?;
+            self.told.extend(some.iter().cloned());
+        }
         Ok(())
+    }
+
+    async fn tell_of(&self, what: &str, people: &[(Place, Arc<User>)]) -> Result<(), Error> {
+        let mut script = PEOPLE.arg(what);
+        script.arg(&self.server);
+        for ((room, id), user) in people {
+            script.arg(room.as_str()).arg(id).arg(user.name());
+        }
+        self.redis.run(&script).await
     }
 
     /// Reads the rosters that are not known.
@@ -108,6 +130,14 @@ impl Teller<'_> {
             self.rooms.set_roster(&room, people);
         }
         Ok(())
+    }
+
+    /// Keeps the names of those who are here.
+    async fn keep_names(&self) -> Result<(), Error> {
+        let users: HashMap<_, _> = self.told.values().map(|user| (user.id, user)).collect();
+        self.redis
+            .keep(&users.into_values().collect::<Vec<_>>())
+            .await
     }
 }
 
