@@ -5,6 +5,7 @@
 //! newest snapshot; nothing queues up for it, so it costs nobody anything.
 
 mod file;
+mod new_user;
 mod username;
 
 use std::io;
@@ -15,12 +16,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytestring::ByteString;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tokio::{sync::watch, task};
 
 use crate::fan_out::FanOut;
 pub use file::LoadError;
 use file::UsersFile;
+pub use new_user::NewUser;
 pub use username::{Username, UsernameError};
 
 /// The most users that the store holds. A snapshot of that many full names is about 150 KB, and
@@ -66,26 +67,6 @@ impl Snapshot {
     /// the same bytes for all others. So all of a server's clients have to want the same.
     pub fn encoded(&self, encode: impl FnOnce(&Self) -> ByteString) -> ByteString {
         self.encoded.get_or_init(|| encode(self)).clone()
-    }
-}
-
-/// What a client sends to add a user, `{"username":"…"}` and nothing else. The name is not checked yet.
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "Map<String, Value>")]
-pub struct NewUser {
-    /// To be parsed by [`Username::parse`].
-    pub username: String,
-}
-
-/// Taken apart by hand: a derived `Deserialize` would take `["…"]` as well.
-impl TryFrom<Map<String, Value>> for NewUser {
-    type Error = &'static str;
-
-    fn try_from(mut object: Map<String, Value>) -> Result<Self, Self::Error> {
-        match (object.remove("username"), object.is_empty()) {
-            (Some(Value::String(username)), true) => Ok(Self { username }),
-            _ => Err(r#"it must be {"username": "…"} and nothing else"#),
-        }
     }
 }
 

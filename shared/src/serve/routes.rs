@@ -4,6 +4,7 @@ use actix_files::Files;
 use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
+use serde::Deserialize;
 
 use super::{State, settings::Settings, static_folder};
 use crate::cut::Cut;
@@ -67,10 +68,27 @@ async fn add_user(users: web::Data<Users>, new: web::Json<NewUser>) -> Result<Ht
 }
 
 /// `DELETE /users/{id}`
-async fn remove_user(users: web::Data<Users>, id: web::Path<u64>) -> Result<HttpResponse, Error> {
-    let removed = users.remove(*id).await?;
+async fn remove_user(users: web::Data<Users>, id: web::Path<Id>) -> Result<HttpResponse, Error> {
+    let Id(id) = id.into_inner();
+    let removed = users.remove(id).await?;
     let removed = removed.map(|_| HttpResponse::NoContent().finish());
-    removed.ok_or(Error::NoSuchUser(*id))
+    removed.ok_or(Error::NoSuchUser(id))
+}
+
+/// The id of a user in an address. It has digits only: what Rust takes for a number may begin with `+`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Id(u64);
+
+impl TryFrom<String> for Id {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let id = text.parse().ok().filter(|_| digits);
+        id.map(Self)
+            .ok_or("an id is a number, with nothing but digits")
+    }
 }
 
 /// `POST /cut`: ends every open stream and every request that is being held. Only for the person at the machine: in a classroom one student's button
