@@ -15,6 +15,8 @@ pub struct Entry {
     pub technique: &'static str,
     /// A further page of the lesson: its path and what it shows.
     pub see_also: Option<(&'static str, &'static str)>,
+    /// Whether curl can show the news: `GET /users` answers it without an upgrade.
+    pub curl: bool,
 }
 
 /// Every lesson that there is, in the order of the course.
@@ -29,6 +31,7 @@ pub const LESSONS: &[Entry] = &[
             "/login",
             "Where polling is still right: log in with a phone",
         )),
+        curl: true,
     },
     Entry {
         number: 2,
@@ -37,6 +40,7 @@ pub const LESSONS: &[Entry] = &[
         port: 8002,
         technique: "ask once, the server answers when there is news",
         see_also: None,
+        curl: true,
     },
     Entry {
         number: 3,
@@ -45,6 +49,7 @@ pub const LESSONS: &[Entry] = &[
         port: 8003,
         technique: "Comet: a hidden iframe that never finishes loading",
         see_also: None,
+        curl: true,
     },
     Entry {
         number: 4,
@@ -53,6 +58,7 @@ pub const LESSONS: &[Entry] = &[
         port: 8004,
         technique: "one response that never ends, read by EventSource",
         see_also: None,
+        curl: true,
     },
     Entry {
         number: 5,
@@ -61,6 +67,7 @@ pub const LESSONS: &[Entry] = &[
         port: 8005,
         technique: "one connection, both directions",
         see_also: None,
+        curl: false,
     },
     Entry {
         number: 6,
@@ -69,6 +76,7 @@ pub const LESSONS: &[Entry] = &[
         port: 8006,
         technique: "a real chat room, built on 2, 4 and 5",
         see_also: None,
+        curl: false,
     },
 ];
 
@@ -83,6 +91,7 @@ pub fn find(name: &'static str) -> Entry {
         port: 8000,
         technique: "your own lesson",
         see_also: None,
+        curl: false,
     };
     LESSONS
         .iter()

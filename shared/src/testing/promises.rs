@@ -67,6 +67,7 @@ pub async fn keeps_them_all(binary: &'static str) {
     access::a_hostile_name_stays_data(binary).await;
     access::the_page_gives_no_secret_away(binary).await;
     requests::head_of_a_stream_ends(binary).await;
+    requests::the_page_names_a_command_if_that_works(binary).await;
     process::a_users_file_that_cannot_be_used_is_left_as_it_is(binary);
     process::the_users_file_can_be_set_by_the_environment(binary).await;
     process::an_acknowledged_user_survives_a_kill(binary).await;

@@ -1,10 +1,13 @@
 //! Requests to the common routes, good and bad.
 
+use std::{ffi::OsStr, path::Path};
+
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{JSON, Server, Subject, add_probe, expect_error, send};
+use crate::catalog::LESSONS;
 use crate::testing::{PATIENCE, eventually, read_until};
 
 pub(super) async fn users_are_added_and_removed(binary: &str) {
@@ -186,6 +189,19 @@ pub(super) async fn head_of_a_stream_ends(binary: &str) {
     let requests = "HEAD /users HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut connection = server.send_raw(requests).await;
     read_until(&mut connection, |text| text.contains("</html>")).await;
+}
+
+/// The catalog says who has such a command. A student's copy of a lesson is not in it and names none.
+pub(super) async fn the_page_names_a_command_if_that_works(binary: &str) {
+    let server = Server::start(binary, &[]);
+    let page = server.get("/").await.text().await.expect("text");
+    let named = page.contains(&format!("curl -iN {}", server.url("/users")));
+    let works = server.get("/users").await.status() == StatusCode::OK;
+    let name = Path::new(binary).file_name();
+    let known = LESSONS
+        .iter()
+        .any(|lesson| name == Some(OsStr::new(lesson.name)));
+    assert_eq!(named, works && known, "{page}");
 }
 
 pub(super) async fn a_thousand_requests_at_once_are_all_answered(subject: Subject) {
