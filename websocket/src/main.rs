@@ -68,14 +68,14 @@ async fn users(
     let (response, socket) = Socket::open(&request, body, flags.max_message)?;
     let news = users.watch().map(|snapshot| {
         // Once, for the first client: it is the same for all.
-        snapshot.encoded(|new| format!(r#"{{"event":"users","data":{}}}"#, new.json()).into())
+        snapshot.encoded(|new| event("users", &new.json()))
     });
     socket.run(news, async move |message| {
         match add_user(&users, message).await {
             Ok(()) => None,
             Err(error) => {
-                let error = json!({ "event": "error", "data": { "error": error.to_string() } });
-                Some(Message::Text(error.to_string().into()))
+                let error = json!({ "error": error.to_string() });
+                Some(Message::Text(event("error", &error.to_string())))
             }
         }
     });
@@ -100,11 +100,16 @@ async fn clock(
 ) -> Result<HttpResponse, Error> {
     let (response, socket) = Socket::open(&request, body, flags.max_message)?;
     let news = clock::ticks().map(|second| {
-        let time = clock::format(second);
-        ByteString::from(json!({ "event": "clock", "data": { "time": time } }).to_string())
+        let time = json!({ "time": clock::format(second) });
+        event("clock", &time.to_string())
     });
     socket.run(news, async |_| None);
     Ok(response)
+}
+
+/// An event as it goes over the wire, its name first; `json!` would sort by key. `data` is JSON.
+fn event(name: &str, data: &str) -> ByteString {
+    format!(r#"{{"event":"{name}","data":{data}}}"#).into()
 }
 
 /// The longest prefix of the echo in bytes. It comes back with each message, so that a client could

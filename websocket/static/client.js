@@ -32,7 +32,8 @@ function watch(path, listeners, status) {
 
   function open() {
     status("connecting", "asking for an upgrade");
-    socket = new WebSocket(`ws://${location.host}${path}`);
+    // "https" becomes "wss": a page that came over TLS may open nothing else.
+    socket = new WebSocket(`${location.origin.replace("http", "ws")}${path}`);
     socket.onopen = () => status("open", "frames may go both ways");
     socket.onmessage = (message) => {
       failures = 0;

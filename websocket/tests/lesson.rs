@@ -144,6 +144,23 @@ async fn a_bad_message_is_answered_with_an_error_and_the_connection_stays() {
     assert_eq!(client.count().await, 3, "nothing of that added a user");
 }
 
+/// As the README has it. `json!` would sort by key, and then the name comes after the data.
+#[tokio::test]
+async fn an_event_says_its_name_first() {
+    let server = Server::start(BINARY, &[]);
+    let mut users = Client::open(&server, "/users").await;
+    let list = users.next().await;
+    users.send(Message::text("{}")).await;
+    let mut clock = Client::open(&server, "/clock").await;
+    for (event, begin) in [
+        (list, r#"{"event":"users","data":{"version":"#),
+        (users.next().await, r#"{"event":"error","data":{"error":""#),
+        (clock.next().await, r#"{"event":"clock","data":{"time":""#),
+    ] {
+        assert!(event.to_text().unwrap().starts_with(begin), "{event}");
+    }
+}
+
 #[tokio::test]
 async fn the_clock_tells_each_second() {
     let server = Server::start(BINARY, &[]);
