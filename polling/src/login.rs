@@ -24,10 +24,9 @@ mod tickets;
 
 use std::{num::ParseFloatError, ops::RangeInclusive, time::Duration};
 
-use actix_web::cookie::{Cookie, SameSite};
+use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use clap::Args;
 use shared::{error::Error, resource};
@@ -81,21 +80,6 @@ pub(crate) fn routes(app: &mut ServiceConfig, flags: &Flags, tickets: &web::Data
 /// The id of a ticket in the address. What cannot be one is a ticket that is not known.
 fn ticket_id(text: &str) -> Result<Secret, Refusal> {
     Secret::parse(text).ok_or(Refusal::Unknown)
-}
-
-/// The secret in the cookie `name`, if the request has a cookie of ours there.
-fn secret_in_cookie(request: &HttpRequest, name: &str) -> Option<Secret> {
-    Secret::parse(request.cookie(name)?.value())
-}
-
-/// A cookie that scripts cannot read, that the browser sends only from our own pages, only to
-/// addresses below `path`, and forgets when it is closed. A server behind TLS adds `Secure`.
-fn cookie(name: &'static str, secret: Secret, path: &'static str) -> Cookie<'static> {
-    Cookie::build(name, secret.to_string())
-        .path(path)
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .finish()
 }
 
 /// The answer that shows a page.

@@ -1,7 +1,7 @@
 // Polling: ask every second whether there is news.
 
-/** How long to wait after an answer before asking again, in milliseconds: what a person still
- *  takes for "at once". */
+/** How long to wait after an answer before asking again, in milliseconds. A person notices that news
+ *  is a second late, but is not disturbed by it yet. */
 const INTERVAL = 1000;
 /** How long to wait for an answer before giving up, in milliseconds. */
 const TIMEOUT = 10_000;
@@ -48,16 +48,16 @@ function poll(status, ask) {
   const stopped = new AbortController();
   let timer;
   async function again() {
-    let news = ["open", `asking every ${INTERVAL / 1000} s`];
+    let state = ["open", `asking every ${INTERVAL / 1000} s`];
     try {
       await ask(AbortSignal.any([stopped.signal, AbortSignal.timeout(TIMEOUT)]));
     } catch (error) {
       // Each browser has words of its own for a server that does not answer, in a TypeError.
       const reason = error instanceof TypeError ? "no answer" : error.message;
-      news = ["closed", `${reason}, asking again in ${INTERVAL / 1000} s`];
+      state = ["closed", `${reason}, asking again in ${INTERVAL / 1000} s`];
     }
     if (stopped.signal.aborted) return;
-    status(...news);
+    status(...state);
     timer = setTimeout(again, INTERVAL);
   }
   again();

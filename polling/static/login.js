@@ -1,7 +1,7 @@
 // The login page: shows a QR code, and asks every second what has become of it.
 
-/** How long to wait after an answer before asking again, in milliseconds: what a person still
- *  takes for "at once". */
+/** How long to wait after an answer before asking again, in milliseconds. A person notices that news
+ *  is a second late, but is not disturbed by it yet. */
 const INTERVAL = 1000;
 /** How long to wait for an answer before giving up, in milliseconds. */
 const TIMEOUT = 10_000;

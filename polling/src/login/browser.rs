@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use askama::Template;
 use serde_json::json;
@@ -9,7 +10,7 @@ use shared::{error::Error, was_head};
 
 use super::secret::Secret;
 use super::ticket::Refusal;
-use super::{Flags, Tickets, cookie, link, secret_in_cookie, show, ticket_id};
+use super::{Flags, Tickets, link, show, ticket_id};
 
 /// What a browser is known by. One for all its tabs: each may show a code of its own.
 const COOKIE: &str = "login";
@@ -39,13 +40,13 @@ pub(super) async fn create(
     flags: web::Data<Flags>,
 ) -> Result<HttpResponse, Error> {
     // The same for all tabs, or a second tab would take the ticket of the first away.
-    let browser = secret_in_cookie(&request, COOKIE).unwrap_or_else(Secret::random);
+    let browser = secret_in_cookie(&request).unwrap_or_else(Secret::random);
     let host = link::host(&request)?;
     let id = tickets.create(browser, flags.ticket_seconds, Instant::now());
     let url = link::link(host, id);
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .cookie(cookie(COOKIE, browser, "/login"))
+        .cookie(cookie(browser))
         .json(json!({
             "id": id.to_string(),
             "url": url,
@@ -62,7 +63,7 @@ pub(super) async fn status(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let id = ticket_id(&id)?;
-    let browser = secret_in_cookie(&request, COOKIE).ok_or(Refusal::Unknown)?;
+    let browser = secret_in_cookie(&request).ok_or(Refusal::Unknown)?;
     let now = Instant::now();
     let status = tickets.with(id, now, |ticket| {
         if was_head(&request) {
@@ -73,6 +74,21 @@ pub(super) async fn status(
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(status))
+}
+
+/// What the browser is known by, if it has a cookie of ours.
+fn secret_in_cookie(request: &HttpRequest) -> Option<Secret> {
+    Secret::parse(request.cookie(COOKIE)?.value())
+}
+
+/// A cookie that scripts cannot read, that the browser sends only from our own pages, only to the
+/// addresses of the login, and forgets when it is closed. A server behind TLS adds `Secure`.
+fn cookie(browser: Secret) -> Cookie<'static> {
+    Cookie::build(COOKIE, browser.to_string())
+        .path("/login")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .finish()
 }
 
 /// Rounded up: a ticket never lives longer than the page is told.

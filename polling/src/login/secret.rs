@@ -5,8 +5,7 @@ use std::fmt;
 /// How many hexadecimal digits make a secret.
 const DIGITS: usize = 32;
 
-/// The id of a ticket, or what a browser or a phone is known by. On the wire it has 32
-/// hexadecimal digits.
+/// The id of a ticket, or what a browser is known by. On the wire it has 32 hexadecimal digits.
 ///
 /// It is kept and compared as a number: one comparison takes the same time wherever two numbers
 /// differ, so that nobody can feel their way to a secret digit by digit.
