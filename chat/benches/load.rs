@@ -31,7 +31,7 @@ use tokio::time::sleep;
 
 /// Measures what the chat costs.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "cargo bench -p chat --")]
+#[command(bin_name = "cargo bench -p chat --")]
 struct Flags {
     /// How many authors post at the same time
     #[arg(long, default_value_t = 64)]

@@ -37,7 +37,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(600);
 const SHUTDOWN_SECONDS: u64 = 1;
 
 /// How many connections each worker thread (one per core) takes at the same time; further clients wait.
-/// An open stream costs about 11 KiB here and as much in the kernel.
+/// An open stream costs 12 to 16 KiB here and as much in the kernel.
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// Which lesson this is.
@@ -54,7 +54,8 @@ pub struct Lesson {
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(
-        "there is no address called {host}: {error}. Give an IP address to --host, such as 127.0.0.1"
+        "there is no address called {host}: {error}. Give an IP address to --host, such as 127.0.0.1 (or \
+         unset the environment variable HOST, if it comes from there)"
     )]
     Host { host: String, error: io::Error },
     #[error(

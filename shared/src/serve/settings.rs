@@ -20,12 +20,12 @@ pub(crate) struct Flags<Own: Args> {
     #[arg(long, env)]
     pub(super) port: u16,
 
-    /// How often a quiet connection says that it is still alive, in seconds
+    /// How often a stream or a WebSocket says that it is still alive, in seconds (lessons 3 to 6)
     // A browser or a proxy gives up on a silent connection after 30 to 60 s; half of that is safe.
     #[arg(long, env, value_name = "SECONDS", default_value = "15", value_parser = heartbeat)]
     pub(super) heartbeat: Duration,
 
-    /// Another origin whose pages may send changes and open a `WebSocket`; repeatable
+    /// Another origin whose pages may send changes and open a WebSocket; repeatable
     #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<Origin>,
 
@@ -76,7 +76,7 @@ fn heartbeat(text: &str) -> Result<Duration, String> {
 /// What the handlers need to know of this run.
 #[derive(Debug)]
 pub struct Settings {
-    /// How often a quiet connection says that it is still alive.
+    /// How often a stream or a WebSocket says that it is still alive.
     pub heartbeat: Duration,
     pub(crate) lesson: Lesson,
     pub(super) allowed_origins: Vec<Origin>,

@@ -81,7 +81,7 @@ impl Then {
 
 /// Measures what a technique costs.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "cargo bench --")]
+#[command(bin_name = "cargo bench -p LESSON --")]
 struct Flags {
     /// How many clients watch the list
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=28_000))]

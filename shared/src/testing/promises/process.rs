@@ -13,7 +13,7 @@ type BadStart<'text> = (&'text str, &'text str, i32, [&'text str; 2]);
 /// Starts that fail on every machine alike.
 const BAD_STARTS: &[BadStart<'_>] = &[
     ("--host", "192.0.2.1", 1, ["192.0.2.1", "--host"]),
-    ("--host", "no host", 1, ["no host", "--host"]),
+    ("--host", "no host", 1, ["no host", "variable HOST"]),
     ("--port", "70000", 2, ["70000", "--port"]),
     ("--heartbeat", "0", 2, ["--heartbeat", "0.05"]),
     ("--heartbeat", "NaN", 2, ["--heartbeat", "NaN"]),
