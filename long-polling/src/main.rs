@@ -37,7 +37,8 @@ const MAX_WAIT: u64 = 60;
 #[actix_web::main]
 async fn main() -> ExitCode {
     shared::serve(LESSON, |app| {
-        // A request that is held needs its headers no more, and they are most of what it costs.
+        // A request that is held needs its headers no more: a browser's take 6 to 7 KiB, a quarter of
+        // what it would cost.
         let forget = || from_fn(shared::forget_headers);
         app.route("/users", web::get().to(users).wrap(forget()))
             .route("/clock", web::get().to(clock).wrap(forget()));

@@ -3,8 +3,11 @@
 //! A lesson's `main.rs` calls [`serve()`] with its own routes and gets everything around them:
 //! flags, logs, the page, `POST /users`, limits, errors, shutdown. Its handlers take what they
 //! need as [`actix_web::web::Data`]: the [`users::Users`] store, the [`cut::Cut`] that ends
-//! streams, and the [`Settings`] of this run. The technique itself is never here: how news gets
-//! from the server to the browser is what each lesson is for.
+//! streams, and the [`Settings`] of this run.
+//!
+//! How news gets from the server to the browser is what each lesson is for, and stands there. Two parts
+//! of it are here, because more than one server needs them: [`users::Users`] tells of each change, and
+//! [`websocket`] is the conversation of lesson 5 and of the chat room.
 
 mod bucket;
 pub mod catalog;

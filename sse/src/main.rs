@@ -104,8 +104,9 @@ fn event_stream(
         .streaming(body.map(|event| Ok::<_, Infallible>(event.into_bytes())))
 }
 
-/// A ping every `period`. It tells the browser, and every proxy between, that the connection is
-/// alive, and it is how the operating system finds out that the browser is not.
+/// A ping every `period`. It tells the page, and every proxy between, that the connection is alive.
+/// Whether the browser is still there, TCP keep-alive finds out without it
+/// (`shared/src/serve/sockets.rs`), but of that neither the page nor a proxy knows anything.
 fn pings(period: Duration) -> impl Stream<Item = ByteString> {
     let mut interval = time::interval_at(Instant::now() + period, period);
     // After a stall, send one ping and not one for each period that was missed.

@@ -147,7 +147,7 @@ pub(super) async fn close_after_chunks(
 }
 
 /// Lets go of a request's headers before its handler runs, for a route that holds its requests and does
-/// not look at their headers: those of a browser take 7 KiB as long as the request is held.
+/// not look at their headers: those of a browser take 6 to 7 KiB as long as the request is held.
 ///
 /// # Errors
 /// Those of the handler.
