@@ -310,6 +310,7 @@ async fn a_cut_answers_the_polls_that_hang_with_204_and_the_next_ones_are_held()
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let cut_off: Vec<_> = (0..10).map(|_| hanging(&server, version)).collect();
+    eventually("all are connected", PATIENCE, || server.connections() >= 10).await;
     server.settle().await;
     server.cut().await;
     for client in cut_off {
@@ -332,6 +333,10 @@ async fn a_stop_with_a_hundred_hanging_polls_is_quick_and_answers_them_with_204(
         let server = Server::start(BINARY, &[]);
         let version = current_version(&server).await;
         let clients: Vec<_> = (0..100).map(|_| hanging(&server, version)).collect();
+        eventually("all are connected", PATIENCE, || {
+            server.connections() >= 100
+        })
+        .await;
         server.settle().await;
         server.signal(signal);
         for client in clients {
