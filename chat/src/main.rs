@@ -168,8 +168,7 @@ fn token(request: &HttpRequest) -> Option<String> {
     };
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
     // RFC 9110 §11.1: the scheme is the same in any case.
-    let is_bearer = scheme.eq_ignore_ascii_case("Bearer");
-    is_bearer.then(|| token.to_owned())
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.into())
 }
 
 /// `{"name":"…"}`: what somebody wants to be called.
