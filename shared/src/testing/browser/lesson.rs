@@ -31,6 +31,15 @@ impl Tab<'_> {
             .await;
     }
 
+    /// Waits until the clock shows another time than now.
+    pub async fn until_next_second(&self) {
+        let now = self.text("clock").await;
+        self.until(&format!(
+            "document.getElementById('clock').textContent > '{now}'"
+        ))
+        .await;
+    }
+
     /// Waits until the page shows the server's time.
     pub async fn until_clock(&self) {
         self.until("/^20\\d\\d-/.test(document.getElementById('clock').textContent)")

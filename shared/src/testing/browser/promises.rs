@@ -142,11 +142,7 @@ async fn the_clock_is_off_until_it_is_switched_on(browser: &Browser, binary: &st
     tab.click("#clock-toggle").await;
     tab.until_clock().await;
     assert_eq!(tab.evaluate(pressed).await, json!(["true", "true"]));
-    let first = tab.text("clock").await;
-    tab.until(&format!(
-        "document.getElementById('clock').textContent > '{first}'"
-    ))
-    .await;
+    tab.until_next_second().await;
 }
 
 async fn what_is_switched_off_is_silent_and_comes_back(browser: &Browser, binary: &str) {
