@@ -63,6 +63,7 @@ impl Reader {
                 #[cfg(feature = "redis")]
                 Ok(event) if event.about == About::Missed => {
                     self.behind = true;
+                    self.cursor.roster = None; // It may be one that Redis has forgotten.
                     self.queue_roster();
                 }
                 Ok(event) if self.is_news(&event) => return Ok(event),

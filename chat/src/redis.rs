@@ -6,15 +6,16 @@
 //! |---|---|---|
 //! | `chat:log:ROOM` | stream | the messages; the first half of an entry's id is the message's |
 //! | `chat:sent:USER` | hash | what a user has sent: a key → the id and the time of its message |
-//! | `chat:name:FOLDED` | hash | who has a name: `id`, `name`, `token` (hashed); it expires when the name is free |
+//! | `chat:name:FOLDED` | hash | who has a name: `id`, `name`, `token` (hashed), `given` if it was given up; it expires when the name is free |
 //! | `chat:token:HASH` | string | whose token it is: the folded name; it expires with the name |
-//! | `chat:names` | sorted set | the folded names, by the time when they expire: to count them |
+//! | `chat:names` | sorted set | the folded names, by the time when they expire: to count them, and to find who was away for longest |
 //! | `chat:here:ROOM` | hash | who is in a room: a user → on how many servers, and the name; `version` |
 //! | `chat:server:SERVER` | set | who is where on a server |
 //! | `chat:servers` | sorted set | the servers, by the time until which they are taken to be alive |
 //! | `chat:time` | string | when any of them was last heard of |
 //!
-//! Whatever reads and then writes is one script, which Redis runs as a whole: there is no moment in between.
+//! What happens is published: `chat:said`, `chat:moved` (somebody came or went), `chat:typing`, and `chat:alive`, which
+//! says only that publishing works. Whatever reads and then writes is one script, which Redis runs as a whole: there is no moment in between.
 //! A server never trusts what it remembers of these. It is told of what happens by pub/sub, which forgets:
 //! after a gap it reads the log, and who is here, again.
 
@@ -23,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
-use ::redis::{Client, ErrorKind, FromRedisValue, RedisError, ScriptInvocation};
+use ::redis::{Client, ErrorKind, FromRedisValue, RedisError, Script, ScriptInvocation};
 use actix_web::web;
 use shared::error::Error;
 use tokio::time::timeout;
@@ -34,8 +35,8 @@ use crate::room::{self, BEHIND, Rooms};
 use crate::session::Sessions;
 use crate::{Chat, Flags};
 
-/// How long an answer may take. A request asks twice, who it is and what it wants, and has to be answered
-/// within 5 s whatever Redis does.
+/// How long an answer may take. A request asks who it is and then what it wants, gives up with the first answer
+/// that does not come, and has to be answered within 5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A Redis that many servers share. Clones are handles to the same connection, which comes back by itself.
@@ -75,11 +76,9 @@ impl Redis {
             return Err((ErrorKind::InvalidClientConfig, sentence).into());
         }
         let mut connection = ConnectionManager::new_with_config(client.clone(), config()).await?;
-        // Nothing, but no replica lets anybody do it.
-        let () = ::redis::cmd("DEL")
-            .arg("chat:nothing")
-            .query_async(&mut connection)
-            .await?;
+        // Nothing, but a replica does not do it, and a Redis before 7 does not understand it.
+        let probe = Script::new("#!lua\nreturn redis.call('DEL', 'chat:nothing')");
+        let _: i64 = probe.prepare_invoke().invoke_async(&mut connection).await?;
         let mut setting = ::redis::cmd("CONFIG");
         setting.arg("GET").arg("appendfsync").arg("appendonly");
         let on_disk: Result<Vec<String>, _> = setting.query_async(&mut connection).await;

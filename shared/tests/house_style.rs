@@ -14,7 +14,7 @@ const CHAT: &str = "chat";
 /// The chat as a whole, without its tests and its feature.
 const CHAT_LINES: usize = 1_200;
 /// What the chat's feature for many servers adds, in files of its own.
-const REDIS_LINES: usize = 650;
+const REDIS_LINES: usize = 700;
 /// Any file of the chat.
 const CHAT_FILE_LINES: usize = 300;
 /// What a page needs to talk to the chat over three transports.

@@ -104,8 +104,8 @@ impl Redis {
 }
 
 impl Log {
-    /// When Redis does not answer, a reader who is connected waits and tries again: the others would do so at the same
-    /// moment, and all would come back at once.
+    /// A reader who is connected is not ended when Redis does not answer: that would end all at once, and all would come
+    /// back at once. It waits and reads again.
     pub(crate) async fn try_again(&self, read: Result<(), Error>) -> Result<(), Error> {
         if self.database.redis.is_some() && matches!(read, Err(Error::Unavailable(_))) {
             sleep(TRY_AGAIN).await;

@@ -1,7 +1,7 @@
 //! Who is in a room when there are many servers, and how each hears of what happens on the others.
 //!
-//! A server tells Redis who is in which room on it, and hears from Redis who came first or was last to
-//! go on all of them. It says every few seconds that it is alive; who was on a server that does not, has left.
+//! A server tells Redis who is in which room on it, and hears from Redis who came to the
+//! first of them, and who has gone from the last. It says every few seconds that it is alive; who was on a server that does not, has left.
 
 mod tell;
 
@@ -29,7 +29,7 @@ use crate::session::{User, UserId};
 const LEASE: u64 = 10;
 
 /// How long a newcomer waits for the roster.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long to wait before Redis is asked again after it has failed.
 const BACK_OFF: Duration = Duration::from_secs(1);
@@ -140,11 +140,11 @@ impl Everywhere {
 struct Moved(String, String, String, String, String);
 
 impl Visit {
-    /// Waits until it is known who is here, on all servers.
+    /// Waits until it is known who is here, on all servers, this one too.
     pub(crate) async fn knows_who_is_here(mut self) -> Result<Self, Error> {
         let known = async {
-            while self.roster().is_none() {
-                // The roster comes as an event. Whatever else comes is read from the log.
+            while !self.rooms.sees(&self.room, self.user.id) {
+                // That is an event, too. Whatever else comes is read from the log.
                 self.events.recv().await.ok();
             }
         };
@@ -197,6 +197,13 @@ impl Rooms {
     /// Who is in a room on all servers, if that is known.
     pub(super) fn roster_everywhere(&self, name: &RoomName) -> Option<Arc<Event>> {
         self.live().get_mut(name)?.everywhere.as_mut()?.roster()
+    }
+
+    /// Whether the roster of the room is known, with this user in it.
+    fn sees(&self, name: &RoomName, user: UserId) -> bool {
+        let rooms = self.live();
+        let all = rooms.get(name).and_then(|room| room.everywhere.as_ref());
+        all.is_some_and(|all| all.version > 0 && all.people.contains_key(&user))
     }
 
     /// Nobody knows what was published lately.

@@ -17,7 +17,8 @@ local function keep(folded, token, seconds)
   redis.call('ZADD', 'chat:names', now + seconds, folded)
 end
 
--- Makes place by taking the name from who was away for longest, and for so many seconds.
+-- Makes place by taking the name from who was away for longest, and for so many seconds. Those that are kept for
+-- less than a name that is not proven may be new, and are free soon anyway.
 local function evict(away)
   local first = redis.call('ZRANGEBYSCORE', 'chat:names', now + unproven + 1, now + unused - away, 'LIMIT', 0, 1)[1]
   if not first then return false end
@@ -41,9 +42,10 @@ end
 function todo.known(token)
   local folded = name_of(token)
   if not folded then return false end
-  redis.call('HDEL', 'chat:name:' .. folded, 'given')
-  keep(folded, token, unused)
-  return redis.call('HMGET', 'chat:name:' .. folded, 'id', 'name')
+  local name = 'chat:name:' .. folded
+  -- Not each time: a write costs a sync of the disk.
+  if redis.call('HDEL', name, 'given') == 1 or redis.call('TTL', name) < unused - 60 then keep(folded, token, unused) end
+  return redis.call('HMGET', name, 'id', 'name')
 end
 
 -- token

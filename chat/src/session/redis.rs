@@ -70,8 +70,7 @@ impl Sessions {
         match redis.known(&hash).await? {
             None => drop(self.users().remove(&hash)),
             Some((id, name)) => {
-                let is_known = self.users().get(&hash).is_some_and(|user| user.id == id);
-                if !is_known {
+                if !self.users().contains_key(&hash) {
                     self.remember(&User::new(id, Name::new(name), hash, true));
                 }
             }

@@ -37,10 +37,20 @@ fn start_on(port: u16, redis: &Redis) -> Server {
     Server::start_on(port, BINARY, &["--rate", "0", "--redis", &redis.url()])
 }
 
-/// The names in the next roster that has so many, for a newcomer to the lobby.
+/// The names in the roster of a newcomer to the lobby.
 async fn roster(server: &Server, person: &Person) -> Value {
     let mut client = Client::open(Transport::Sse, server, person, None).await;
     client.event("roster").await["names"].clone()
+}
+
+/// Says it in the lobby, as soon as Redis can be used.
+async fn say_at_last(server: &Server, person: &Person, text: &str) {
+    let body = json!({ "key": text, "text": text });
+    let say = async {
+        let path = format!("{LOBBY}/messages");
+        while person.post(server, &path, &body).await.status() == 503 {}
+    };
+    timeout(DEAD_AFTER, say).await.unwrap();
 }
 
 #[tokio::test]
@@ -204,7 +214,7 @@ async fn ten_kills_later_every_acknowledged_message_is_there_once_and_in_order_f
     for writer in writers {
         acknowledged.push(writer.await.unwrap());
     }
-    ann.say(&servers[0], "end", None).await;
+    say_at_last(&servers[0], &ann, "end").await;
     nothing_was_lost(&acknowledged, followers).await;
 }
 
@@ -258,12 +268,12 @@ async fn a_redis_that_hangs_refuses_posts_within_five_seconds_and_loses_nothing(
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn what_redis_forgets_when_it_has_no_disk_is_told_to_readers() {
+async fn what_redis_has_forgotten_is_told_to_who_comes_back() {
     let redis = Redis::start();
     let server = start(&redis);
     let ann = Person::join(&server, "Ann").await;
     let mut reader = Client::open(Transport::WebSocket, &server, &ann, None).await;
-    ann.say(&server, "before", None).await;
+    let id = ann.say(&server, "before", None).await;
     reader.texts_to("before").await;
     cmd("FLUSHALL").exec(&mut direct(&redis)).unwrap();
     let path = format!("{LOBBY}/messages");
@@ -275,7 +285,7 @@ async fn what_redis_forgets_when_it_has_no_disk_is_told_to_readers() {
     )
     .await;
     let ann = Person::join(&server, "Ann").await;
-    let mut late = Client::open(Transport::Sse, &server, &ann, Some("17")).await;
+    let mut late = Client::open(Transport::Sse, &server, &ann, Some(&id.to_string())).await;
     late.event("reset").await;
     ann.say(&server, "after", None).await;
     assert_eq!(late.texts_to("after").await, ["after"]);
@@ -404,11 +414,38 @@ async fn a_roster_heals_when_redis_has_forgotten_who_came_last() {
         .arg("pubsub")
         .exec(&mut direct)
         .unwrap();
-    sleep(Duration::from_secs(2)).await; // Until the server listens again.
+    let mut listeners = 0;
+    while listeners == 0 {
+        let mut asking = cmd("PUBSUB");
+        let numbers: (String, usize) = asking
+            .arg("NUMSUB")
+            .arg("chat:moved")
+            .query(&mut direct)
+            .unwrap();
+        listeners = numbers.1;
+    }
     let bob = Person::join(&server, "Bob").await;
-    let mut late = Client::open(Transport::Sse, &server, &bob, None).await;
-    late.event("roster").await;
-    assert_eq!(late.event("joined").await["name"], "Bob");
+    assert_eq!(roster(&server, &bob).await, json!(["Ann", "Bob"]));
+    // Whether as a roster or as one who has joined: whoever is connected hears of him, too.
+    while !watch.next().await["data"].to_string().contains("Bob") {}
+
+    // And when it has forgotten where people are, it is told again.
+    let servers: Vec<String> = cmd("KEYS").arg("chat:server:*").query(&mut direct).unwrap();
+    cmd("DEL")
+        .arg("chat:here:lobby")
+        .arg(servers)
+        .exec(&mut direct)
+        .unwrap();
+    let start = Instant::now();
+    let mut here = String::new();
+    while !here.contains("Ann") {
+        assert!(start.elapsed() < DEAD_AFTER, "{here}");
+        let people: Vec<String> = cmd("HVALS")
+            .arg("chat:here:lobby")
+            .query(&mut direct)
+            .unwrap();
+        here = people.join(" ");
+    }
 }
 
 /// Longer than a server is taken for alive, but nobody could say that they are.
@@ -421,22 +458,14 @@ async fn nobody_leaves_because_redis_was_away() {
     let mut watch = Client::open(Transport::WebSocket, &a, &ann, None).await;
     let _there = Client::open(Transport::Sse, &b, &bob, None).await;
     assert_eq!(watch.event("joined").await["name"], "Bob");
-    let token = take_name(&a, "Ann", Some(&ann.token)).await;
-    assert_eq!(token.status(), 200);
+    let own = take_name(&a, "Ann", Some(&ann.token)).await;
+    assert_eq!(own.status(), 200);
     redis.kill();
     let own = take_name(&a, "Ann", Some(&ann.token)).await;
     expect_error(own, 503, "her own name, and not somebody else's").await;
     sleep(DEAD_AFTER).await;
     redis.restart();
-    let mut said = false;
-    while !said {
-        let body = json!({ "key": "after", "text": "after" });
-        said = bob
-            .post(&b, &format!("{LOBBY}/messages"), &body)
-            .await
-            .status()
-            != 503;
-    }
+    say_at_last(&b, &bob, "after").await;
     // Who is here may be told anew, but not that anybody went or came.
     loop {
         let event = watch.next().await;

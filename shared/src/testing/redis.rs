@@ -20,7 +20,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one that holds nothing yet, and waits until it answers.
+    /// Starts one that holds nothing yet, and waits until it listens.
     #[must_use]
     pub fn start() -> Self {
         // Redis takes no port 0 for a free one. Another program may take it first, which is unlikely.

@@ -48,7 +48,7 @@ function todo.leave(server, ...)
 end
 
 -- For how many seconds the server is to be taken for alive. Whoever was not heard of in time is taken for
--- dead. Returns whether the server was known to be alive.
+-- dead. Returns in how many places people of this server are thought to be.
 function todo.alive(server, seconds)
   local now = tonumber(redis.call('TIME')[1])
   local silence = now - (redis.call('GET', 'chat:time') or now)
@@ -60,13 +60,15 @@ function todo.alive(server, seconds)
     end
   end
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', 'chat:servers', '-inf', now)) do
-    for _, member in ipairs(redis.call('SMEMBERS', 'chat:server:' .. dead)) do
+    -- Not all at once if they are many: the rest next time.
+    for _, member in ipairs(redis.call('SRANDMEMBER', 'chat:server:' .. dead, 500)) do
       todo.leave(dead, string.match(member, '^(%S+) (.*)$'))
     end
-    redis.call('ZREM', 'chat:servers', dead)
+    if redis.call('EXISTS', 'chat:server:' .. dead) == 0 then redis.call('ZREM', 'chat:servers', dead) end
   end
   redis.call('PUBLISH', 'chat:alive', '[]')
-  return redis.call('ZADD', 'chat:servers', now + seconds, server) == 0
+  redis.call('ZADD', 'chat:servers', now + seconds, server)
+  return redis.call('SCARD', 'chat:server:' .. server)
 end
 
 return todo[ARGV[1]](unpack(ARGV, 2))

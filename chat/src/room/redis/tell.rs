@@ -1,6 +1,6 @@
 //! What a server tells Redis: that it is alive, and who is in which room on it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -67,7 +67,8 @@ impl Teller<'_> {
                 _ = ticks.tick() => self.alive().await?,
                 _ = keeping.tick() => self.keep_names().await?,
                 () = link.changed.notified() => {}
-                Some(typist) = typists.recv() => {
+                typist = typists.recv() => {
+                    let typist = typist.ok_or(Error::Internal)?; // The rooms hold the other end.
                     self.redis.ask::<()>(pipe().publish("chat:typing", typist).ignore()).await?;
                     continue;
                 }
@@ -77,13 +78,25 @@ impl Teller<'_> {
         }
     }
 
-    /// Says that this server is alive. If the others thought that it was not, everybody here has left for them.
+    /// Says that this server is alive. If Redis does not know what it was told, because the others thought that this
+    /// server was dead, or because it has forgotten: from what it knows, it is told the rest again.
     async fn alive(&mut self) -> Result<(), Error> {
         let mut script = PEOPLE.arg("alive");
-        if !self.redis.run(script.arg(&self.server).arg(LEASE)).await? {
-            self.told.clear();
+        let known: usize = self.redis.run(script.arg(&self.server).arg(LEASE)).await?;
+        if known == self.told.len() {
+            return Ok(());
         }
-        Ok(())
+        let mut reading = pipe();
+        reading.smembers(format!("chat:server:{}", self.server));
+        let (mut known,): (HashSet<String>,) = self.redis.ask(&reading).await?;
+        self.told
+            .retain(|(room, id), _| known.remove(&format!("{} {id}", room.as_str())));
+        let mut script = PEOPLE.arg("leave");
+        script.arg(&self.server);
+        for (room, id) in known.iter().filter_map(|place| place.split_once(' ')) {
+            script.arg(room).arg(id).arg("");
+        }
+        self.redis.run(&script).await
     }
 
     /// Tells who has come to this server or has gone since the last time.
