@@ -199,11 +199,11 @@ impl Rooms {
         self.live().get_mut(name)?.everywhere.as_mut()?.roster()
     }
 
-    /// Whether the roster of the room is known, with this user in it.
+    /// Whether the roster of the room is known, with this user in it; without other servers it always is.
     fn sees(&self, name: &RoomName, user: UserId) -> bool {
         let rooms = self.live();
         let all = rooms.get(name).and_then(|room| room.everywhere.as_ref());
-        all.is_some_and(|all| all.version > 0 && all.people.contains_key(&user))
+        all.is_none_or(|all| all.version > 0 && all.people.contains_key(&user))
     }
 
     /// Nobody knows what was published lately.
