@@ -1,7 +1,8 @@
 //! Who is in a room when there are many servers, and how each hears of what happens on the others.
 //!
 //! A server tells Redis who is in which room on it, and hears from Redis who came to the
-//! first of them, and who has gone from the last. It says every few seconds that it is alive; who was on a server that does not, has left.
+//! first of them, and who has gone from the last. It says every few seconds that it is alive; who was on a server
+//! that does not has left.
 
 mod tell;
 

@@ -89,6 +89,8 @@ impl Teller<'_> {
         let mut reading = pipe();
         reading.smembers(format!("chat:server:{}", self.server));
         let (mut known,): (HashSet<String>,) = self.redis.ask(&reading).await?;
+        // Who is here and known there stays, also if the answer to that was lost.
+        self.told = self.rooms.people();
         self.told
             .retain(|(room, id), _| known.remove(&format!("{} {id}", room.as_str())));
         let mut script = PEOPLE.arg("leave");
