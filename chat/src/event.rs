@@ -17,99 +17,114 @@ use serde_json::json;
 use shared::{clock, error::Error, websocket::text_frame};
 
 use crate::log::{Message, Receipt};
-use crate::session::UserId;
+use crate::user::UserId;
 
-/// What an event is about, for a reader who has to know whether it is news to it.
+/// What a reader needs to know of an event to decide whether to deliver it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum About {
-    /// A message with this id, in the log. The two are its author and its addressee, if it is private.
-    Message(i64, Option<(UserId, UserId)>),
-    /// Who is here: the version of the roster that this leads to.
-    Roster(u64),
-    /// Somebody is typing.
-    Typing(UserId),
-    /// What this reader has to know, and nobody else.
-    Reader,
-    /// Nothing that is told: there may be something in the log that nobody was told of.
-    #[cfg(feature = "redis")]
-    Missed,
+pub(crate) enum EventKind {
+    /// A message from the log. `between` has the author and the recipient of a private message.
+    Message {
+        id: i64,
+        between: Option<[UserId; 2]>,
+    },
+    /// The whole roster.
+    Roster { version: u64 },
+    /// Somebody joined or left, which made this version of the roster.
+    PresenceChange { version: u64 },
+    /// This user is typing.
+    Typing { user: UserId },
+    /// Something for one reader only, such as a ping.
+    Direct,
 }
 
-/// An event from the server, encoded once for all readers, whatever their transport.
+/// An event from the server, encoded once for all readers.
 #[derive(Debug)]
 pub(crate) struct Event {
-    pub(crate) about: About,
+    pub(crate) kind: EventKind,
     /// `{"event":"NAME","data":{…}}`, on one line.
     pub(crate) json: String,
-    /// The same as a WebSocket's text frame.
+    /// The same as a WebSocket text frame.
     pub(crate) frame: Bytes,
-    /// As an event of an event stream.
+    /// The same as an event of an event stream.
     pub(crate) sse: Bytes,
 }
 
 impl Event {
-    fn new(about: About, name: &str, data: &impl Serialize) -> Arc<Self> {
-        // None of the data can fail to be written as JSON: it is strings and numbers.
+    fn new(kind: EventKind, name: &str, data: &impl Serialize) -> Arc<Self> {
+        // This cannot fail: the data are strings and numbers.
         let data = serde_json::to_string(data).unwrap_or_default();
-        let id = match about {
-            About::Message(id, _) => format!("id: {id}\n"),
+        let id_line = match kind {
+            EventKind::Message { id, .. } => format!("id: {id}\n"),
             _ => String::new(),
         };
         let json = format!(r#"{{"event":"{name}","data":{data}}}"#);
         Arc::new(Self {
-            about,
+            kind,
             frame: text_frame(&json),
             json,
-            sse: format!("{id}event: {name}\ndata: {data}\n\n").into(),
+            sse: format!("{id_line}event: {name}\ndata: {data}\n\n").into(),
         })
     }
 
+    /// Returns `message` for a message of the log.
     pub(crate) fn message(message: &Message) -> Arc<Self> {
-        let private = message.to_id.map(|to| (message.from_id, to));
-        Self::new(About::Message(message.id, private), "message", message)
+        let kind = EventKind::Message {
+            id: message.id,
+            between: message.to_id.map(|to| [message.from_id, to]),
+        };
+        Self::new(kind, "message", message)
     }
 
-    /// `joined` or `left`: somebody came or went.
-    pub(crate) fn moved(name: &str, version: u64, who: &str) -> Arc<Self> {
-        let data = json!({ "name": who, "time": clock::format(Local::now()) });
-        Self::new(About::Roster(version), name, &data)
+    /// Returns `joined` for a user who has come into the room.
+    pub(crate) fn joined(version: u64, name: &str) -> Arc<Self> {
+        Self::presence_change("joined", version, name)
     }
 
+    /// Returns `left` for a user who has gone from the room.
+    pub(crate) fn left(version: u64, name: &str) -> Arc<Self> {
+        Self::presence_change("left", version, name)
+    }
+
+    fn presence_change(event: &str, version: u64, name: &str) -> Arc<Self> {
+        let data = json!({ "name": name, "time": clock::format(Local::now()) });
+        Self::new(EventKind::PresenceChange { version }, event, &data)
+    }
+
+    /// Returns `roster`, with the names of all users in the room.
     pub(crate) fn roster(version: u64, names: &[&str]) -> Arc<Self> {
-        Self::new(About::Roster(version), "roster", &json!({ "names": names }))
+        let data = json!({ "names": names });
+        Self::new(EventKind::Roster { version }, "roster", &data)
     }
 
+    /// Returns `typing` for a user who is typing.
     pub(crate) fn typing(user: UserId, name: &str) -> Arc<Self> {
-        Self::new(About::Typing(user), "typing", &json!({ "name": name }))
+        let data = json!({ "name": name });
+        Self::new(EventKind::Typing { user }, "typing", &data)
     }
 
-    /// The log does not have the reader's cursor: it forgets its messages, and what follows comes after
-    /// this one.
-    pub(crate) fn reset(cursor: i64) -> Arc<Self> {
-        let data = json!({ "after": cursor.to_string() });
-        Self::new(About::Reader, "reset", &data)
+    /// Returns `reset`, which tells the client that its cursor is no longer valid: it drops all messages, and the
+    /// next ones follow the message `after`.
+    pub(crate) fn reset(after: i64) -> Arc<Self> {
+        let data = json!({ "after": after.to_string() });
+        Self::new(EventKind::Direct, "reset", &data)
     }
 
-    /// For the readers themselves, not for their clients.
-    #[cfg(feature = "redis")]
-    pub(crate) fn missed() -> Arc<Self> {
-        Self::new(About::Missed, "", &())
-    }
-
-    /// The connection is alive. A page cannot see the pings of the protocol itself.
+    /// Returns `ping`, which shows a page that the connection is alive. A page cannot see the pings of the WebSocket
+    /// protocol.
     pub(crate) fn ping() -> Arc<Self> {
         let data = json!({ "time": clock::format(Local::now()) });
-        Self::new(About::Reader, "ping", &data)
+        Self::new(EventKind::Direct, "ping", &data)
     }
 }
 
-/// What is answered to a frame that had this `ack`: that its message is stored, or what is wrong.
-pub(crate) fn answer(ack: Option<u64>, outcome: &Result<Receipt, Error>) -> String {
+/// Returns the reply to a frame that had this `ack`: `ack` with the receipt of the message, or `error`.
+pub(crate) fn encode_reply(ack: Option<u64>, outcome: &Result<Receipt, Error>) -> String {
     let (event, data) = match outcome {
         Ok(receipt) => ("ack", json!(receipt)),
-        Err(Error::TooMany(sentence, wait)) => {
-            let wait = wait.as_secs_f64();
-            ("error", json!({ "error": sentence, "retry_after": wait }))
+        Err(Error::TooMany(message, wait)) => {
+            let seconds = wait.as_secs_f64();
+            let data = json!({ "error": message, "retry_after": seconds });
+            ("error", data)
         }
         Err(error) => ("error", json!({ "error": error.to_string() })),
     };

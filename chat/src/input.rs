@@ -1,16 +1,16 @@
-//! What clients send, parsed into types: whoever holds one need not check it again.
+//! What clients send, parsed into types: code that holds one of them need not check it again.
 
 use std::{fmt, ops::RangeInclusive, sync::Arc};
 
-use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategoryGroup as Is};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategoryGroup};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use serde::Deserialize;
 use shared::error::Error;
 
-/// How many characters a message has. More is a file and not a message.
+/// How many characters a message has. A longer text is a file, not a message.
 const TEXT_CHARS: RangeInclusive<usize> = 1..=2_000;
 
-/// How many characters a key has: enough for a UUID in any spelling.
+/// How many characters an idempotency key has: enough for a UUID in any spelling.
 const KEY_CHARS: RangeInclusive<usize> = 1..=64;
 
 /// How many characters the name of a room has.
@@ -24,13 +24,14 @@ const NAME_CHARS: RangeInclusive<usize> = 1..=24;
 pub(crate) struct RoomName(Arc<str>);
 
 impl RoomName {
+    /// Checks the name of a room. Any other text is a 400.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-        if ROOM_CHARS.contains(&text.len()) && text.bytes().all(allowed) {
+        let is_allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        if ROOM_CHARS.contains(&text.len()) && text.bytes().all(is_allowed) {
             return Ok(Self(text.into()));
         }
-        let sentence = "A room's name has 1 to 32 of the letters a to z, digits and hyphens.";
-        Err(Error::BadRequest(sentence.into()))
+        let message = "A room's name has 1 to 32 of the letters a to z, digits and hyphens.";
+        Err(Error::BadRequest(message.into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -38,117 +39,145 @@ impl RoomName {
     }
 }
 
-/// The name of a user, trimmed. It may hold anything that can be seen, `<script>` too: put it on a page
-/// as text.
+/// The name of a user. It may contain any visible character, `<script>` too: put it on a page as text.
 #[derive(Debug)]
-pub(crate) struct Name {
+pub(crate) struct UserName {
+    /// The name as its user typed it, without spaces around it.
     pub(crate) text: String,
-    /// Without case: two names that differ only in it are the same. In capitals first, which also makes `ß` one of
-    /// `ss`, and the two small sigmas one.
-    pub(crate) folded: String,
+    /// The name for comparisons: two names that differ only in case are the same name.
+    pub(crate) case_folded: String,
 }
 
-impl Name {
-    /// A name that is somebody's already. One that somebody wants goes through `parse`.
-    pub(crate) fn new(text: String) -> Self {
-        let folded = text.to_uppercase().to_lowercase();
-        Self { text, folded }
+impl UserName {
+    /// Wraps a name that was checked before, such as one from a store. New names go through `parse`.
+    pub(crate) fn from_store(text: String) -> Self {
+        let case_folded = case_folded(&text);
+        Self { text, case_folded }
     }
 
+    /// Trims and checks a name that somebody asks for. A name that is not allowed is a 422.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let text = of_length("A name", NAME_CHARS, text.trim().to_owned())?;
-        if text.contains(is_unseen) {
-            let sentence = "A name has no line breaks and no invisible characters.";
-            return Err(Error::Unprocessable(sentence.into()));
+        let text = text.trim();
+        check_length("A name", &NAME_CHARS, text)?;
+        if text.contains(is_invisible) {
+            let message = "A name has no line breaks and no invisible characters.";
+            return Err(Error::Unprocessable(message.into()));
         }
-        Ok(Self::new(text))
+        Ok(Self::from_store(text.to_owned()))
     }
 }
 
-/// Whether a letter has no glyph of its own, so that a name with it looks like one without: controls, formats
-/// such as U+200B and U+202E, line ends, what Unicode has not assigned (its general categories C, Zl, Zp), fillers
-/// and variation selectors (`Default_Ignorable_Code_Point`), and the empty Braille pattern. So an emoji that is
-/// joined of several, or that needs U+FE0F, is no letter for a name.
-fn is_unseen(letter: char) -> bool {
-    let category = CodePointMapData::new().get(letter);
-    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    let line_ends = Is::LineSeparator.union(Is::ParagraphSeparator);
-    let unseen = Is::Other.union(line_ends);
-    unseen.contains(category) || ignorable.contains(letter) || letter == '\u{2800}'
+/// Returns `text` in a form in which case makes no difference. It is upper-cased first, so that `ß` equals `ss`
+/// and `ς` equals `σ`.
+fn case_folded(text: &str) -> String {
+    text.to_uppercase().to_lowercase()
 }
 
-/// `{"key":"…","text":"…","to":"…"}`, as it comes.
+/// Returns whether a character has no glyph of its own, so that a name with it looks like one without it.
+///
+/// These are control and format characters such as U+200B and U+202E, line ends, what Unicode has not assigned
+/// (the general categories C, Zl and Zp), fillers and variation selectors (`Default_Ignorable_Code_Point`), and the
+/// empty Braille pattern. Emoji that are joined from several, or that need U+FE0F, are therefore refused too.
+fn is_invisible(letter: char) -> bool {
+    let category = CodePointMapData::new().get(letter);
+    let line_ends =
+        GeneralCategoryGroup::LineSeparator.union(GeneralCategoryGroup::ParagraphSeparator);
+    let invisible = GeneralCategoryGroup::Other.union(line_ends);
+    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    invisible.contains(category) || ignorable.contains(letter) || letter == '\u{2800}'
+}
+
+/// The JSON of a new message, `{"key":"…","text":"…","to":"…"}`, not checked yet.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct NewMessage {
+pub(crate) struct MessageBody {
     key: String,
     text: String,
     to: Option<String>,
 }
 
-/// A message that may go into the log.
+/// A message that has been checked and may be stored.
 #[derive(Debug, Clone)]
-pub(crate) struct Draft {
-    /// What the author calls it, to send it again without saying it twice.
-    pub(crate) key: String,
-    /// Any characters, line breaks too. Put it on a page as text.
+pub(crate) struct NewMessage {
+    /// The idempotency key, chosen by the client: a retry with the same key stores nothing new.
+    pub(crate) idempotency_key: String,
+    /// Any characters, line breaks too: put it on a page as text.
     pub(crate) text: String,
-    /// The name without case, if it is for one user only. Whether anybody has it is not known yet.
+    /// The case-folded name of the recipient of a private message. Whether a user has that name is not known yet.
     pub(crate) to: Option<String>,
 }
 
-impl NewMessage {
-    pub(crate) fn parse(self) -> Result<Draft, Error> {
-        Ok(Draft {
-            key: of_length("A key", KEY_CHARS, self.key)?,
-            text: of_length("A message", TEXT_CHARS, self.text)?,
-            to: self.to.map(|name| Name::new(name.trim().to_owned()).folded),
+impl MessageBody {
+    /// Checks the lengths. A text or key of another length is a 422.
+    pub(crate) fn parse(self) -> Result<NewMessage, Error> {
+        check_length("A key", &KEY_CHARS, &self.key)?;
+        check_length("A message", &TEXT_CHARS, &self.text)?;
+        Ok(NewMessage {
+            idempotency_key: self.key,
+            text: self.text,
+            to: self.to.map(|name| case_folded(name.trim())),
         })
     }
 }
 
-fn of_length(what: &str, chars: RangeInclusive<usize>, text: String) -> Result<String, Error> {
-    if chars.contains(&text.chars().count()) {
-        return Ok(text);
+fn check_length(what: &str, allowed: &RangeInclusive<usize>, text: &str) -> Result<(), Error> {
+    if allowed.contains(&text.chars().count()) {
+        return Ok(());
     }
-    let (least, most) = chars.into_inner();
-    let sentence = format!("{what} has {least} to {most} characters.");
-    Err(Error::Unprocessable(sentence))
+    let (min, max) = (allowed.start(), allowed.end());
+    let message = format!("{what} has {min} to {max} characters.");
+    Err(Error::Unprocessable(message))
 }
 
-/// How far a reader has come. For clients a text that they send back as it is: `17`, the id of the last
-/// message that was looked at, or `17.4` with the version of the roster that was seen.
+/// How far a reader has come. For clients it is a text that they send back unchanged: `17`, the id of the last
+/// message that the reader has looked at, or `17.4` with the version of the roster that the client knows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// The id of a message; 0 stands before all of them, and `None` before the newest ones.
+    /// The id of a message. 0 is before all messages; `None` asks for the latest ones.
     pub(crate) id: Option<i64>,
-    /// The version of the roster that the reader knows.
+    /// The version of the roster that the client knows.
     pub(crate) roster: Option<u64>,
 }
 
-/// What is wrong with any other text.
-const NO_CURSOR: &str = "A cursor is a text that this server has sent, or 0 for all that is kept.";
-
 impl Cursor {
+    /// Parses what a client sent. A text that no server can have sent is a 400.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        // `parse` alone would take `+17`, too.
-        let plain = |byte: u8| byte.is_ascii_digit() || byte == b'.';
-        let (id, roster) = match text.split_once('.') {
-            Some((id, roster)) => (id, Some(roster.parse())),
-            None => (text, None),
+        // Checked first, because `str::parse` alone would accept `+17`, too.
+        let is_allowed = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+        let cursor = if text.bytes().all(is_allowed) {
+            Self::parse_numbers(text)
+        } else {
+            None
         };
-        match (id.parse().map(Some), roster.transpose()) {
-            (Ok(id), Ok(roster)) if text.bytes().all(plain) => Ok(Self { id, roster }),
-            _ => Err(Error::BadRequest(NO_CURSOR.into())),
-        }
+        cursor.ok_or_else(|| {
+            let message =
+                "A cursor is a text that this server has sent, or 0 for all that is kept.";
+            Error::BadRequest(message.into())
+        })
+    }
+
+    fn parse_numbers(text: &str) -> Option<Self> {
+        let Some((id, roster)) = text.split_once('.') else {
+            let id = text.parse().ok()?;
+            return Some(Self {
+                id: Some(id),
+                roster: None,
+            });
+        };
+        Some(Self {
+            id: Some(id.parse().ok()?),
+            roster: Some(roster.parse().ok()?),
+        })
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.id.unwrap_or_default())?;
-        let write_roster = |roster| write!(formatter, ".{roster}");
-        self.roster.map_or(Ok(()), write_roster)
+        let id = self.id.unwrap_or_default();
+        match self.roster {
+            Some(roster) => write!(formatter, "{id}.{roster}"),
+            None => write!(formatter, "{id}"),
+        }
     }
 }
 

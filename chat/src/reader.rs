@@ -1,130 +1,153 @@
 //! [`Reader`]: one reader of a room, from its cursor through the log into what happens now.
 //!
-//! It never misses a message and never gets one twice, because of the order of things: it listens
-//! first, then reads the log, then goes on with what it has heard meanwhile, less what it has already
-//! read. If it is too slow to hear everything, it reads what it did not hear, in the same way.
+//! A reader never misses a message and never gets one twice, because of the order of its steps: it subscribes to the
+//! room's events first, then reads the log, then goes on with the events that have come meanwhile, except those that
+//! it has already read. A reader that is too slow for the events reads the gap from the log, in the same way.
 
-use std::{collections::VecDeque, sync::Arc, vec};
+use std::{collections::VecDeque, sync::Arc, time::Duration, vec};
 
 use futures_util::FutureExt as _;
 use shared::{error::Error, fan_out::Lagged};
+use tokio::time::sleep;
 
-use crate::event::{About, Event};
+use crate::backend::Backend;
+use crate::event::{Event, EventKind};
 use crate::input::Cursor;
-use crate::log::{Log, Message};
-use crate::room::Visit;
+use crate::log::{Message, View};
+use crate::room::Membership;
 
-/// Somebody's connection to a room, whatever the transport.
+/// How long a reader waits before it reads again when the log could not be read. Readers stay connected during an
+/// outage: if all of them were disconnected, all would come back at the same moment.
+const READ_RETRY: Duration = Duration::from_secs(1);
+
+/// The reader of one connection to a room, whatever its transport.
 pub(crate) struct Reader {
-    log: Log,
-    visit: Visit,
+    backend: Arc<dyn Backend>,
+    membership: Membership,
     /// How far this reader has come.
     pub(crate) cursor: Cursor,
-    /// There is, or may be, something in the log after the cursor.
-    behind: bool,
-    /// What is still to be handed out: first the roster and the like, then what was read from the log, not yet
-    /// encoded: a client that does not read holds little.
-    waiting: VecDeque<Arc<Event>>,
+    /// There may be messages in the log after the cursor that do not come as events.
+    has_unread_log: bool,
+    /// Events to deliver first, such as the roster.
+    queue: VecDeque<Arc<Event>>,
+    /// Messages from the log to deliver next. They are not encoded yet, because a client that does not read must not
+    /// cost much memory.
     messages: vec::IntoIter<Message>,
 }
 
 impl Reader {
-    /// A reader who has seen everything up to `cursor`.
-    pub(crate) fn new(log: Log, visit: Visit, cursor: Cursor) -> Self {
+    /// Creates a reader that has seen everything up to `cursor`.
+    pub(crate) fn new(backend: Arc<dyn Backend>, membership: Membership, cursor: Cursor) -> Self {
         let mut reader = Self {
-            log,
-            visit,
+            backend,
+            membership,
             cursor,
-            behind: true,
-            waiting: VecDeque::new(),
+            has_unread_log: true,
+            queue: VecDeque::new(),
             messages: Vec::new().into_iter(),
         };
         reader.queue_roster();
         reader
     }
 
-    /// The next event for this reader. It can be called again after it was dropped halfway: what it
-    /// has taken is not lost.
-    pub(crate) async fn next(&mut self) -> Result<Arc<Event>, Error> {
+    /// Returns the next event for this reader, as soon as there is one. Nothing is lost if this is dropped before it
+    /// returns.
+    pub(crate) async fn next(&mut self) -> Arc<Event> {
         loop {
-            let message = || Some(Event::message(&self.messages.next()?));
-            if let Some(event) = self.waiting.pop_front().or_else(message) {
-                return Ok(event);
+            if let Some(event) = self.next_queued() {
+                return event;
             }
-            if self.behind {
-                // Boxed: only while it runs does the reader need memory for it.
-                let read = Box::pin(self.read_on()).await;
-                #[cfg(feature = "redis")]
-                let read = self.log.try_again(read).await;
-                read?;
+            if self.has_unread_log {
+                // Boxed, so that a reader that only waits for events does not hold the memory for reading.
+                if Box::pin(self.read_next_page()).await.is_err() {
+                    sleep(READ_RETRY).await;
+                }
                 continue;
             }
-            match self.visit.events.recv().await {
-                #[cfg(feature = "redis")]
-                Ok(event) if event.about == About::Missed => {
-                    self.behind = true;
-                    self.cursor.roster = None; // It may be one that Redis has forgotten.
-                    self.queue_roster();
-                }
-                Ok(event) if self.is_news(&event) => return Ok(event),
+            match self.membership.events.recv().await {
+                Ok(event) if self.advance_past(&event) => return event,
                 Ok(_) => {}
                 Err(Lagged) => {
-                    self.behind = true;
+                    self.has_unread_log = true;
                     self.queue_roster();
                 }
             }
         }
     }
 
-    /// All that there is to tell at once: from the log one page at most.
-    pub(crate) async fn ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
-        if self.behind && self.messages.len() == 0 {
-            self.read_on().await?;
+    /// Returns everything that can be delivered without waiting, at most one page of the log.
+    pub(crate) async fn drain_ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
+        if self.has_unread_log && self.messages.len() == 0 {
+            self.read_next_page().await?;
         }
         let mut events = Vec::new();
-        while (!self.behind || self.waiting.len() + self.messages.len() > 0)
-            && let Some(event) = self.next().now_or_never()
-        {
-            events.push(event?);
+        loop {
+            let has_queued = !self.queue.is_empty() || self.messages.len() > 0;
+            if self.has_unread_log && !has_queued {
+                return Ok(events); // The next page is for the next call.
+            }
+            match self.next().now_or_never() {
+                Some(event) => events.push(event),
+                None => return Ok(events),
+            }
         }
-        Ok(events)
     }
 
-    /// Reads the next page of the log.
-    async fn read_on(&mut self) -> Result<(), Error> {
-        let view = (self.visit.room.clone(), self.visit.user.id);
-        let page = self.log.after(view, self.cursor.id).await?;
-        self.waiting.extend(page.reset.map(Event::reset));
+    fn next_queued(&mut self) -> Option<Arc<Event>> {
+        if let Some(event) = self.queue.pop_front() {
+            return Some(event);
+        }
+        let message = self.messages.next()?;
+        Some(Event::message(&message))
+    }
+
+    async fn read_next_page(&mut self) -> Result<(), Error> {
+        let view = View {
+            room: self.membership.room.clone(),
+            reader: self.membership.user.id,
+        };
+        let page = self.backend.page_after(view, self.cursor.id).await?;
+        self.queue.extend(page.reset.map(Event::reset));
         self.messages = page.messages.into_iter();
         self.cursor.id = Some(page.cursor);
-        self.behind = page.more;
+        self.has_unread_log = page.has_more;
         Ok(())
     }
 
     /// Queues the roster, unless it is the one that the reader knows.
     fn queue_roster(&mut self) {
-        if let Some(roster) = self.visit.roster()
-            && let About::Roster(version) = roster.about
-            && self.cursor.roster.replace(version) != Some(version)
+        if let Some(roster) = self.membership.roster()
+            && self.advance_past(&roster)
         {
-            self.waiting.push_back(roster);
+            self.queue.push_back(roster);
         }
     }
 
-    /// Whether `event` is for this reader and was not seen yet; from now on it was.
-    fn is_news(&mut self, event: &Event) -> bool {
-        let me = self.visit.user.id;
-        match event.about {
-            About::Message(id, private) if self.cursor.id < Some(id) => {
+    /// Moves the cursor past `event` and returns whether to deliver the event.
+    ///
+    /// A reader subscribes before it reads the log, so a message can arrive twice: once from the log and once as an
+    /// event. The cursor tells them apart: an event that it has already passed is dropped here.
+    fn advance_past(&mut self, event: &Event) -> bool {
+        let me = self.membership.user.id;
+        match event.kind {
+            EventKind::Message { id, between } => {
+                if self.cursor.id >= Some(id) {
+                    return false;
+                }
                 self.cursor.id = Some(id);
-                private.is_none_or(|(from, to)| from == me || to == me)
+                between.is_none_or(|users| users.contains(&me))
             }
-            About::Roster(version) if self.cursor.roster < Some(version) => {
-                self.cursor.roster = Some(version);
-                true
+            // Not only a newer one: a store that has lost data has an older roster, which is the true one now.
+            EventKind::Roster { version } => self.cursor.roster.replace(version) != Some(version),
+            EventKind::PresenceChange { version } => {
+                let is_new = self.cursor.roster < Some(version);
+                if is_new {
+                    self.cursor.roster = Some(version);
+                }
+                is_new
             }
-            About::Typing(user) => user != me,
-            _ => false,
+            EventKind::Typing { user } => user != me,
+            EventKind::Direct => false,
         }
     }
 }

@@ -1,118 +1,142 @@
-//! [`Rooms`]: who is where right now, and the way to everybody in a room.
+//! [`Rooms`]: who is in which room right now, and how events reach everybody in a room.
 //!
-//! Nothing here is stored: what was said is in the log, and who is here is only true while it is. A
-//! room exists from the first visit to 5 s after the last, or shorter if its place is needed.
+//! Nothing here is stored. Messages are in the log, and presence is true only while it lasts. A room exists from its
+//! first member until 5 s after its last one has gone, or shorter if another room needs the slot.
 
-#[cfg(feature = "redis")]
-pub(crate) mod redis;
+mod cluster;
+mod remote;
+mod roster;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering};
 use std::time::Duration;
 
-use chrono::Local;
+use chrono::Utc;
 use shared::error::Error;
 use shared::fan_out::{FanOut, Listener};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::event::Event;
 use crate::input::RoomName;
 use crate::log::Message;
-use crate::session::{User, UserId, now};
+use crate::user::{User, UserId};
+pub(crate) use cluster::Cluster;
+pub(crate) use roster::{ChangeKind, PresenceChange};
+use roster::{Roster, Update};
 
-/// How many rooms there can be somebody in. Each keeps `BEHIND` events for each thread that has
-/// readers of it.
+/// How many rooms there can be with somebody in them. Each keeps up to `EVENT_BUFFER` events for each thread that
+/// has receivers of it.
 const MAX_ROOMS: usize = 1_000;
 
-/// How many events a reader may be behind before it has to read the log instead.
-pub(crate) const BEHIND: usize = 256;
+/// How many events a receiver may be behind before it has to read the log instead.
+pub(crate) const EVENT_BUFFER: usize = 256;
 
-/// How long somebody may be away without having left: long enough to reload a page, to change the
-/// network, and to come back with the next long poll.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
+/// How long a user may have no connection without having left: long enough to reload a page, to change the network,
+/// and to come back with the next long poll.
+pub(crate) const LEAVE_DELAY: Duration = Duration::from_secs(5);
 
-/// How often somebody's typing is told at most.
-const TYPING: Duration = Duration::from_secs(1);
+/// The shortest time between two `typing` events of one user.
+const TYPING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The rooms that somebody is in. Clones are handles to the same ones.
+/// How long a newcomer waits for the roster, if other servers have a part of it.
+const ROSTER_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The rooms that somebody is in. Clones are handles to the same rooms.
 #[derive(Clone)]
 pub(crate) struct Rooms {
-    live: Arc<Mutex<HashMap<RoomName, Room>>>,
-    /// How many connections a user may have.
-    connections: usize,
-    /// How many events a reader may be behind.
-    behind: usize,
-    /// The way to the other servers, if there are any.
-    #[cfg(feature = "redis")]
-    link: Option<redis::Link>,
+    by_name: Arc<Mutex<HashMap<RoomName, Room>>>,
+    /// How many connections a user may have, in all rooms together.
+    max_connections: usize,
+    /// How many events a receiver may be behind.
+    event_buffer: usize,
+    /// The other servers of the same chat; `None` if this server is alone.
+    cluster: Option<Arc<dyn Cluster>>,
 }
 
 struct Room {
     events: FanOut<Arc<Event>>,
-    people: HashMap<UserId, Person>,
-    /// The version of the roster. It begins with the time in microseconds, so that one from before a
-    /// restart, or from before the room was empty, is never taken for a newer one.
-    version: u64,
-    /// The roster as an event, until somebody comes or goes.
-    roster: Option<Arc<Event>>,
-    /// Who is here on all servers, if there are others.
-    #[cfg(feature = "redis")]
-    everywhere: Option<redis::Everywhere>,
+    /// The users with a connection to this server, or who had one less than `LEAVE_DELAY` ago.
+    members: HashMap<UserId, Member>,
+    /// The users in the room, on all servers together.
+    roster: Roster,
 }
 
-/// Somebody who is in a room.
-struct Person {
+/// A user who is in a room on this server.
+struct Member {
     user: Arc<User>,
     connections: usize,
-    /// When the last connection went, and what will say that the user has left.
-    gone: Option<(Instant, AbortHandle)>,
-    typed: Option<Instant>,
+    /// Set while there is no connection: since when, and the task that will take the user out of the room.
+    leaving: Option<(Instant, AbortHandle)>,
+    last_typing: Option<Instant>,
 }
 
 impl Rooms {
-    /// No rooms yet; a user may have `connections` in all of them together.
-    pub(crate) fn new(connections: usize, behind: usize) -> Self {
+    /// Creates rooms without members, on a server that is alone. A user may have `max_connections` in all rooms
+    /// together, and a receiver may be `event_buffer` events behind.
+    pub(crate) fn new(max_connections: usize, event_buffer: usize) -> Self {
         Self {
-            live: Arc::default(),
-            connections,
-            behind,
-            #[cfg(feature = "redis")]
-            link: None,
+            by_name: Arc::default(),
+            max_connections,
+            event_buffer,
+            cluster: None,
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<RoomName, Room>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Connects the rooms to the other servers of the same chat, before anybody can join.
+    pub(crate) fn in_cluster(self, cluster: Arc<dyn Cluster>) -> Self {
+        Self {
+            cluster: Some(cluster),
+            ..self
+        }
     }
 
-    /// A connection of `user` to the room, from now until the visit is dropped.
-    pub(crate) fn enter(&self, name: &RoomName, user: &Arc<User>) -> Result<Visit, Error> {
-        let mut rooms = self.live();
-        if user.connections.load(Ordering::Relaxed) >= self.connections {
-            let sentence = "You have too many connections open. Close one of your other tabs.";
-            return Err(Error::TooMany(sentence, GRACE));
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, Room>> {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a connection of `user` to a room, until the returned guard is dropped. Waits until the roster is known
+    /// with the user in it, which on a server that is alone is at once.
+    pub(crate) async fn join(
+        &self,
+        name: &RoomName,
+        user: &Arc<User>,
+    ) -> Result<Membership, Error> {
+        let mut membership = self.connect(name, user)?;
+        let roster_is_known = async {
+            while !self.roster_contains(name, user.id) {
+                // A change of the roster is an event, too. Other events that are dropped here are in the log.
+                membership.events.recv().await.ok();
+            }
+        };
+        let late = |_| Error::Unavailable("It is not known who is in this room. Come back later.");
+        timeout(ROSTER_TIMEOUT, roster_is_known)
+            .await
+            .map_err(late)?;
+        Ok(membership)
+    }
+
+    /// The first half of `join`, which does not wait.
+    fn connect(&self, name: &RoomName, user: &Arc<User>) -> Result<Membership, Error> {
+        let mut rooms = self.lock();
+        if user.connections.load(Ordering::Relaxed) >= self.max_connections {
+            let message = "You have too many connections open. Close one of your other tabs.";
+            return Err(Error::TooMany(message, LEAVE_DELAY));
         }
         if rooms.len() >= MAX_ROOMS {
-            // Rooms that everybody has left, though less than `GRACE` ago, make place.
-            rooms.retain(|_, room| room.people.values().any(|person| person.connections > 0));
+            // Rooms in which nobody has a connection any more give their slots away.
+            rooms.retain(|_, room| room.members.values().any(|member| member.connections > 0));
         }
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
-            let sentence = "There are too many rooms open. Choose one that somebody is in.";
-            return Err(Error::Unavailable(sentence));
+            let message = "There are too many rooms open. Choose one that somebody is in.";
+            return Err(Error::Unavailable(message));
         }
-        let room = rooms.entry(name.clone()).or_insert_with(|| Room {
-            events: FanOut::new(self.behind),
-            people: HashMap::new(),
-            version: Local::now().timestamp_micros().unsigned_abs(),
-            roster: None,
-            #[cfg(feature = "redis")]
-            everywhere: self.link.clone().map(redis::Everywhere::new),
-        });
+        let room = rooms.entry(name.clone()).or_insert_with(|| self.new_room());
         user.connections.fetch_add(1, Ordering::Relaxed);
-        room.arrive(user);
-        Ok(Visit {
+        self.add_connection(room, user);
+        Ok(Membership {
+            // Under the same lock, so that no event is missed. The user's own `joined` comes before it.
             events: room.events.listen(),
             room: name.clone(),
             user: Arc::clone(user),
@@ -120,128 +144,176 @@ impl Rooms {
         })
     }
 
-    /// Sends a message that has been stored to those who are in its room.
-    pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
-        // Before the lock, which all rooms share.
-        let event = Event::message(message);
-        if let Some(room) = self.live().get(name) {
-            room.events.send(&event);
+    fn new_room(&self) -> Room {
+        // The version begins with the time, so that a version from before a restart of the server, or from before
+        // the room was empty, is never taken for a newer one.
+        let version = Utc::now().timestamp_micros().unsigned_abs();
+        let roster = match self.cluster {
+            None => Roster::empty(version),
+            Some(_) => Roster::unknown(),
+        };
+        Room {
+            events: FanOut::new(self.event_buffer),
+            members: HashMap::new(),
+            roster,
         }
     }
 
-    /// Tells the others in the room that `user`, who is in it, is typing; now and then is enough.
-    pub(crate) fn typing(&self, name: &RoomName, user: &User) {
-        if let Some(room) = self.live().get_mut(name)
-            && let Some(person) = room.people.get_mut(&user.id)
-            && person.typed.is_none_or(|last| last.elapsed() >= TYPING)
-        {
-            person.typed = Some(Instant::now());
-            #[cfg(feature = "redis")]
-            if let Some(link) = &self.link {
-                return link.typing(name, user);
-            }
-            room.events.send(&Event::typing(user.id, user.name()));
-        }
-    }
-
-    /// Tells that `user` has left, unless a connection has come in the meantime.
-    fn leave(&self, name: &RoomName, user: &User) {
-        let mut rooms = self.live();
-        if let Some(room) = rooms.get_mut(name)
-            && let Some(person) = room.people.get(&user.id)
-            && let Some((since, _)) = person.gone
-            && since.elapsed() >= GRACE
-        {
-            room.people.remove(&user.id);
-            room.changed("left", user);
-            if room.people.is_empty() {
-                rooms.remove(name);
-            }
-        }
-    }
-}
-
-impl Room {
-    /// Counts a connection of `user`, and tells the others if there was none, nor `GRACE` ago.
-    fn arrive(&mut self, user: &Arc<User>) {
-        let person = self.people.entry(user.id).or_insert_with(|| Person {
+    /// Counts a connection of `user`. The first one announces the user, unless the last one closed less than
+    /// `LEAVE_DELAY` ago.
+    fn add_connection(&self, room: &mut Room, user: &Arc<User>) {
+        let member = room.members.entry(user.id).or_insert_with(|| Member {
             user: Arc::clone(user),
             connections: 0,
-            gone: None,
-            typed: None,
+            leaving: None,
+            last_typing: None,
         });
-        person.connections += 1;
-        match person.gone.take() {
-            Some((_, leaving)) => leaving.abort(),
-            None if person.connections == 1 => self.changed("joined", user),
+        member.connections += 1;
+        match member.leaving.take() {
+            Some((_, task)) => task.abort(),
+            None if member.connections == 1 => self.members_changed(room, ChangeKind::Joined, user),
             None => {}
         }
     }
 
-    /// Tells that somebody came or went; that makes another roster.
-    fn changed(&mut self, event: &str, user: &User) {
-        #[cfg(feature = "redis")]
-        if let Some(everywhere) = &self.everywhere {
-            return everywhere.link.changed.notify_one();
+    /// Removes a connection of `user`. After the last one the user leaves, `LEAVE_DELAY` later.
+    fn remove_connection(&self, name: &RoomName, user: &Arc<User>) {
+        let mut rooms = self.lock();
+        let room = rooms.get_mut(name);
+        let Some(member) = room.and_then(|room| room.members.get_mut(&user.id)) else {
+            return;
+        };
+        member.connections -= 1;
+        if member.connections > 0 {
+            return;
         }
-        self.version += 1;
-        self.roster = None;
-        self.events
-            .send(&Event::moved(event, self.version, user.name()));
+        // Without a runtime the process is ending, and there is nobody left to tell.
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let (rooms, name, user) = (self.clone(), name.clone(), Arc::clone(user));
+        let task = runtime.spawn(async move {
+            sleep(LEAVE_DELAY).await;
+            rooms.leave(&name, &user);
+        });
+        member.leaving = Some((Instant::now(), task.abort_handle()));
     }
 
-    /// Who is here, made once for as long as nobody comes or goes.
-    fn roster(&mut self) -> Arc<Event> {
-        let roster = self.roster.get_or_insert_with(|| {
-            let names = self.people.values().map(|person| person.user.name());
-            let mut names: Vec<_> = names.collect();
-            names.sort_unstable();
-            Event::roster(self.version, &names)
-        });
-        Arc::clone(roster)
+    /// Takes `user` out of the room, unless a connection has come in the meantime.
+    fn leave(&self, name: &RoomName, user: &User) {
+        let mut rooms = self.lock();
+        let Some(room) = rooms.get_mut(name) else {
+            return;
+        };
+        let leaving = room
+            .members
+            .get(&user.id)
+            .and_then(|member| member.leaving.as_ref());
+        if leaving.is_none_or(|(since, _)| since.elapsed() < LEAVE_DELAY) {
+            return;
+        }
+        room.members.remove(&user.id);
+        self.members_changed(room, ChangeKind::Left, user);
+        if room.members.is_empty() {
+            rooms.remove(name);
+        }
+    }
+
+    /// Applies a change of who is here on this server. In a cluster it is reported instead, and comes back as a
+    /// change of the roster of all servers (`apply_presence`).
+    fn members_changed(&self, room: &mut Room, kind: ChangeKind, user: &User) {
+        if let Some(cluster) = &self.cluster {
+            return cluster.members_changed();
+        }
+        let change = PresenceChange {
+            version: room.roster.next_version(),
+            kind,
+            user: user.id,
+            name: user.name().to_owned(),
+        };
+        room.apply(change);
+    }
+
+    /// Sends a message that has been stored to everybody in its room on this server.
+    pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
+        // Encoded before the lock, which all rooms share.
+        let event = Event::message(message);
+        if let Some(room) = self.lock().get(name) {
+            room.events.send(&event);
+        }
+    }
+
+    /// Tells the others in the room that `user`, who is a member, is typing. Does so at most once in
+    /// `TYPING_INTERVAL`.
+    pub(crate) fn typing(&self, name: &RoomName, user: &User) {
+        let mut rooms = self.lock();
+        let Some(room) = rooms.get_mut(name) else {
+            return;
+        };
+        let Some(member) = room.members.get_mut(&user.id) else {
+            return;
+        };
+        let is_too_soon = |last: Instant| last.elapsed() < TYPING_INTERVAL;
+        if member.last_typing.is_some_and(is_too_soon) {
+            return;
+        }
+        member.last_typing = Some(Instant::now());
+        match &self.cluster {
+            Some(cluster) => cluster.typing(name, user),
+            None => room.events.send(&Event::typing(user.id, user.name())),
+        }
+    }
+
+    fn roster_contains(&self, name: &RoomName, user: UserId) -> bool {
+        let rooms = self.lock();
+        rooms
+            .get(name)
+            .is_some_and(|room| room.roster.contains(user))
+    }
+
+    fn roster(&self, name: &RoomName) -> Option<Arc<Event>> {
+        self.lock().get_mut(name)?.roster.event()
     }
 }
 
-/// A connection of somebody to a room. To leave is to drop it.
-pub(crate) struct Visit {
-    /// What happens in the room from the moment of entering on.
+impl Room {
+    /// Applies a change of the roster and announces it. Returns whether the roster is still known.
+    fn apply(&mut self, change: PresenceChange) -> bool {
+        let update = self.roster.apply(change);
+        self.announce(update)
+    }
+
+    fn announce(&self, update: Update) -> bool {
+        match update {
+            Update::Announce(event) => self.events.send(&event),
+            Update::Unchanged => {}
+            Update::Gap => return false,
+        }
+        true
+    }
+}
+
+/// A connection of a user to a room. Dropping it closes the connection.
+pub(crate) struct Membership {
+    /// What happens in the room from the moment of joining on.
     pub(crate) events: Listener<Arc<Event>>,
     pub(crate) room: RoomName,
     pub(crate) user: Arc<User>,
     rooms: Rooms,
 }
 
-impl Visit {
-    /// Who is here now, if that is known.
+impl Membership {
+    /// Returns who is in the room now, if that is known.
     pub(crate) fn roster(&self) -> Option<Arc<Event>> {
-        #[cfg(feature = "redis")]
-        if self.rooms.link.is_some() {
-            return self.rooms.roster_everywhere(&self.room);
-        }
-        self.rooms.live().get_mut(&self.room).map(Room::roster)
+        self.rooms.roster(&self.room)
     }
 }
 
-impl Drop for Visit {
-    /// Takes a connection away. If it was the user's last one here, the user has left after `GRACE`.
+impl Drop for Membership {
     fn drop(&mut self) {
-        self.user.used.store(now(), Ordering::Relaxed);
+        self.user.touch();
         self.user.connections.fetch_sub(1, Ordering::Release);
-        if let Some(room) = self.rooms.live().get_mut(&self.room)
-            && let Some(person) = room.people.get_mut(&self.user.id)
-        {
-            person.connections -= 1;
-            // Without a runtime the process is ending, and there is nobody to tell.
-            if let (0, Ok(runtime)) = (person.connections, Handle::try_current()) {
-                let (rooms, room) = (self.rooms.clone(), self.room.clone());
-                let user = Arc::clone(&self.user);
-                let leaving = runtime.spawn(async move {
-                    sleep(GRACE).await;
-                    rooms.leave(&room, &user);
-                });
-                person.gone = Some((Instant::now(), leaving.abort_handle()));
-            }
-        }
+        self.rooms.remove_connection(&self.room, &self.user);
     }
 }
 

@@ -96,6 +96,18 @@ impl<T: Clone + Send + 'static> FanOut<T> {
         }
     }
 
+    /// Makes every reader lag, because something may have happened that was never sent.
+    pub fn lag_all(&self) {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        for place in places.values().filter_map(Weak::upgrade) {
+            let mut state = place.state();
+            // As if one item had been sent and dropped again before anybody could receive it.
+            state.recent.clear();
+            state.sent += 1;
+            place.news.notify_one();
+        }
+    }
+
     /// Everything that is sent from now on.
     ///
     /// # Panics

@@ -3,13 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::session::User;
+use crate::user::User;
 
-impl Draft {
+impl NewMessage {
     pub(crate) fn test(key: &str, text: &str, to: Option<&Arc<User>>) -> Self {
-        let to = to.map(|to| to.name.folded.clone());
-        let (key, text) = (key.into(), text.into());
-        Self { key, text, to }
+        Self {
+            idempotency_key: key.into(),
+            text: text.into(),
+            to: to.map(|to| to.name.case_folded.clone()),
+        }
     }
 }
 
@@ -28,24 +30,36 @@ fn a_room_has_a_plain_name() {
     }
 }
 
-fn draft(key: &str, text: &str) -> Result<Draft, u16> {
-    let (key, text, to) = (key.to_owned(), text.to_owned(), None);
-    let draft = NewMessage { key, text, to }.parse();
-    draft.map_err(|error| status(&error))
+fn parse_message(key: &str, text: &str) -> Result<NewMessage, u16> {
+    let body = MessageBody {
+        key: key.to_owned(),
+        text: text.to_owned(),
+        to: None,
+    };
+    body.parse().map_err(|error| status(&error))
 }
 
 /// A message of 2,000 characters of four bytes each is as good as one of 2,000 letters.
 #[test]
 fn lengths_are_counted_in_characters_not_bytes() {
-    assert!(draft(&"三".repeat(64), &"🦀".repeat(2_000)).is_ok());
-    assert!(draft("k", " ").is_ok());
+    assert!(parse_message(&"三".repeat(64), &"🦀".repeat(2_000)).is_ok());
+    assert!(parse_message("k", " ").is_ok());
     for (key, text) in [
         ("", "text"),
         (&"k".repeat(65), "text"),
         ("key", ""),
         ("key", &"x".repeat(2_001)),
     ] {
-        assert_eq!(draft(key, text).unwrap_err(), 422);
+        assert_eq!(parse_message(key, text).unwrap_err(), 422);
+    }
+}
+
+#[test]
+fn a_name_is_trimmed_and_short_and_has_no_control_characters() {
+    assert_eq!(UserName::parse("  张三\n").unwrap().text, "张三");
+    assert!(UserName::parse(&"三".repeat(24)).is_ok());
+    for bad in ["", " \t", "a\nb", "a\0b", "a\u{85}b", &"x".repeat(25)] {
+        assert_eq!(status(&UserName::parse(bad).unwrap_err()), 422, "{bad:?}");
     }
 }
 
@@ -58,7 +72,7 @@ fn a_name_has_no_letter_without_a_glyph() {
                   \u{378}\u{e000}\u{10ffff}";
     for letter in unseen.chars() {
         for name in [format!("A{letter}nn"), letter.into()] {
-            let error = Name::parse(&name).expect_err(&format!("{name:?}"));
+            let error = UserName::parse(&name).expect_err(&format!("{name:?}"));
             assert_eq!(status(&error), 422);
         }
     }
@@ -72,7 +86,7 @@ fn a_name_has_no_letter_without_a_glyph() {
         "🦀",
         "O'Neil-Ann 2",
     ] {
-        assert_eq!(Name::parse(good).unwrap().text, good);
+        assert_eq!(UserName::parse(good).unwrap().text, good);
     }
 }
 

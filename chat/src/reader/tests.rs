@@ -1,63 +1,52 @@
 //! What a reader gets, whatever happens around it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::*;
-use crate::database::Database;
-use crate::input::{Draft, RoomName};
-use crate::log::Message;
+use crate::backend::tests::Store;
+use crate::input::{NewMessage, RoomName};
 use crate::room::Rooms;
-use crate::session::User;
+use crate::user::User;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A room with people in it, whose readers may be `behind` by so many events.
+/// A room and its log, whose receivers may be only a few events behind.
 struct House {
-    log: Log,
-    rooms: Rooms,
+    store: Store,
     lobby: RoomName,
 }
 
 impl House {
-    fn new(behind: usize) -> Self {
-        let rooms = Rooms::new(20, behind);
-        let publish = {
-            let rooms = rooms.clone();
-            move |room: &RoomName, message: &Message| rooms.publish(room, message)
-        };
-        let database = Arc::new(Database::open(Path::new(":memory:")).unwrap());
-        let publish = Arc::new(publish);
-        let log = Log { database, publish };
-        let lobby = RoomName::parse("lobby").unwrap();
-        Self { log, rooms, lobby }
+    async fn new(event_buffer: usize) -> Self {
+        Self {
+            store: Store::sqlite(event_buffer).await,
+            lobby: RoomName::parse("lobby").unwrap(),
+        }
     }
 
-    fn enter(&self, user: &Arc<User>, cursor: Option<&str>) -> Reader {
-        let visit = self.rooms.enter(&self.lobby, user).unwrap();
+    async fn join(&self, user: &Arc<User>, cursor: Option<&str>) -> Reader {
+        self.join_in(&self.store.rooms, user, cursor).await
+    }
+
+    async fn join_in(&self, rooms: &Rooms, user: &Arc<User>, cursor: Option<&str>) -> Reader {
+        let membership = rooms.join(&self.lobby, user).await.unwrap();
         let cursor = cursor.map_or(Cursor::default(), |cursor| Cursor::parse(cursor).unwrap());
-        Reader::new(self.log.clone(), visit, cursor)
+        Reader::new(Arc::clone(&self.store.backend), membership, cursor)
     }
 
-    async fn say(&self, author: &Arc<User>, text: &str, to: Option<&Arc<User>>) -> i64 {
-        let draft = Draft::test(text, text, to);
-        self.log.knows(to).await;
-        self.log
-            .append(&self.lobby, author, draft)
-            .await
-            .unwrap()
-            .id
+    async fn post(&self, author: &Arc<User>, text: &str, to: Option<&Arc<User>>) -> i64 {
+        let message = NewMessage::test(text, text, to);
+        self.store.append(&self.lobby, author, message).await.id
     }
 }
 
 async fn next(reader: &mut Reader) -> Value {
-    let event = timeout(PATIENCE, reader.next())
-        .await
-        .expect("an event in time");
-    serde_json::from_str(&event.unwrap().json).unwrap()
+    let event = timeout(TEST_TIMEOUT, reader.next()).await;
+    serde_json::from_str(&event.expect("an event in time").json).unwrap()
 }
 
 /// The texts of messages, up to and with `last`; other events are left out.
@@ -74,12 +63,12 @@ async fn texts_to(reader: &mut Reader, last: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn somebody_new_gets_the_roster_then_the_newest_messages_then_what_happens() {
-    let house = House::new(16);
+    let house = House::new(16).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     for number in 0..60 {
-        house.say(&ann, &number.to_string(), None).await;
+        house.post(&ann, &number.to_string(), None).await;
     }
-    let mut reader = house.enter(&ann, None);
+    let mut reader = house.join(&ann, None).await;
     let roster = next(&mut reader).await;
     assert_eq!(
         roster,
@@ -88,29 +77,29 @@ async fn somebody_new_gets_the_roster_then_the_newest_messages_then_what_happens
     let history = texts_to(&mut reader, "59").await;
     assert_eq!((history.len(), history[0].as_str()), (50, "10"));
 
-    let _bob = house.enter(&bob, None);
+    let _bob = house.join(&bob, None).await;
     let joined = next(&mut reader).await;
     assert_eq!(
         (&joined["event"], &joined["data"]["name"]),
         (&"joined".into(), &"Bob".into())
     );
-    house.rooms.typing(&house.lobby, &ann);
-    house.rooms.typing(&house.lobby, &bob);
+    house.store.rooms.typing(&house.lobby, &ann);
+    house.store.rooms.typing(&house.lobby, &bob);
     assert_eq!(
         next(&mut reader).await["data"]["name"],
         "Bob",
         "one's own typing is no news"
     );
-    house.say(&bob, "hello", None).await;
+    house.post(&bob, "hello", None).await;
     assert_eq!(texts_to(&mut reader, "hello").await, ["hello"]);
 }
 
 #[tokio::test]
 async fn a_cursor_that_is_too_old_is_told_so_and_then_what_there_is() {
-    let house = House::new(16);
+    let house = House::new(16).await;
     let ann = User::test(1, "Ann");
-    let first = house.say(&ann, "one", None).await;
-    let mut reader = house.enter(&ann, Some("5"));
+    let first = house.post(&ann, "one", None).await;
+    let mut reader = house.join(&ann, Some("5")).await;
     assert_eq!(next(&mut reader).await["event"], "roster");
     let reset = next(&mut reader).await;
     assert_eq!(reset["event"], "reset");
@@ -121,14 +110,14 @@ async fn a_cursor_that_is_too_old_is_told_so_and_then_what_there_is() {
 /// The tempting wrong answer takes `Lagged` for the end, or goes on behind the gap.
 #[tokio::test]
 async fn a_reader_that_lags_reads_the_gap_from_the_log_and_learns_who_is_here() {
-    let house = House::new(1);
+    let house = House::new(1).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut reader = house.enter(&ann, None);
-    house.say(&ann, "before", None).await;
+    let mut reader = house.join(&ann, None).await;
+    house.post(&ann, "before", None).await;
     assert_eq!(texts_to(&mut reader, "before").await, ["before"]);
-    let _bob = house.enter(&bob, None);
+    let _bob = house.join(&bob, None).await;
     for number in 0..500 {
-        house.say(&ann, &number.to_string(), None).await;
+        house.post(&ann, &number.to_string(), None).await;
     }
     let roster = next(&mut reader).await;
     assert_eq!(roster["data"]["names"], serde_json::json!(["Ann", "Bob"]));
@@ -138,25 +127,25 @@ async fn a_reader_that_lags_reads_the_gap_from_the_log_and_learns_who_is_here() 
 
 #[tokio::test]
 async fn the_cursor_of_a_reader_is_where_the_next_one_goes_on() {
-    let house = House::new(16);
+    let house = House::new(16).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut first = house.enter(&ann, None);
-    house.say(&ann, "one", None).await;
+    let mut first = house.join(&ann, None).await;
+    house.post(&ann, "one", None).await;
     assert_eq!(texts_to(&mut first, "one").await, ["one"]);
     let cursor = first.cursor.to_string();
     drop(first);
 
-    let mut second = house.enter(&ann, Some(&cursor));
+    let mut second = house.join(&ann, Some(&cursor)).await;
     assert!(
-        second.ready().await.unwrap().is_empty(),
+        second.drain_ready().await.unwrap().is_empty(),
         "nothing has happened"
     );
     drop(second);
-    let _bob = house.enter(&bob, None);
-    house.say(&bob, "two", None).await;
-    let mut third = house.enter(&ann, Some(&cursor));
+    let _bob = house.join(&bob, None).await;
+    house.post(&bob, "two", None).await;
+    let mut third = house.join(&ann, Some(&cursor)).await;
     let names: Vec<_> = third
-        .ready()
+        .drain_ready()
         .await
         .unwrap()
         .iter()
@@ -172,8 +161,8 @@ async fn the_cursor_of_a_reader_is_where_the_next_one_goes_on() {
 /// One thing that happens in a room.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Somebody says something, to all or to one.
-    Say(usize, Option<usize>),
+    /// Somebody posts a message, to all or to one.
+    Post(usize, Option<usize>),
     /// A reader reads so many events, if there are as many.
     Read(usize, usize),
     /// A reader goes, and comes back with its cursor.
@@ -182,7 +171,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (0..3_usize, prop::option::weighted(0.3, 0..3_usize)).prop_map(|(from, to)| Step::Say(from, to)),
+        3 => (0..3_usize, prop::option::weighted(0.3, 0..3_usize)).prop_map(|(from, to)| Step::Post(from, to)),
         2 => (0..3_usize, 0..5_usize).prop_map(|(reader, count)| Step::Read(reader, count)),
         1 => (0..3_usize).prop_map(Step::Return),
     ]
@@ -194,19 +183,21 @@ proptest! {
     #[test]
     fn every_reader_gets_each_message_that_is_for_it_once_and_in_order(
         steps in prop::collection::vec(step(), 0..40),
-        behind in 1..4_usize,
+        event_buffer in 1..4_usize,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(follow(&steps, behind));
+        runtime.block_on(follow(&steps, event_buffer));
     }
 }
 
 #[allow(clippy::too_many_lines, reason = "what happens, and what should")]
-async fn follow(steps: &[Step], behind: usize) {
-    let house = House::new(behind);
-    let users = [0, 1, 2].map(|id| User::test(id, &format!("user {id}")));
-    let mut readers = [0, 1, 2].map(|user| house.enter(&users[user], Some("0")));
-    let (mut got, mut said) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
+async fn follow(steps: &[Step], event_buffer: usize) {
+    let house = House::new(event_buffer).await;
+    let add_user = async |number| house.store.add_user(&format!("user {number}")).await;
+    let users = [add_user(0).await, add_user(1).await, add_user(2).await];
+    let join = async |user: usize| house.join(&users[user], Some("0")).await;
+    let mut readers = [join(0).await, join(1).await, join(2).await];
+    let (mut got, mut expected) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
     let mut take = |reader: usize, event: &Event| {
         let event: Value = serde_json::from_str(&event.json).unwrap();
         if event["event"] == "message" {
@@ -215,13 +206,13 @@ async fn follow(steps: &[Step], behind: usize) {
     };
     for (number, step) in steps.iter().enumerate() {
         match *step {
-            Step::Say(from, to) => {
+            Step::Post(from, to) => {
                 house
-                    .say(&users[from], &number.to_string(), to.map(|to| &users[to]))
+                    .post(&users[from], &number.to_string(), to.map(|to| &users[to]))
                     .await;
-                for (reader, said) in said.iter_mut().enumerate() {
+                for (reader, expected) in expected.iter_mut().enumerate() {
                     if reader == from || to.is_none_or(|to| to == reader) {
-                        said.push(number.to_string());
+                        expected.push(number.to_string());
                     }
                 }
             }
@@ -230,54 +221,51 @@ async fn follow(steps: &[Step], behind: usize) {
                 for _ in 0..count {
                     let reading = timeout(Duration::from_micros(200), readers[reader].next());
                     if let Ok(event) = reading.await {
-                        take(reader, &event.unwrap());
+                        take(reader, &event);
                     }
                 }
             }
             Step::Return(reader) => {
                 // As a long poll does: what is ready is handed out, and the cursor stands behind it.
-                for event in readers[reader].ready().await.unwrap() {
+                for event in readers[reader].drain_ready().await.unwrap() {
                     take(reader, &event);
                 }
                 let cursor = readers[reader].cursor.to_string();
-                readers[reader] = house.enter(&users[reader], Some(&cursor));
+                readers[reader] = house.join(&users[reader], Some(&cursor)).await;
             }
         }
     }
-    house.say(&users[0], "end", None).await;
+    house.post(&users[0], "end", None).await;
     for reader in 0..3 {
-        said[reader].push("end".to_owned());
+        expected[reader].push("end".to_owned());
         loop {
-            let event = timeout(PATIENCE, readers[reader].next())
-                .await
-                .unwrap()
-                .unwrap();
+            let event = timeout(TEST_TIMEOUT, readers[reader].next()).await.unwrap();
             take(reader, &event);
             if event.json.contains(r#""text":"end""#) {
                 break;
             }
         }
     }
-    assert_eq!(got, said);
+    assert_eq!(got, expected);
 }
 
 /// As a long poll asks: for one, and then for all that there is at once. The tempting wrong answer reads the next
 /// page over what is left of this one.
 #[tokio::test]
 async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
-    let house = House::new(4);
+    let house = House::new(4).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut reader = house.enter(&ann, None);
-    reader.ready().await.unwrap();
+    let mut reader = house.join(&ann, None).await;
+    reader.drain_ready().await.unwrap();
     let said: Vec<_> = (0..120).map(|number| number.to_string()).collect();
     for text in &said {
-        house.say(&bob, text, None).await;
+        house.post(&bob, text, None).await;
     }
     let mut events = Vec::new();
     while events.len() < said.len() {
-        let next = timeout(PATIENCE, reader.next()).await;
-        events.push(next.expect("an event in time").unwrap());
-        events.extend(reader.ready().await.unwrap());
+        let next = timeout(TEST_TIMEOUT, reader.next()).await;
+        events.push(next.expect("an event in time"));
+        events.extend(reader.drain_ready().await.unwrap());
         events.retain(|event| event.json.contains("text"));
     }
     let texts = events.iter().map(|event| {
@@ -285,4 +273,28 @@ async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
         event["data"]["text"].as_str().unwrap().to_owned()
     });
     assert_eq!(texts.collect::<Vec<_>>(), said);
+}
+
+/// Events that never reached this server, as after an outage of what connects it to others. The tempting wrong answer
+/// waits for the next message, and then goes on behind the gap.
+#[tokio::test]
+async fn a_gap_between_the_servers_is_read_from_the_log_like_any_other_lag() {
+    let house = House::new(16).await;
+    let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
+    // Nothing is published in these rooms.
+    let cut_off = Rooms::new(20, 16);
+    let mut reader = house.join_in(&cut_off, &ann, None).await;
+    assert_eq!(next(&mut reader).await["event"], "roster");
+    for text in ["one", "two"] {
+        house.post(&bob, text, None).await;
+    }
+    // What is in the log at the first reading comes from there.
+    assert_eq!(texts_to(&mut reader, "two").await, ["one", "two"]);
+    house.post(&bob, "three", None).await;
+    assert!(
+        reader.next().now_or_never().is_none(),
+        "it waits for events"
+    );
+    cut_off.signal_gap();
+    assert_eq!(texts_to(&mut reader, "three").await, ["three"]);
 }

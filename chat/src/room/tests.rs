@@ -8,128 +8,132 @@ fn lobby() -> RoomName {
     RoomName::parse("lobby").unwrap()
 }
 
-/// The events that have come so far, as JSON, without their times.
-fn heard(visit: &mut Visit) -> Vec<String> {
-    let mut heard = Vec::new();
-    while let Some(Ok(event)) = visit.events.recv().now_or_never() {
+/// Returns the events that have come so far, as JSON, without their times.
+fn received(membership: &mut Membership) -> Vec<String> {
+    let mut received = Vec::new();
+    while let Some(Ok(event)) = membership.events.recv().now_or_never() {
         let event: serde_json::Value = serde_json::from_str(&event.json).unwrap();
-        heard.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
+        received.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
     }
-    heard
+    received
 }
 
 const MOMENT: Duration = Duration::from_millis(1);
-const JUST_BEFORE: Duration = GRACE.saturating_sub(MOMENT);
+const JUST_BEFORE: Duration = LEAVE_DELAY.saturating_sub(MOMENT);
 
 #[tokio::test(start_paused = true)]
 async fn somebody_has_left_five_seconds_after_the_last_connection_went_and_not_before() {
-    let rooms = Rooms::new(20, BEHIND);
+    let rooms = Rooms::new(20, EVENT_BUFFER);
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut watch = rooms.enter(&lobby(), &ann).unwrap();
-    let first = rooms.enter(&lobby(), &bob).unwrap();
-    let second = rooms.enter(&lobby(), &bob).unwrap();
-    assert_eq!(heard(&mut watch), ["joined Bob"], "once, however many tabs");
+    let mut watch = rooms.connect(&lobby(), &ann).unwrap();
+    let first = rooms.connect(&lobby(), &bob).unwrap();
+    let second = rooms.connect(&lobby(), &bob).unwrap();
+    assert_eq!(
+        received(&mut watch),
+        ["joined Bob"],
+        "once, however many tabs"
+    );
     drop(first);
-    sleep(GRACE * 2).await;
-    assert_eq!(heard(&mut watch), [""; 0], "the other tab is still open");
+    sleep(LEAVE_DELAY * 2).await;
+    assert_eq!(received(&mut watch), [""; 0], "the other tab is still open");
     drop(second);
     sleep(JUST_BEFORE).await;
-    assert_eq!(heard(&mut watch), [""; 0]);
+    assert_eq!(received(&mut watch), [""; 0]);
     sleep(MOMENT * 2).await;
-    assert_eq!(heard(&mut watch), ["left Bob"]);
+    assert_eq!(received(&mut watch), ["left Bob"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_in_time_has_neither_left_nor_joined() {
-    let rooms = Rooms::new(20, BEHIND);
+    let rooms = Rooms::new(20, EVENT_BUFFER);
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut watch = rooms.enter(&lobby(), &ann).unwrap();
-    let mut visit = rooms.enter(&lobby(), &bob).unwrap();
-    assert_eq!(heard(&mut watch), ["joined Bob"]);
+    let mut watch = rooms.connect(&lobby(), &ann).unwrap();
+    let mut bobs = rooms.connect(&lobby(), &bob).unwrap();
+    assert_eq!(received(&mut watch), ["joined Bob"]);
     for _ in 0..10 {
-        drop(visit);
+        drop(bobs);
         sleep(JUST_BEFORE).await;
-        visit = rooms.enter(&lobby(), &bob).unwrap();
+        bobs = rooms.connect(&lobby(), &bob).unwrap();
     }
-    sleep(GRACE * 2).await;
-    assert_eq!(heard(&mut watch), [""; 0]);
-    drop(visit);
-    sleep(GRACE + MOMENT).await;
-    assert_eq!(heard(&mut watch), ["left Bob"]);
+    sleep(LEAVE_DELAY * 2).await;
+    assert_eq!(received(&mut watch), [""; 0]);
+    drop(bobs);
+    sleep(LEAVE_DELAY + MOMENT).await;
+    assert_eq!(received(&mut watch), ["left Bob"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_joins_and_leaves_leave_nothing_behind() {
-    let rooms = Rooms::new(20, BEHIND);
+    let rooms = Rooms::new(20, EVENT_BUFFER);
     for number in 0..10_000 {
         let user = User::test(number, "Ann");
-        rooms.enter(&lobby(), &user).unwrap();
+        rooms.connect(&lobby(), &user).unwrap();
     }
-    assert_eq!(rooms.live().len(), 1, "all may still come back");
+    assert_eq!(rooms.lock().len(), 1, "all may still come back");
     let ann = User::test(1, "Ann");
     for _ in 0..10_000 {
-        rooms.enter(&lobby(), &ann).unwrap();
+        rooms.connect(&lobby(), &ann).unwrap();
     }
     sleep(MOMENT).await;
     let tasks = Handle::current().metrics().num_alive_tasks();
     assert!(tasks <= 10_001, "one at most waits for each user: {tasks}");
-    sleep(GRACE * 2).await;
-    assert!(rooms.live().is_empty(), "a room with nobody in it is gone");
+    sleep(LEAVE_DELAY * 2).await;
+    assert!(rooms.lock().is_empty(), "a room with nobody in it is gone");
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
-    let rooms = Rooms::new(2_000, BEHIND);
+    let rooms = Rooms::new(2_000, EVENT_BUFFER);
     let ann = User::test(1, "Ann");
     let room = |number: usize| RoomName::parse(&format!("room-{number}")).unwrap();
-    let visits: Vec<_> = (0..MAX_ROOMS)
-        .map(|number| rooms.enter(&room(number), &ann).unwrap())
+    let memberships: Vec<_> = (0..MAX_ROOMS)
+        .map(|number| rooms.connect(&room(number), &ann).unwrap())
         .collect();
-    let refused = rooms.enter(&room(MAX_ROOMS), &ann);
+    let refused = rooms.connect(&room(MAX_ROOMS), &ann);
     assert!(matches!(refused, Err(Error::Unavailable(_))));
     rooms
-        .enter(&room(0), &ann)
+        .connect(&room(0), &ann)
         .expect("one that is open has place");
-    drop(visits);
+    drop(memberships);
     // One who only passes through a thousand rooms keeps nobody out.
     rooms
-        .enter(&room(MAX_ROOMS), &ann)
+        .connect(&room(MAX_ROOMS), &ann)
         .expect("now there is place");
 
-    let rooms = Rooms::new(20, BEHIND);
-    let visits: Vec<_> = (0..20)
-        .map(|number| rooms.enter(&room(number % 2), &ann).unwrap())
+    let rooms = Rooms::new(20, EVENT_BUFFER);
+    let memberships: Vec<_> = (0..20)
+        .map(|number| rooms.connect(&room(number % 2), &ann).unwrap())
         .collect();
     assert!(matches!(
-        rooms.enter(&lobby(), &ann),
+        rooms.connect(&lobby(), &ann),
         Err(Error::TooMany(..))
     ));
     assert!(
-        !rooms.live().contains_key(&lobby()),
+        !rooms.lock().contains_key(&lobby()),
         "and nothing is left of the attempt"
     );
-    drop(visits);
-    rooms.enter(&lobby(), &ann).unwrap();
+    drop(memberships);
+    rooms.connect(&lobby(), &ann).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn typing_is_told_once_a_second_and_only_of_those_who_are_here() {
-    let rooms = Rooms::new(20, BEHIND);
+async fn typing_is_sent_once_a_second_and_only_for_members_of_the_room() {
+    let rooms = Rooms::new(20, EVENT_BUFFER);
     let (ann, bob, eve) = (
         User::test(1, "Ann"),
         User::test(2, "Bob"),
         User::test(3, "Eve"),
     );
-    let mut watch = rooms.enter(&lobby(), &ann).unwrap();
-    let _bob = rooms.enter(&lobby(), &bob).unwrap();
-    heard(&mut watch);
+    let mut watch = rooms.connect(&lobby(), &ann).unwrap();
+    let _bob = rooms.connect(&lobby(), &bob).unwrap();
+    received(&mut watch);
     for _ in 0..100 {
         rooms.typing(&lobby(), &bob);
         rooms.typing(&lobby(), &eve);
     }
-    assert_eq!(heard(&mut watch), ["typing Bob"]);
-    sleep(TYPING).await;
+    assert_eq!(received(&mut watch), ["typing Bob"]);
+    sleep(TYPING_INTERVAL).await;
     rooms.typing(&lobby(), &bob);
-    assert_eq!(heard(&mut watch), ["typing Bob"]);
+    assert_eq!(received(&mut watch), ["typing Bob"]);
 }

@@ -1,8 +1,8 @@
-//! Long polling, as in lesson 2: ask, and the answer comes when there is news.
+//! Long polling, as in lesson 2: the server answers a request when there is news.
 //!
-//! Between two polls nobody listens. What was said meanwhile is in the log, after the cursor. Who came
-//! and went is not, so the cursor also names the roster that the client knows: if there is another
-//! one by now, the next poll gets it as a whole.
+//! Between two polls the client has no connection. The messages of that time are in the log, after the cursor. Who
+//! joined and left is not, so the cursor also names the roster that the client knows. If there is another one by now,
+//! the next poll gets it as a whole.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,58 +11,65 @@ use actix_web::http::header::{self, ContentType};
 use shared::error::Error;
 use tokio::{select, time::sleep};
 
-use super::Asked;
-use crate::{Answer, event::Event, input::Cursor};
+use super::request::RoomRequest;
+use crate::event::Event;
+use crate::input::Cursor;
+use crate::log::View;
+use crate::state::HandlerResult;
 
-/// For how many seconds a request is held if it does not say. The least patient proxies give up on
-/// a request after 30 s, and their error would look like a server that is gone.
+/// For how many seconds a request is held if it does not say. Some proxies give up on a request after 30 s, and their
+/// error would look like a server that is down.
 const DEFAULT_WAIT: u64 = 25;
 
-/// The most seconds that a request may ask for: few proxies have the patience for more.
+/// The most seconds that a request may ask for: few proxies wait longer.
 const MAX_WAIT: u64 = 60;
 
-/// `GET /rooms/{room}/messages`: `{"events":[…],"cursor":"17.4"}` as soon as there is something; an
-/// empty list if that does not happen in time.
-pub(crate) async fn poll(asked: Asked) -> Answer {
-    let cut = asked.cut.wait();
-    if let Some(before) = &asked.query.before {
-        return history(&asked, Cursor::parse(before)?).await;
+/// `GET /rooms/{room}/messages`: `{"events":[…],"cursor":"17.4"}` as soon as there is something; an empty list if
+/// that does not happen in time.
+pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
+    let cut = request.cut.wait();
+    if let Some(before) = &request.query.before {
+        return history(&request, Cursor::parse(before)?).await;
     }
-    let wait = asked.query.wait.unwrap_or(DEFAULT_WAIT);
+    let wait = request.query.wait.unwrap_or(DEFAULT_WAIT);
     if wait > MAX_WAIT {
-        let sentence = format!("wait is a number of whole seconds from 0 to {MAX_WAIT}.");
-        return Err(Error::BadRequest(sentence));
+        let message = format!("wait is a number of whole seconds from 0 to {MAX_WAIT}.");
+        return Err(Error::BadRequest(message));
     }
-    let mut reader = asked.begin().await?;
-    let mut events = reader.ready().await?;
+    let mut reader = request.open_reader().await?;
+    let mut events = reader.drain_ready().await?;
     if events.is_empty() {
         select! {
-            // From top to bottom: news that is there already is told even if the wait is 0.
+            // In this order: with a wait of 0 the client still gets what is there already.
             biased;
-            event = reader.next() => events.push(event?),
+            event = reader.next() => events.push(event),
             () = cut => {}
             () = sleep(Duration::from_secs(wait)) => {}
         }
-        events.extend(reader.ready().await?);
+        events.extend(reader.drain_ready().await?);
     }
-    Ok(answer(&events, reader.cursor))
+    Ok(poll_response(&events, reader.cursor))
 }
 
-/// What was said before `end`, for whoever scrolls back: at once, and without a visit to the room.
-async fn history(asked: &Asked, end: Cursor) -> Answer {
-    let view = (asked.room.clone(), asked.user.id);
-    let (log, before) = (&asked.chat.log, end.id.unwrap_or_default());
-    let messages = log.before(view, before).await?;
+/// Returns the messages before `end`, for a client that scrolls back: at once, and without joining the room.
+async fn history(request: &RoomRequest, end: Cursor) -> HandlerResult {
+    let view = View {
+        room: request.room.clone(),
+        reader: request.user.id,
+    };
+    let id = end.id.unwrap_or_default();
+    let messages = request.chat.backend.page_before(view, id).await?;
     let events: Vec<_> = messages.iter().map(Event::message).collect();
-    Ok(answer(&events, end))
+    Ok(poll_response(&events, end))
 }
 
-/// The events, and the cursor after them. Nobody may keep it: the same address has another answer next time.
-fn answer(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
+/// Returns the events and the cursor after them. No cache may keep the response: the same address has another one
+/// next time.
+fn poll_response(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
     let events: Vec<_> = events.iter().map(|event| event.json.as_str()).collect();
-    let body = format!(r#"{{"events":[{}],"cursor":"{cursor}"}}"#, events.join(","));
+    let events = events.join(",");
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type(ContentType::json())
-        .body(body)
+        .body(format!(r#"{{"events":[{events}],"cursor":"{cursor}"}}"#))
 }

@@ -10,59 +10,71 @@ use serde_json::value::RawValue;
 use shared::websocket::{Message, Socket, merge};
 use shared::{Object, error::Error};
 
-use super::Asked;
-use crate::{Answer, MAX_BODY, event, log::Receipt};
+use super::MAX_BODY;
+use super::request::RoomRequest;
+use crate::event::encode_reply;
+use crate::log::Receipt;
+use crate::state::HandlerResult;
 
 /// `GET /rooms/{room}/ws?after=17`, upgraded.
-pub(crate) async fn open(request: HttpRequest, body: web::Payload, asked: Asked) -> Answer {
+pub(crate) async fn upgrade(
+    request: HttpRequest,
+    body: web::Payload,
+    room_request: RoomRequest,
+) -> HandlerResult {
     let (response, socket) = Socket::open(&request, body, MAX_BODY.into())?;
-    let frames = asked.follow().await?.map(|event| event.frame.clone());
-    // In a box: most readers say nothing most of the time.
+    let events = room_request.event_stream().await?;
+    let frames = events.map(|event| event.frame.clone());
+    // Boxed: most readers send nothing most of the time.
     socket.run(stream::pending(), async move |message| {
-        Box::pin(hear(&asked, message)).await
+        Box::pin(handle_frame(&room_request, message)).await
     });
     Ok(merge(response, frames))
 }
 
-/// What is wrong with any other event.
-const NO_SUCH_EVENT: &str = r#"The event must be "message" or "typing"."#;
-
-/// `{"event":"message","ack":1,"data":{…}}`: what a client says. It may number what it says, and the
-/// answer has the same number.
+/// `{"event":"message","ack":1,"data":{…}}`: an event from a client. A client may number its events, and the reply
+/// has the same number.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Said {
-    /// Empty if there is none, so that the answer has the `ack`.
+struct ClientEvent {
+    /// Defaults to empty, so that a frame without `event` still parses and its error can carry the `ack`.
     #[serde(default)]
     event: String,
     ack: Option<u64>,
-    /// As it is, to be read as strictly as the body of a POST: a `Value` would keep the last of two equal names.
+    /// Not parsed yet, to be parsed as strictly as the body of a POST: a `Value` would accept two fields with the
+    /// same name.
     data: Option<Box<RawValue>>,
 }
 
-/// Does what the client says; the answer, if there is one.
-async fn hear(asked: &Asked, message: Message) -> Option<Message> {
-    let said = match message {
+/// Handles a frame and returns the reply, if there is one.
+async fn handle_frame(request: &RoomRequest, message: Message) -> Option<Message> {
+    let parsed: Result<Object<ClientEvent>, Error> = match message {
         Message::Text(text) => serde_json::from_str(&text).map_err(Error::from),
         Message::Binary(_) => Err(Error::BadRequest("Send text, not bytes.".into())),
     };
-    let ack = |Object(said): &Object<Said>| said.ack;
-    let ack = said.as_ref().map_or(None, ack);
-    let outcome = obey(asked, said).await.transpose()?;
-    Some(Message::Text(event::answer(ack, &outcome).into()))
+    let (ack, outcome) = match parsed {
+        Ok(Object(event)) => (event.ack, dispatch(request, event).await),
+        Err(error) => (None, Err(error)),
+    };
+    let outcome = outcome.transpose()?;
+    Some(Message::Text(encode_reply(ack, &outcome).into()))
 }
 
-async fn obey(asked: &Asked, said: Result<Object<Said>, Error>) -> Result<Option<Receipt>, Error> {
-    let Object(Said { event, data, .. }) = said?;
-    match event.as_str() {
+/// Does what an event asks for. Returns the receipt of a message.
+async fn dispatch(request: &RoomRequest, event: ClientEvent) -> Result<Option<Receipt>, Error> {
+    match event.event.as_str() {
         "message" => {
-            let data = data.as_deref().map_or("null", RawValue::get);
-            asked.say(serde_json::from_str(data)?).await.map(Some)
+            let data = event.data.as_deref().map_or("null", RawValue::get);
+            let body = serde_json::from_str(data)?;
+            request.post_message(body).await.map(Some)
         }
         "typing" => {
-            asked.chat.rooms.typing(&asked.room, &asked.user);
+            request.post_typing();
             Ok(None)
         }
-        _ => Err(Error::BadRequest(NO_SUCH_EVENT.into())),
+        _ => {
+            let message = r#"The event must be "message" or "typing"."#;
+            Err(Error::BadRequest(message.into()))
+        }
     }
 }

@@ -14,7 +14,6 @@ mod events;
 mod input;
 mod limits;
 mod lives;
-#[cfg(feature = "redis")]
 mod redis;
 mod sessions;
 

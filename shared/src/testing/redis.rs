@@ -10,6 +10,20 @@ use tempfile::TempDir;
 
 use super::PATIENCE;
 
+/// Returns whether this machine has a `redis-server`, for tests that can do without. Where the environment variable
+/// `REQUIRE_REDIS` is set, as in CI, a missing one is an error instead.
+#[must_use]
+pub fn is_installed() -> bool {
+    let mut command = Command::new("redis-server");
+    let version = command.arg("--version").stdout(Stdio::null()).status();
+    let installed = version.is_ok_and(|status| status.success());
+    assert!(
+        installed || std::env::var_os("REQUIRE_REDIS").is_none(),
+        "redis-server: apt-get install redis-server"
+    );
+    installed
+}
+
 /// A running `redis-server` whose writes are on disk before it answers. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Redis {

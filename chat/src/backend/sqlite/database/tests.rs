@@ -2,10 +2,13 @@
 
 use std::{fs, path::Path};
 
+use shared::error::Error;
+
 use super::*;
+use crate::backend::sqlite::names::SCHEMA;
 
 fn error(file: &Path) -> String {
-    let opened = Database::open(file);
+    let opened = Database::open(file, SCHEMA);
     opened.err().expect("an error").to_string()
 }
 
@@ -21,7 +24,7 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
         .execute_batch(tables)
         .unwrap();
     let newer = folder.path().join("newer.db");
-    drop(Database::open(&newer).unwrap());
+    drop(Database::open(&newer, SCHEMA).unwrap());
     let version = "PRAGMA user_version = 2";
     Connection::open(&newer)
         .unwrap()
@@ -43,13 +46,13 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
 fn a_second_server_on_the_same_file_is_refused_until_the_first_has_gone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
-    let first = Database::open(&file).unwrap();
+    let first = Database::open(&file, SCHEMA).unwrap();
     assert!(error(&file).contains("in use by another server"));
     let link = file.with_file_name("link.db");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     assert!(error(&link).contains("in use by another server"));
     drop(first);
-    Database::open(&file).unwrap();
+    Database::open(&file, SCHEMA).unwrap();
 }
 
 #[tokio::test]
@@ -61,7 +64,7 @@ async fn databases_in_memory_have_nothing_to_do_with_each_other() {
             .run(|log| log.query_row(count, [], |row| row.get::<_, i64>(0)));
         count.await.unwrap()
     };
-    let [first, second] = [(); 2].map(|()| Database::open(Path::new(":memory:")).unwrap());
+    let [first, second] = [(); 2].map(|()| Database::open(Path::new(":memory:"), SCHEMA).unwrap());
     let add = "INSERT INTO users VALUES (1, 'A', 'a', x'00')";
     assert_eq!(
         first.writer.run(|log| log.execute(add, [])).await.unwrap(),
@@ -73,7 +76,7 @@ async fn databases_in_memory_have_nothing_to_do_with_each_other() {
 /// One bad write must not take down the writer, and nobody waits for an answer that will not come.
 #[tokio::test]
 async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() {
-    let database = Database::open(Path::new(":memory:")).unwrap();
+    let database = Database::open(Path::new(":memory:"), SCHEMA).unwrap();
     let insert = |id: i64| {
         move |log: &Connection| {
             let token = id.to_be_bytes().to_vec();
@@ -87,8 +90,8 @@ async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() 
         Ok((rows, || panic!("published")))
     };
     let together = futures_util::join!(
-        database.writer.run_then(insert(1)),
-        database.writer.run_then(bad),
+        database.writer.run_with_callback(insert(1)),
+        database.writer.run_with_callback(bad),
     );
     assert!(matches!(together.1, Err(Error::Unavailable(_))));
     let there = "SELECT count(*) FROM users WHERE id = 1";
@@ -102,5 +105,8 @@ async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() 
         there,
         "stored if and only if acknowledged"
     );
-    assert_eq!(database.writer.run_then(insert(2)).await.unwrap(), 1);
+    assert_eq!(
+        database.writer.run_with_callback(insert(2)).await.unwrap(),
+        1
+    );
 }

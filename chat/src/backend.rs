@@ -1,0 +1,109 @@
+//! The seam between the chat and the store that keeps its messages and names.
+//!
+//! Everything above this file (rooms, readers, transports) works with [`Backend`] and does not know which store it
+//! is. A backend has two tasks. It answers the calls below, and it delivers every new message to [`Rooms`]. One that
+//! several servers share also connects their rooms, through [`Cluster`](crate::room::Cluster).
+//!
+//! A further backend is a folder beside the two, a flag, and a line in [`open`]. The tests in `backend/tests` run
+//! against every backend.
+
+mod redis;
+mod sqlite;
+
+use std::{path::PathBuf, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use shared::error::Error;
+
+use crate::input::{NewMessage, RoomName};
+use crate::log::{Message, Page, Receipt, View};
+use crate::room::Rooms;
+use crate::user::{TokenHash, User};
+
+/// How many names can be taken at the same time, so that a flood of new users fills neither the memory nor the disk.
+const MAX_USERS: usize = 10_000;
+
+/// A name that was not used for this many seconds is free for somebody else: a day.
+const NAME_TTL: i64 = 24 * 60 * 60;
+
+/// When all names are taken, a newcomer gets the one that was unused for longest, if that is at least this many
+/// seconds: an hour.
+const EVICTABLE_AFTER: i64 = 60 * 60;
+
+/// The same two times for an unconfirmed name, in seconds. A name is unconfirmed until its token is used, and again
+/// once its holder has released it. A client that received its token uses it within 10 s; three times that is safe.
+/// A flood that keeps others out has to take hundreds of names a second.
+const UNCONFIRMED_TTL: i64 = 30;
+
+/// The refusal of a name that somebody holds.
+const NAME_TAKEN: Error = Error::Conflict("Somebody else has that name. Choose another.");
+
+/// The refusal of a new name while there are `MAX_USERS` that nobody has to give up.
+const TOO_MANY_USERS: Error =
+    Error::Unavailable("There are too many people here. Come back later.");
+
+/// The result of a call, as soon as the store has it. The future is boxed, because a trait object cannot have
+/// `async fn`; beside a write to a disk or a network that costs nothing.
+pub(crate) type Reply<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// A store for messages and names. Every call may fail with a 503 when the store does not respond; the caller may
+/// then repeat it.
+pub(crate) trait Backend: Send + Sync {
+    /// Stores `message` durably, or finds the receipt that its idempotency key got the first time. A new message
+    /// then reaches `Rooms::publish` on every server, in the order of the ids. 404 if a private message has no
+    /// recipient; 401 if the author has lost the name meanwhile.
+    fn append<'a>(
+        &'a self,
+        room: &'a RoomName,
+        author: &'a Arc<User>,
+        message: NewMessage,
+    ) -> Reply<'a, Receipt>;
+
+    /// Returns the page of the log after `cursor`. Without a cursor, or with one that is outside the log, it is the
+    /// latest page.
+    fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page>;
+
+    /// Returns the latest messages before the one with this id, oldest first, a page at most.
+    fn page_before(&self, view: View, id: i64) -> Reply<'_, Vec<Message>>;
+
+    /// Gives the name of `user` to `user`: 409 if somebody else has it, 503 if there are too many users. The name is
+    /// unconfirmed until `user_by_token` is called.
+    fn claim_name(&self, user: Arc<User>) -> Reply<'_, ()>;
+
+    /// Returns whose token this is, and counts that as a use of the name.
+    fn user_by_token(&self, token: TokenHash) -> Reply<'_, Option<Arc<User>>>;
+
+    /// Makes the name of `user` unconfirmed, because its holder has taken another one. Using the token again takes
+    /// that back.
+    fn release_name(&self, user: Arc<User>) -> Reply<'_, ()>;
+}
+
+/// The flags that choose a store.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BackendFlags {
+    /// Keep messages and names in this file; `:memory:` keeps them until the server stops
+    #[arg(long, env, value_name = "FILE", default_value = "chat.db")]
+    pub(crate) database: PathBuf,
+
+    /// Keep them in this Redis instead, which any number of servers may share: `redis://127.0.0.1/`
+    #[arg(long, env, value_name = "URL", hide_env_values = true)]
+    pub(crate) redis: Option<String>,
+}
+
+/// Why a store cannot be used, and what to do about it: one sentence.
+pub(crate) type OpenError = Box<dyn std::error::Error>;
+
+/// Opens the store that the flags name. It delivers to `rooms`. Returns it with the rooms to use from now on, which
+/// are in a cluster if other servers share the store.
+pub(crate) async fn open(
+    flags: &BackendFlags,
+    rooms: Rooms,
+) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
+    match &flags.redis {
+        Some(url) => redis::open(url, rooms).await,
+        None => sqlite::open(&flags.database, rooms).await,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

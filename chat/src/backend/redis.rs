@@ -1,0 +1,120 @@
+//! The backend in Redis 7, for any number of servers that share it: it does not matter which of them a client
+//! reaches.
+//!
+//! `cargo run -p chat -- --redis redis://127.0.0.1/`
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `chat:log:ROOM` | stream | the messages; the first half of an entry's id is the message's id |
+//! | `chat:sent:USER` | hash | idempotency key → the id and the time of its message |
+//! | `chat:name:NAME` | hash | who holds a case-folded name: `id`, `name`, `token` (hashed), `released` if it was; expires when the name is free |
+//! | `chat:token:HASH` | string | the case-folded name that the token is for; expires with the name |
+//! | `chat:names` | sorted set | the case-folded names, by the time when they expire: to count them, and to find the one that was idle for longest |
+//! | `chat:members:ROOM` | hash | who is in a room: user id → on how many servers, and the name; `version` |
+//! | `chat:server:SERVER` | set | who is in which room on a server |
+//! | `chat:servers` | sorted set | the servers, by the time until which they count as alive |
+//! | `chat:time` | string | when any of them last sent a heartbeat |
+//!
+//! The channels are `chat:message`, `chat:presence` (somebody joined or left), `chat:typing`, and `chat:heartbeat`,
+//! which shows only that publishing works. Whatever reads and then writes is one script, which Redis runs as a whole:
+//! no other command runs in between.
+//!
+//! Pub/sub forgets what it cannot deliver. After a gap, a server therefore reads the log and the rosters again.
+
+mod connection;
+mod messages;
+mod names;
+mod presence;
+mod subscription;
+
+use std::sync::Arc;
+
+use super::{Backend, MAX_USERS, OpenError, Reply};
+use crate::input::{NewMessage, RoomName};
+use crate::log::{Message, Page, Receipt, View};
+use crate::room::Rooms;
+use crate::user::{TokenHash, User};
+use connection::Redis;
+use names::KnownUsers;
+
+/// The chat's store in a Redis.
+struct RedisBackend {
+    redis: Redis,
+    /// How many names can be taken at the same time.
+    max_users: usize,
+    /// The users whom this server knows.
+    users: KnownUsers,
+}
+
+/// Connects to the Redis at `url`, and the rooms to those of the other servers.
+pub(super) async fn open(url: &str, rooms: Rooms) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
+    let (backend, rooms) = RedisBackend::open(url, rooms, MAX_USERS).await?;
+    Ok((Arc::new(backend), rooms))
+}
+
+impl RedisBackend {
+    async fn open(url: &str, rooms: Rooms, max_users: usize) -> Result<(Self, Rooms), OpenError> {
+        let redis = Redis::connect(url).await?;
+        let (cluster, reports) = presence::cluster();
+        let rooms = rooms.in_cluster(cluster);
+        // Subscribed before anybody can join, so that no change is missed.
+        let subscription = subscription::subscribe(&redis).await?;
+        tokio::spawn(subscription::run(
+            subscription,
+            rooms.clone(),
+            redis.clone(),
+        ));
+        tokio::spawn(presence::run(reports, rooms.clone(), redis.clone()));
+        let backend = Self {
+            redis,
+            max_users,
+            users: KnownUsers::default(),
+        };
+        Ok((backend, rooms))
+    }
+}
+
+impl Backend for RedisBackend {
+    fn append<'a>(
+        &'a self,
+        room: &'a RoomName,
+        author: &'a Arc<User>,
+        message: NewMessage,
+    ) -> Reply<'a, Receipt> {
+        Box::pin(messages::append(&self.redis, room, author, message))
+    }
+
+    fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page> {
+        Box::pin(messages::page_after(&self.redis, view, cursor))
+    }
+
+    fn page_before(&self, view: View, id: i64) -> Reply<'_, Vec<Message>> {
+        Box::pin(messages::page_before(&self.redis, view, id))
+    }
+
+    fn claim_name(&self, user: Arc<User>) -> Reply<'_, ()> {
+        Box::pin(async move {
+            names::claim(&self.redis, &user, self.max_users).await?;
+            self.users.get_or_insert(&user);
+            Ok(())
+        })
+    }
+
+    fn user_by_token(&self, token: TokenHash) -> Reply<'_, Option<Arc<User>>> {
+        Box::pin(async move {
+            let found = names::resolve_token(&self.redis, token).await?;
+            let Some(found) = found else {
+                self.users.forget(token);
+                return Ok(None);
+            };
+            Ok(Some(self.users.get_or_insert(&found)))
+        })
+    }
+
+    fn release_name(&self, user: Arc<User>) -> Reply<'_, ()> {
+        Box::pin(async move { names::release(&self.redis, &user).await })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,39 @@
+-- Adds a message to the log of its room and publishes it, or finds the receipt that its idempotency key got the
+-- first time.
+-- ARGV: room, id of the author, case-folded name of the author, name of the author, key, text, how many messages a
+-- room keeps, and the case-folded name of the recipient, if the message is private.
+-- Returns what was done ('created', 'repeated', 'no recipient', 'name lost'), the id, and the time in Unix seconds.
+local room, from_id, folded, from, key, text, max, to = unpack(ARGV)
+local log, sent = 'chat:log:' .. room, 'chat:sent:' .. from_id
+
+local first = redis.call('HGET', sent, key)
+if first then
+  local id, time = string.match(first, '^(%d+) (%d+)$')
+  return { 'repeated', id, time }
+end
+if redis.call('HGET', 'chat:name:' .. folded, 'id') ~= from_id then return { 'name lost', 0, 0 } end
+
+local now = redis.call('TIME')
+local fields = { 'from_id', from_id, 'from', from, 'key', key, 'text', text, 'time', now[1] }
+if to then
+  local recipient = redis.call('HMGET', 'chat:name:' .. to, 'id', 'name')
+  if not recipient[1] then return { 'no recipient', 0, 0 } end
+  for _, field in ipairs({ 'to_id', recipient[1], 'to', recipient[2] }) do table.insert(fields, field) end
+end
+
+-- The ids of a room have no gaps; the first is the time in milliseconds.
+local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
+local id = last and string.match(last[1], '^%d+') + 1 or now[1] * 1000 + math.floor(now[2] / 1000)
+id = string.format('%.0f', id)
+redis.call('XADD', log, id .. '-0', unpack(fields))
+redis.call('HSET', sent, key, id .. ' ' .. now[1])
+
+-- Deletes the oldest messages, and their keys with them.
+while redis.call('XLEN', log) > tonumber(max) do
+  local old = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  redis.call('XDEL', log, old[1])
+  redis.call('HDEL', 'chat:sent:' .. old[2][2], old[2][6])
+end
+
+redis.call('PUBLISH', 'chat:message', cjson.encode({ room, { id .. '-0', fields } }))
+return { 'created', id, now[1] }

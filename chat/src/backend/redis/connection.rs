@@ -1,0 +1,146 @@
+//! [`Redis`]: the connection to Redis, and what a Redis must offer to be used.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
+use redis::{Client, FromRedisValue, Pipeline, RedisError, Script, ScriptInvocation};
+use shared::error::Error;
+use tokio::time::timeout;
+
+use crate::backend::OpenError;
+
+/// How long Redis may take to respond. A request first asks whose token it has and then does what it is for. It gives
+/// up at the first response that does not come, and a client has to get its 503 within 5 s.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A connection to Redis that reconnects by itself. Clones are handles to the same connection.
+#[derive(Clone)]
+pub(super) struct Redis {
+    client: Client,
+    connection: Arc<Mutex<ConnectionManager>>,
+}
+
+impl Redis {
+    /// Connects to the Redis at `url` and checks that it can be used.
+    pub(super) async fn connect(url: &str) -> Result<Self, OpenError> {
+        // The message must not name the URL, which may contain a password.
+        let client = Client::open(url).map_err(|error| {
+            format!("--redis needs an address such as redis://127.0.0.1/ and got something else: {error}")
+        })?;
+        let address = client.get_connection_info().addr().to_string();
+        if client.get_connection_info().redis_settings().db() != 0 {
+            return Err(format!(
+                "cannot use a numbered database of the Redis at {address}: what is published is the same for all of \
+                 them, so choose none"
+            )
+            .into());
+        }
+        let unusable = |error: RedisError| {
+            format!(
+                "cannot use the Redis at {address}: {error}. Start one of version 7 or later there \
+                 (redis-server --appendonly yes --appendfsync always), or give another address to --redis"
+            )
+        };
+        let connecting = ConnectionManager::new_with_config(client.clone(), config());
+        let mut connection = connecting.await.map_err(&unusable)?;
+        check_writable_v7(&mut connection)
+            .await
+            .map_err(&unusable)?;
+        warn_if_volatile(&mut connection).await;
+        Ok(Self {
+            client,
+            connection: Arc::new(Mutex::new(connection)),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ConnectionManager> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a new connection. One that is only silent does not break, and so does not reconnect by itself.
+    pub(super) fn reconnect(&self) {
+        if let Ok(new) = ConnectionManager::new_lazy_with_config(self.client.clone(), config()) {
+            *self.lock() = new;
+        }
+    }
+
+    /// Runs a script. If there is no response in time, it may have run or not.
+    pub(super) async fn run_script<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, Error> {
+        let mut connection = self.lock().clone();
+        respond_in_time(script.invoke_async(&mut connection)).await
+    }
+
+    /// Sends one or more commands and returns their responses as a tuple.
+    pub(super) async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Error> {
+        let mut connection = self.lock().clone();
+        respond_in_time(commands.query_async(&mut connection)).await
+    }
+
+    /// Opens a connection of its own that receives what is published on these channels from now on.
+    pub(super) async fn subscribe(&self, channels: &[&str]) -> Result<PubSub, RedisError> {
+        let subscribing = async {
+            let mut subscription = self.client.get_async_pubsub().await?;
+            subscription.subscribe(channels).await?;
+            Ok(subscription)
+        };
+        let subscribed = timeout(RESPONSE_TIMEOUT, subscribing).await;
+        subscribed.unwrap_or_else(|_| Err(timed_out()))
+    }
+}
+
+fn config() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(RESPONSE_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_number_of_retries(1)
+}
+
+/// Fails on a replica, which refuses the write, and on a Redis before version 7, which does not know the first line
+/// of the script.
+async fn check_writable_v7(connection: &mut ConnectionManager) -> Result<(), RedisError> {
+    let probe = Script::new("#!lua\nreturn redis.call('DEL', 'chat:nothing')");
+    probe
+        .prepare_invoke()
+        .invoke_async::<i64>(connection)
+        .await?;
+    Ok(())
+}
+
+/// Logs a warning if Redis acknowledges what is not on disk yet. A managed Redis may refuse to say.
+async fn warn_if_volatile(connection: &mut ConnectionManager) {
+    let mut get = redis::cmd("CONFIG");
+    get.arg("GET").arg("appendfsync").arg("appendonly");
+    let Ok(settings) = get.query_async::<Vec<String>>(connection).await else {
+        return;
+    };
+    let has = |value: &str| settings.iter().any(|setting| setting == value);
+    if !(has("yes") && has("always")) {
+        log::warn!(
+            "this Redis may lose messages that were acknowledged: start it with --appendonly yes --appendfsync always"
+        );
+    }
+}
+
+/// Waits for the response, and turns any failure into a 503. The driver has a timeout for responses, too, but not
+/// for the time that it waits for a new connection.
+async fn respond_in_time<T>(
+    response: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, Error> {
+    let response = timeout(RESPONSE_TIMEOUT, response).await;
+    let response = response.unwrap_or_else(|_| Err(timed_out()));
+    response.map_err(|error| {
+        log::error!("cannot use Redis: {error}");
+        Error::Unavailable("Redis does not answer as it should. Send it again later.")
+    })
+}
+
+fn timed_out() -> RedisError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
+}

@@ -1,0 +1,75 @@
+#!lua flags=allow-oom
+-- Who is in which room, on all servers together. Runs even when Redis is out of memory, so that nobody seems to have
+-- left. ARGV: the command, the server, then the arguments of the command.
+local commands = {}
+
+-- Counts one server more (change 1) or less (change -1) for a user in a room. Publishes `joined` for the first one and
+-- `left` for the last.
+local function count(room, user, name, change)
+  local members = 'chat:members:' .. room
+  local before = redis.call('HGET', members, user) or '0 ' .. name
+  local servers, name = string.match(before, '^(%d+) (.*)$')
+  servers = servers + change
+  local event
+  if servers < 1 then
+    redis.call('HDEL', members, user)
+    event = 'left'
+  else
+    redis.call('HSET', members, user, string.format('%d', servers) .. ' ' .. name)
+    if servers == 1 and change == 1 then event = 'joined' end
+  end
+  if not event then return end
+  -- The version begins with the time, so that one from a roster that was lost is never taken for a newer one.
+  local now = redis.call('TIME')
+  redis.call('HSETNX', members, 'version', string.format('%.0f', now[1] * 1e6 + now[2]))
+  local version = redis.call('HINCRBY', members, 'version', 1)
+  if redis.call('HLEN', members) == 1 then redis.call('DEL', members) end
+  version = string.format('%.0f', version)
+  redis.call('PUBLISH', 'chat:presence', cjson.encode({ room, version, event, user, name }))
+end
+
+-- Arguments: room, user, name, and so on.
+function commands.join(server, ...)
+  local args = { ... }
+  -- A server without a lease is dead for the others, and nobody would ever remove its members.
+  if not redis.call('ZSCORE', 'chat:servers', server) then return redis.error_reply('ERR the lease has run out') end
+  for i = 1, #args, 3 do
+    local room, user = args[i], args[i + 1]
+    if redis.call('SADD', 'chat:server:' .. server, room .. ' ' .. user) == 1 then count(room, user, args[i + 2], 1) end
+  end
+end
+
+-- Arguments: room, user, name, and so on.
+function commands.leave(server, ...)
+  local args = { ... }
+  for i = 1, #args, 3 do
+    local room, user = args[i], args[i + 1]
+    if redis.call('SREM', 'chat:server:' .. server, room .. ' ' .. user) == 1 then count(room, user, '', -1) end
+  end
+end
+
+-- Arguments: for how many seconds the server counts as alive. Removes the members of servers whose lease has run out.
+-- Returns how many members of this server Redis has, in all rooms together.
+function commands.heartbeat(server, seconds)
+  local now = tonumber(redis.call('TIME')[1])
+  local silence = now - (redis.call('GET', 'chat:time') or now)
+  redis.call('SET', 'chat:time', now)
+  if silence > seconds / 2 then
+    -- No server could send a heartbeat, because Redis was away. All leases begin again.
+    for _, other in ipairs(redis.call('ZRANGE', 'chat:servers', 0, -1)) do
+      redis.call('ZADD', 'chat:servers', now + seconds, other)
+    end
+  end
+  for _, dead in ipairs(redis.call('ZRANGEBYSCORE', 'chat:servers', '-inf', now)) do
+    -- If there are many members, the others are removed with the next heartbeats.
+    for _, member in ipairs(redis.call('SRANDMEMBER', 'chat:server:' .. dead, 500)) do
+      commands.leave(dead, string.match(member, '^(%S+) (.*)$'))
+    end
+    if redis.call('EXISTS', 'chat:server:' .. dead) == 0 then redis.call('ZREM', 'chat:servers', dead) end
+  end
+  redis.call('PUBLISH', 'chat:heartbeat', '[]')
+  redis.call('ZADD', 'chat:servers', now + seconds, server)
+  return redis.call('SCARD', 'chat:server:' .. server)
+end
+
+return commands[ARGV[1]](unpack(ARGV, 2))

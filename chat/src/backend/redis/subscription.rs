@@ -1,0 +1,116 @@
+//! What other servers publish, and this one too, delivered to the rooms of this server.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use redis::RedisError;
+use redis::aio::PubSub;
+use serde::Deserialize;
+use tokio::time::{sleep, timeout};
+
+use super::connection::Redis;
+use super::messages::{Entry, parse_message};
+use super::presence::LEASE;
+use crate::input::RoomName;
+use crate::room::{ChangeKind, PresenceChange, Rooms};
+use crate::user::UserId;
+
+/// How long to wait before subscribing again after that has failed.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Subscribes to everything that servers publish.
+pub(super) async fn subscribe(redis: &Redis) -> Result<PubSub, RedisError> {
+    let channels = [
+        "chat:message",
+        "chat:presence",
+        "chat:typing",
+        "chat:heartbeat",
+    ];
+    redis.subscribe(&channels).await
+}
+
+/// Delivers what is published to `rooms`, for as long as the server runs.
+pub(super) async fn run(first: PubSub, rooms: Rooms, redis: Redis) {
+    let mut subscription = Some(first);
+    loop {
+        if let Some(subscription) = subscription.take() {
+            // Whatever was published before this subscription did not arrive.
+            rooms.signal_gap();
+            deliver_all(subscription, &rooms).await;
+            log::error!("nothing comes from Redis any more; subscribing again");
+        }
+        sleep(RETRY_DELAY).await;
+        subscription = subscribe(&redis).await.ok();
+    }
+}
+
+/// Delivers until the connection is gone. Every server publishes heartbeats, this one too, so a connection that is
+/// silent for a whole lease is gone as well.
+async fn deliver_all(subscription: PubSub, rooms: &Rooms) {
+    let mut messages = subscription.into_on_message();
+    let lease = Duration::from_secs(LEASE);
+    while let Ok(Some(message)) = timeout(lease, messages.next()).await {
+        let delivered = deliver(
+            message.get_channel_name(),
+            message.get_payload_bytes(),
+            rooms,
+        );
+        if let Err(error) = delivered {
+            log::error!("cannot read what came from Redis: {error}");
+        }
+    }
+}
+
+/// A change of a roster as `presence.lua` publishes it: a JSON array of five strings.
+#[derive(Deserialize)]
+struct PublishedChange {
+    room: String,
+    version: String,
+    event: String,
+    user: String,
+    name: String,
+}
+
+fn deliver(
+    channel: &str,
+    payload: &[u8],
+    rooms: &Rooms,
+) -> Result<(), Box<dyn StdError + Send + Sync>> {
+    match channel {
+        "chat:message" => {
+            let (room, entry): (String, Entry) = serde_json::from_slice(payload)?;
+            let message = parse_message(entry).ok_or("an entry that is not a message")?;
+            rooms.publish(&RoomName::parse(&room)?, &message);
+        }
+        "chat:presence" => {
+            let change: PublishedChange = serde_json::from_slice(payload)?;
+            let room = RoomName::parse(&change.room)?;
+            rooms.apply_presence(&room, change.try_into()?);
+        }
+        "chat:typing" => {
+            let (room, user, name): (String, UserId, String) = serde_json::from_slice(payload)?;
+            rooms.deliver_typing(&RoomName::parse(&room)?, user, &name);
+        }
+        _ => {} // A heartbeat.
+    }
+    Ok(())
+}
+
+impl TryFrom<PublishedChange> for PresenceChange {
+    type Error = Box<dyn StdError + Send + Sync>;
+
+    fn try_from(change: PublishedChange) -> Result<Self, Self::Error> {
+        let kind = match change.event.as_str() {
+            "joined" => ChangeKind::Joined,
+            "left" => ChangeKind::Left,
+            other => return Err(format!("an unknown change {other:?}").into()),
+        };
+        Ok(Self {
+            version: change.version.parse()?,
+            kind,
+            user: change.user.parse()?,
+            name: change.name,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! What only a store in Redis does, and how a test changes it.
+
+use futures_util::future::BoxFuture;
+use redis::Pipeline;
+use shared::testing;
+
+use super::*;
+use crate::backend::tests::{Control, Store};
+use crate::room::EVENT_BUFFER;
+
+/// Returns an empty store on a Redis of its own.
+pub(crate) async fn store(max_users: usize) -> Store {
+    let server = testing::redis::Redis::start();
+    let rooms = Rooms::new(20, EVENT_BUFFER);
+    let opened = RedisBackend::open(&server.url(), rooms, max_users).await;
+    let (backend, rooms) = opened.unwrap();
+    let backend = Arc::new(backend);
+    let store = Store {
+        name: "Redis",
+        backend: Arc::clone(&backend) as Arc<dyn Backend>,
+        rooms,
+        control: Box::new(RedisControl { server, backend }),
+    };
+    // The first call of a script has to load it, and calls that come later would overtake it.
+    let (warm_up, lobby) = (store.add_user("warm-up").await, RoomName::parse("lobby"));
+    let message = NewMessage::test("warm-up", "warm-up", None);
+    store.append(&lobby.unwrap(), &warm_up, message).await;
+    store.control.clear().await;
+    store
+}
+
+struct RedisControl {
+    /// Stopped when this is dropped.
+    #[allow(dead_code, reason = "it has to live as long as the store")]
+    server: testing::redis::Redis,
+    backend: Arc<RedisBackend>,
+}
+
+impl RedisControl {
+    async fn run(&self, lua: &str, arg: impl redis::ToRedisArgs) {
+        let script = redis::Script::new(lua);
+        let mut call = script.prepare_invoke();
+        let done: Result<(), _> = self.backend.redis.run_script(call.arg(arg)).await;
+        done.unwrap();
+    }
+}
+
+impl Control for RedisControl {
+    fn let_time_pass(&self, seconds: i64) -> BoxFuture<'_, ()> {
+        const LET_TIME_PASS: &str = "
+            for _, key in ipairs(redis.call('KEYS', 'chat:*')) do
+              local left = redis.call('TTL', key)
+              if left >= 0 then redis.call('EXPIRE', key, left - ARGV[1]) end
+            end
+            for _, name in ipairs(redis.call('ZRANGE', 'chat:names', 0, -1)) do
+              redis.call('ZINCRBY', 'chat:names', -ARGV[1], name)
+            end";
+        Box::pin(self.run(LET_TIME_PASS, seconds))
+    }
+
+    fn remove_user<'a>(&'a self, user: &'a User) -> BoxFuture<'a, ()> {
+        let key = format!("chat:name:{}", user.name.case_folded);
+        Box::pin(self.run("redis.call('DEL', ARGV[1])", key))
+    }
+
+    /// Keeps who is where: the server reports that only once.
+    fn clear(&self) -> BoxFuture<'_, ()> {
+        const CLEAR: &str = "
+            for _, pattern in ipairs({ 'log', 'sent', 'name', 'names', 'token' }) do
+              for _, key in ipairs(redis.call('KEYS', 'chat:' .. pattern .. '*')) do redis.call('DEL', key) end
+            end";
+        Box::pin(self.run(CLEAR, ""))
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_a_message_is_deleted_with_it() {
+    if !testing::redis::is_installed() {
+        return;
+    }
+    let server = testing::redis::Redis::start();
+    let rooms = Rooms::new(20, EVENT_BUFFER);
+    let opened = RedisBackend::open(&server.url(), rooms, 10).await;
+    let (backend, _rooms) = opened.unwrap();
+    let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
+    backend.claim_name(Arc::clone(&ann)).await.unwrap();
+    let append = |number: usize| {
+        let number = number.to_string();
+        backend.append(&lobby, &ann, NewMessage::test(&number, &number, None))
+    };
+    for batch in (0..10_010).collect::<Vec<_>>().chunks(1_000) {
+        let appended = futures_util::future::join_all(batch.iter().copied().map(append)).await;
+        assert!(appended.iter().all(Result::is_ok));
+    }
+    let mut counting = Pipeline::new();
+    counting.hlen("chat:sent:1");
+    let (keys,): (usize,) = backend.redis.query(&counting).await.unwrap();
+    assert_eq!(keys, 10_000);
+}

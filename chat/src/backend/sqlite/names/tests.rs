@@ -1,0 +1,47 @@
+//! Threads that want the same name at the same moment.
+
+use std::path::Path;
+use std::sync::Barrier;
+use std::thread;
+
+use super::*;
+
+impl Names {
+    /// Makes everybody idle for this many seconds longer.
+    pub(in crate::backend::sqlite) fn let_time_pass(&self, seconds: i64) {
+        for holder in self.lock().values() {
+            holder.user.age(seconds);
+        }
+    }
+
+    pub(in crate::backend::sqlite) fn clear(&self) {
+        self.lock().clear();
+    }
+}
+
+/// One thread comes with the token and another wants the name, many times in the same moment.
+#[tokio::test]
+async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
+    let database = Database::open(Path::new(":memory:"), SCHEMA).unwrap();
+    let names = Arc::new(Names::load(Arc::new(database), 10).await.unwrap());
+    let both = Arc::new(Barrier::new(2));
+    for round in 0..5_000 {
+        let old = User::test(1, "Ann");
+        old.age(NAME_TTL + 1);
+        let token = old.token;
+        let holder = Holder {
+            user: old,
+            is_confirmed: true,
+        };
+        *names.lock() = HashMap::from([(token, holder)]);
+        let (same_names, ready) = (Arc::clone(&names), Arc::clone(&both));
+        let returning = thread::spawn(move || {
+            ready.wait();
+            same_names.user_by_token(token)
+        });
+        both.wait();
+        let reserved = names.reserve(&User::test(2, "Ann"));
+        let let_in = returning.join().unwrap();
+        assert!(let_in.is_none() || reserved.is_err(), "in round {round}");
+    }
+}

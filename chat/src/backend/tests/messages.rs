@@ -1,0 +1,303 @@
+//! The log against a simple model, and what it promises at its ends.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use shared::error::Error;
+use tokio::time::timeout;
+
+use super::*;
+use crate::event::EventKind;
+use crate::input::NewMessage;
+use crate::log::{Message, Page, Receipt, View};
+use crate::room::Membership;
+
+/// How long a test waits for what should happen at once.
+const TEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Store {
+    pub(crate) async fn append(
+        &self,
+        room: &RoomName,
+        author: &Arc<User>,
+        message: NewMessage,
+    ) -> Receipt {
+        self.backend.append(room, author, message).await.unwrap()
+    }
+
+    async fn page_after(&self, room: &RoomName, reader: &User, cursor: Option<i64>) -> Page {
+        let view = view(room, reader);
+        self.backend.page_after(view, cursor).await.unwrap()
+    }
+
+    /// Returns everything after `cursor`, page by page.
+    pub(crate) async fn all_after(
+        &self,
+        room: &RoomName,
+        reader: &User,
+        cursor: i64,
+    ) -> Vec<Message> {
+        let (mut cursor, mut messages) = (cursor, Vec::new());
+        loop {
+            let page = self.page_after(room, reader, Some(cursor)).await;
+            assert_eq!(page.reset, None);
+            assert!(page.cursor >= cursor, "a cursor never goes back");
+            cursor = page.cursor;
+            messages.extend(page.messages);
+            if !page.has_more {
+                return messages;
+            }
+        }
+    }
+
+    /// Sends `count` messages as quickly as it can, in order.
+    async fn fill(&self, room: &RoomName, author: &Arc<User>, count: usize) {
+        let numbers: Vec<_> = (0..count).map(|number| number.to_string()).collect();
+        for batch in numbers.chunks(1_000) {
+            let append =
+                |number: &String| self.append(room, author, NewMessage::test(number, number, None));
+            join_all(batch.iter().map(append)).await;
+        }
+    }
+}
+
+fn view(room: &RoomName, reader: &User) -> View {
+    View {
+        room: room.clone(),
+        reader: reader.id,
+    }
+}
+
+fn texts(messages: &[Message]) -> Vec<&str> {
+    let texts = messages.iter().map(|message| message.text.as_str());
+    texts.collect()
+}
+
+/// One message that somebody sends: who, in which room, under which key, to whom.
+#[derive(Debug, Clone)]
+struct Sent {
+    author: usize,
+    room: usize,
+    key: u8,
+    to: Option<usize>,
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let to = prop::option::weighted(0.4, 0..3_usize);
+    (0..3_usize, 0..2_usize, 0..8_u8, to).prop_map(|(author, room, key, to)| Sent {
+        author,
+        room,
+        key,
+        to,
+    })
+}
+
+/// The model: the messages in the order in which they were first sent, each (author, key) once.
+fn model(sent: &[Sent]) -> Vec<(usize, &Sent)> {
+    let mut keys = HashSet::new();
+    let is_first = |(_, sent): &(usize, &Sent)| keys.insert((sent.author, sent.key));
+    sent.iter().enumerate().filter(is_first).collect()
+}
+
+/// Some messages are sent at the same moment, so that repeats meet in one batch, and the rest one after the other.
+#[test]
+fn the_log_is_what_a_list_would_be() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let many = || prop::collection::vec(sent(), 0..24);
+    let few = || prop::collection::vec(sent(), 0..6);
+    for store in runtime.block_on(stores()) {
+        proptest!(ProptestConfig::with_cases(64), |(together in many(), later in few(), cursor in 0..40_usize)| {
+            let all = [together.clone(), later].concat();
+            runtime.block_on(check(&store, &all, together.len(), cursor));
+        });
+    }
+}
+
+/// Sends all of it, the first `together` at the same moment, and compares the log with the model.
+#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
+async fn check(store: &Store, sent: &[Sent], together: usize, cursor: usize) {
+    store.control.clear().await;
+    let users = join_all(["user 0", "user 1", "user 2"].map(|name| store.add_user(name))).await;
+    let rooms = [room("a"), room("b")];
+    let observer = new_user("observer");
+    let mut observers = Vec::new();
+    for room in &rooms {
+        observers.push(store.rooms.join(room, &observer).await.unwrap());
+    }
+
+    let append = |(number, sent): (usize, &Sent)| {
+        let to = sent.to.map(|to| &users[to]);
+        let message = NewMessage::test(&sent.key.to_string(), &number.to_string(), to);
+        store.append(&rooms[sent.room], &users[sent.author], message)
+    };
+    let (first, rest) = sent.split_at(together);
+    // Polled in this order, so sent in this order.
+    let mut receipts = join_all(first.iter().enumerate().map(append)).await;
+    for (number, sent) in rest.iter().enumerate() {
+        receipts.push(append((number + together, sent)).await);
+    }
+
+    let model = model(sent);
+    for (number, sent) in sent.iter().enumerate() {
+        let same =
+            |(_, other): &&(usize, &Sent)| (other.author, other.key) == (sent.author, sent.key);
+        let (first, _) = model.iter().find(same).unwrap();
+        assert_eq!(
+            (receipts[number].id, receipts[number].created),
+            (receipts[*first].id, *first == number),
+            "a repeat gets the receipt of the first"
+        );
+    }
+    for (index, room) in rooms.iter().enumerate() {
+        let here = || model.iter().filter(move |(_, sent)| sent.room == index);
+        let ids: Vec<_> = here().map(|(number, _)| receipts[*number].id).collect();
+        assert!(
+            ids.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "without gaps: {ids:?}"
+        );
+        for (reader, user) in users.iter().enumerate() {
+            let sees = |sent: &Sent| sent.author == reader || sent.to.is_none_or(|to| to == reader);
+            let expected = |after: i64| -> Vec<String> {
+                let visible =
+                    here().filter(|(number, sent)| sees(sent) && receipts[*number].id > after);
+                visible.map(|(number, _)| number.to_string()).collect()
+            };
+            let all = store.all_after(room, user, 0).await;
+            assert_eq!(texts(&all), expected(0));
+            if let Some(id) = ids.get(cursor % ids.len().max(1)) {
+                let rest = store.all_after(room, user, *id).await;
+                assert_eq!(texts(&rest), expected(*id));
+                let before = store.backend.page_before(view(room, user), *id + 1).await;
+                let until = all.iter().filter(|message| message.id <= *id).cloned();
+                assert_eq!(before.unwrap(), until.collect::<Vec<_>>());
+            }
+        }
+        let published = published(store, room, &users[0], &mut observers[index]).await;
+        assert_eq!(published, ids, "published once and in order");
+    }
+}
+
+/// Returns the ids of the messages that were published in a room, up to now.
+async fn published(
+    store: &Store,
+    room: &RoomName,
+    author: &Arc<User>,
+    observer: &mut Membership,
+) -> Vec<i64> {
+    let key = format!("the end of {}", room.as_str());
+    let end = store.append(room, author, NewMessage::test(&key, "end", None));
+    let end = end.await.id;
+    let mut ids = Vec::new();
+    while ids.last() != Some(&end) {
+        let event = timeout(TEST_TIMEOUT, observer.events.recv()).await;
+        if let EventKind::Message { id, .. } = event.expect("it is published").unwrap().kind {
+            ids.push(id);
+        }
+    }
+    ids.pop();
+    ids
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_again() {
+    for store in stores().await {
+        let (lobby, ann) = (room("lobby"), store.add_user("Ann").await);
+        store.fill(&lobby, &ann, 10_100).await;
+        let all = store.all_after(&lobby, &ann, 0).await;
+        assert_eq!(all.len(), 10_000);
+        assert_eq!(all[0].text, "100");
+
+        let (first_id, last_id) = (all[0].id, all[9_999].id);
+        let page = store.page_after(&lobby, &ann, Some(first_id - 1)).await;
+        assert_eq!(page.reset, None, "this reader has missed nothing");
+        assert_eq!(page.messages[0].id, first_id);
+        for invalid in [first_id - 2, 1, last_id + 1, i64::MAX] {
+            let page = store.page_after(&lobby, &ann, Some(invalid)).await;
+            assert_eq!(page.reset, Some(all[9_950].id - 1), "{invalid}");
+            assert_eq!(
+                page.messages,
+                all[9_950..],
+                "the latest 50, as for a newcomer"
+            );
+            assert_eq!((page.cursor, page.has_more), (last_id, false));
+        }
+        let new = store.page_after(&lobby, &ann, None).await;
+        assert_eq!((new.reset, &new.messages[..]), (None, &all[9_950..]));
+
+        // A key is deleted with its message: by then nobody sends it again.
+        let again = NewMessage::test("0", "again", None);
+        let again = store.append(&lobby, &ann, again).await;
+        assert!(again.created && again.id == last_id + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_passes_what_the_reader_may_not_see() {
+    for store in stores().await {
+        let lobby = room("lobby");
+        let (ann, bob) = (store.add_user("Ann").await, store.add_user("Bob").await);
+        for number in 0..450 {
+            let message = NewMessage::test(&number.to_string(), "secret", Some(&bob));
+            store.append(&lobby, &ann, message).await;
+        }
+        let eve = store.add_user("Eve").await;
+        let (mut cursor, mut pages) = (0, 0);
+        loop {
+            let page = store.page_after(&lobby, &eve, Some(cursor)).await;
+            assert_eq!(page.messages, []);
+            cursor = page.cursor;
+            pages += 1;
+            if !page.has_more {
+                break;
+            }
+        }
+        assert_eq!(pages, 9);
+        let last = store.page_after(&lobby, &bob, None).await;
+        assert_eq!((last.cursor, last.messages.len()), (cursor, 50));
+        let before = store.backend.page_before(view(&lobby, &eve), i64::MAX);
+        assert_eq!(before.await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
+    for store in stores().await {
+        let (lobby, ann) = (room("lobby"), new_user("Ann"));
+        for cursor in [None, Some(0)] {
+            let page = store.page_after(&lobby, &ann, cursor).await;
+            assert_eq!(page, Page::default());
+        }
+        let page = store.page_after(&lobby, &ann, Some(7)).await;
+        assert_eq!((page.reset, page.cursor), (Some(0), 0));
+        assert_eq!(store.all_after(&lobby, &ann, 0).await, []);
+    }
+}
+
+/// The tempting wrong answer looks for the recipient first: then the author of a message that is stored is told that
+/// it is not.
+#[tokio::test]
+async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_gone() {
+    for store in stores().await {
+        let lobby = room("lobby");
+        let (ann, bob) = (store.add_user("Ann").await, store.add_user("Bob").await);
+        let message = NewMessage::test("k", "psst", Some(&bob));
+        let first = store.append(&lobby, &ann, message.clone()).await;
+        store.control.remove_user(&bob).await;
+        let repeat = store.append(&lobby, &ann, message).await;
+        assert_eq!((repeat.id, repeat.created), (first.id, false));
+
+        let new = NewMessage::test("l", "psst", Some(&bob));
+        let refused = store.backend.append(&lobby, &ann, new).await;
+        assert!(
+            matches!(refused, Err(Error::Missing(_))),
+            "{}: {refused:?}",
+            store.name
+        );
+        assert_eq!(store.all_after(&lobby, &ann, 0).await.len(), 1);
+    }
+}

@@ -1,0 +1,76 @@
+//! What the other servers of the same chat do to the rooms of this one.
+//!
+//! A room is the same on every server. Each server reports who is connected to it. The store that the servers share
+//! counts them together, gives each change of the roster its version, and sends the change to all servers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{PresenceChange, Rooms};
+use crate::event::Event;
+use crate::input::RoomName;
+use crate::user::{User, UserId};
+
+impl Rooms {
+    /// Returns everybody who is in a room on this server.
+    pub(crate) fn local_members(&self) -> Vec<(RoomName, Arc<User>)> {
+        let rooms = self.lock();
+        let members = rooms.iter().flat_map(|(name, room)| {
+            let members = room.members.values();
+            members.map(|member| (name.clone(), Arc::clone(&member.user)))
+        });
+        members.collect()
+    }
+
+    /// Returns the rooms whose roster has to be read.
+    pub(crate) fn unknown_rosters(&self) -> Vec<RoomName> {
+        let rooms = self.lock();
+        let unknown = rooms.iter().filter(|(_, room)| !room.roster.is_known());
+        unknown.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Replaces the roster of a room by what was read.
+    pub(crate) fn replace_roster(
+        &self,
+        name: &RoomName,
+        version: u64,
+        members: BTreeMap<UserId, String>,
+    ) {
+        if let Some(room) = self.lock().get_mut(name) {
+            let update = room.roster.replace(version, members);
+            let is_known = room.announce(update);
+            self.report_if_unknown(is_known);
+        }
+    }
+
+    /// Applies a change of a room's roster that all servers receive.
+    pub(crate) fn apply_presence(&self, name: &RoomName, change: PresenceChange) {
+        if let Some(room) = self.lock().get_mut(name) {
+            let is_known = room.apply(change);
+            self.report_if_unknown(is_known);
+        }
+    }
+
+    /// Sends `typing` to everybody in the room on this server.
+    pub(crate) fn deliver_typing(&self, name: &RoomName, user: UserId, user_name: &str) {
+        if let Some(room) = self.lock().get(name) {
+            room.events.send(&Event::typing(user, user_name));
+        }
+    }
+
+    /// Tells all readers that they may have missed events, as if they had lagged: they read the log, and all rosters
+    /// are read again.
+    pub(crate) fn signal_gap(&self) {
+        for room in self.lock().values_mut() {
+            room.roster.invalidate();
+            room.events.lag_all();
+        }
+        self.report_if_unknown(false);
+    }
+
+    fn report_if_unknown(&self, is_known: bool) {
+        if let Some(cluster) = self.cluster.as_ref().filter(|_| !is_known) {
+            cluster.members_changed();
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The roster against a store whose changes arrive late, twice, or not at all.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn change(version: u64, kind: ChangeKind, user: UserId) -> PresenceChange {
+    let name = format!("user {user}");
+    PresenceChange {
+        version,
+        kind,
+        user,
+        name,
+    }
+}
+
+fn members(users: &[UserId]) -> BTreeMap<UserId, String> {
+    let member = |&user: &UserId| (user, format!("user {user}"));
+    users.iter().map(member).collect()
+}
+
+#[test]
+fn a_server_that_is_alone_never_has_a_gap() {
+    let mut roster = Roster::empty(7);
+    for (kind, event) in [(ChangeKind::Joined, "joined"), (ChangeKind::Left, "left")] {
+        let update = roster.apply(change(roster.next_version(), kind, 1));
+        let Update::Announce(announced) = update else {
+            panic!("{update:?}");
+        };
+        assert!(announced.json.contains(event), "{}", announced.json);
+    }
+    assert!(!roster.contains(1) && roster.is_known());
+}
+
+#[test]
+fn a_missed_change_makes_the_roster_unknown_until_it_is_read_again() {
+    let mut roster = Roster::unknown();
+    let first = roster.replace(10, members(&[1]));
+    assert!(matches!(first, Update::Announce(_)));
+    let missed = roster.apply(change(12, ChangeKind::Joined, 3));
+    assert!(matches!(missed, Update::Gap));
+    assert!(roster.event().is_none() && !roster.contains(1));
+    let again = roster.replace(12, members(&[1, 2, 3]));
+    assert!(matches!(again, Update::Announce(_)) && roster.contains(3));
+    let repeated = roster.apply(change(12, ChangeKind::Joined, 3));
+    assert!(matches!(repeated, Update::Unchanged));
+}
+
+/// A store that has lost its newest data has an older version than the changes that it once sent. The tempting wrong
+/// answer waits for ever for a version that never comes.
+#[test]
+fn a_store_that_has_lost_data_is_believed_at_the_second_reading() {
+    let mut roster = Roster::unknown();
+    roster.replace(10, members(&[1]));
+    roster.apply(change(11, ChangeKind::Joined, 2));
+    roster.invalidate();
+    assert!(matches!(roster.replace(5, members(&[1])), Update::Gap));
+    let second = roster.replace(5, members(&[1]));
+    assert!(matches!(second, Update::Announce(_)) && roster.contains(1));
+    let next = roster.apply(change(6, ChangeKind::Joined, 3));
+    assert!(matches!(next, Update::Announce(_)));
+}
+
+/// What happens between the store and one server.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A user joins the room, or leaves it if the user is there. Whether the server receives that.
+    Change { user: UserId, arrives: bool },
+    /// The server receives an old change once more.
+    Repeat { back: usize },
+    /// The server reads the roster. A change may happen between the reading and its arrival.
+    Read { changed_meanwhile: Option<UserId> },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let user = 0..4_i64;
+    prop_oneof![
+        4 => (user.clone(), prop::bool::weighted(0.8))
+            .prop_map(|(user, arrives)| Step::Change { user, arrives }),
+        1 => (0..5_usize).prop_map(|back| Step::Repeat { back }),
+        2 => prop::option::weighted(0.3, user)
+            .prop_map(|changed_meanwhile| Step::Read { changed_meanwhile }),
+    ]
+}
+
+/// The store: its roster, and all changes that it has sent.
+struct Store {
+    members: BTreeMap<UserId, String>,
+    version: u64,
+    sent: Vec<PresenceChange>,
+}
+
+impl Store {
+    fn toggle(&mut self, user: UserId) -> PresenceChange {
+        let kind = if self.members.remove(&user).is_some() {
+            ChangeKind::Left
+        } else {
+            self.members.extend(members(&[user]));
+            ChangeKind::Joined
+        };
+        self.version += 1;
+        let change = change(self.version, kind, user);
+        self.sent.push(change.clone());
+        change
+    }
+}
+
+proptest! {
+    /// A roster that is known is the one that the store had at that version, whatever was lost on the way.
+    #[test]
+    fn a_known_roster_is_never_wrong(steps in prop::collection::vec(step(), 0..60)) {
+        let mut store = Store { members: BTreeMap::new(), version: 100, sent: Vec::new() };
+        let mut history = BTreeMap::from([(100, BTreeMap::new())]);
+        let mut roster = Roster::unknown();
+        for step in steps {
+            match step {
+                Step::Change { user, arrives } => {
+                    let change = store.toggle(user);
+                    if arrives {
+                        roster.apply(change);
+                    }
+                }
+                Step::Repeat { back } => {
+                    if let Some(change) = store.sent.iter().rev().nth(back) {
+                        roster.apply(change.clone());
+                    }
+                }
+                Step::Read { changed_meanwhile } => {
+                    let (version, members) = (store.version, store.members.clone());
+                    if let Some(user) = changed_meanwhile {
+                        let change = store.toggle(user);
+                        history.insert(change.version, store.members.clone());
+                        roster.apply(change);
+                    }
+                    roster.replace(version, members);
+                }
+            }
+            history.insert(store.version, store.members.clone());
+            if let Some(version) = roster.version {
+                prop_assert_eq!(&roster.members, &history[&version]);
+            }
+        }
+        // Two readings without a change in between are enough to know it again.
+        roster.replace(store.version, store.members.clone());
+        roster.replace(store.version, store.members.clone());
+        prop_assert_eq!(roster.version, Some(store.version));
+        prop_assert_eq!(roster.members, store.members);
+    }
+}

@@ -1,0 +1,124 @@
+//! [`RoomRequest`]: what every request to a room has in common.
+
+use std::sync::Arc;
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
+use futures_util::{Stream, future::LocalBoxFuture, stream};
+use serde::Deserialize;
+use shared::{Object, Settings, cut::Cut, error::Error};
+use tokio::select;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::event::Event;
+use crate::input::{Cursor, MessageBody, RoomName};
+use crate::log::Receipt;
+use crate::reader::Reader;
+use crate::session::Session;
+use crate::state::{ChatState, app_data};
+use crate::user::User;
+
+/// `?after=17` is the cursor. `before` and `wait` are for `GET messages` only.
+#[derive(Deserialize)]
+pub(super) struct RoomQuery {
+    after: Option<String>,
+    pub(super) before: Option<String>,
+    pub(super) wait: Option<u64>,
+}
+
+/// A request to a room that has been checked: who sends it, to which room, and from which cursor it reads. Every
+/// handler below `/rooms/{room}` takes one.
+pub(crate) struct RoomRequest {
+    pub(super) chat: web::Data<ChatState>,
+    settings: web::Data<Settings>,
+    pub(super) cut: web::Data<Cut>,
+    pub(super) user: Arc<User>,
+    pub(super) room: RoomName,
+    cursor: Cursor,
+    pub(super) query: RoomQuery,
+}
+
+impl FromRequest for RoomRequest {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self, Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Box::pin(Self::parse(request.clone()))
+    }
+}
+
+impl RoomRequest {
+    async fn parse(request: HttpRequest) -> Result<Self, Error> {
+        let chat: web::Data<ChatState> = app_data(&request)?;
+        let session = Session::of(&request, &chat).await?;
+        let room = RoomName::parse(request.match_info().query("room"))?;
+        let query = web::Query::<RoomQuery>::from_query(request.query_string());
+        let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
+        let cursor = cursor_of(&request, query.after.as_deref())?;
+        Ok(Self {
+            chat,
+            settings: app_data(&request)?,
+            cut: app_data(&request)?,
+            user: session.user,
+            room,
+            cursor,
+            query: query.into_inner(),
+        })
+    }
+
+    /// Stores a message, whichever transport it came over.
+    pub(super) async fn post_message(&self, body: Object<MessageBody>) -> Result<Receipt, Error> {
+        self.user.check_rate(self.chat.rate)?;
+        let Object(body) = body;
+        let message = body.parse()?;
+        let backend = &self.chat.backend;
+        backend.append(&self.room, &self.user, message).await
+    }
+
+    /// Tells the room that the user is typing.
+    pub(super) fn post_typing(&self) {
+        self.chat.rooms.typing(&self.room, &self.user);
+    }
+
+    /// Joins the room and returns a reader at the cursor.
+    pub(super) async fn open_reader(&self) -> Result<Reader, Error> {
+        let membership = self.chat.rooms.join(&self.room, &self.user).await?;
+        let backend = Arc::clone(&self.chat.backend);
+        Ok(Reader::new(backend, membership, self.cursor))
+    }
+
+    /// Joins the room and returns what a reader gets, with a ping every heartbeat. The stream never ends by itself.
+    pub(super) async fn event_stream(
+        &self,
+    ) -> Result<impl Stream<Item = Arc<Event>> + use<>, Error> {
+        let reader = self.open_reader().await?;
+        let heartbeat = self.settings.heartbeat;
+        let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
+        // After a stall, send one ping and not one for each period that was missed.
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let state = (reader, pings);
+        Ok(stream::unfold(state, async |(mut reader, mut pings)| {
+            let event = select! {
+                // In this order: a ping that is due can wait for what is ready.
+                biased;
+                event = reader.next() => event,
+                _ = pings.tick() => Event::ping(),
+            };
+            Some((event, (reader, pings)))
+        }))
+    }
+}
+
+/// Returns the cursor of a request. On a reconnect `EventSource` sends `Last-Event-ID`. The URL's `after` is then out
+/// of date, so the header wins.
+fn cursor_of(request: &HttpRequest, after: Option<&str>) -> Result<Cursor, Error> {
+    let header = request.headers().get("Last-Event-ID");
+    let header = header.filter(|value| !value.is_empty()); // Empty: there was no event yet.
+    let text = match header {
+        Some(value) => value.to_str().unwrap_or("not ASCII"),
+        None => match after {
+            Some(after) => after,
+            None => return Ok(Cursor::default()),
+        },
+    };
+    Cursor::parse(text)
+}
