@@ -20,6 +20,7 @@ mod event;
 mod input;
 mod log;
 mod page;
+mod rate_limit;
 mod reader;
 mod room;
 mod session;

@@ -7,7 +7,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
-use shared::{Object, error::Error};
+use shared::{JsonObject, error::Error};
 
 use crate::input::UserName;
 use crate::state::{ChatState, HandlerResult, app_data};
@@ -69,10 +69,10 @@ pub(crate) struct NewSession {
 /// name releases the old one.
 pub(crate) async fn create_session(
     request: HttpRequest,
-    body: web::Json<Object<NewSession>>,
+    body: web::Json<JsonObject<NewSession>>,
 ) -> HandlerResult {
     let chat: web::Data<ChatState> = app_data(&request)?;
-    let Object(NewSession { name }) = body.into_inner();
+    let JsonObject(NewSession { name }) = body.into_inner();
     let name = UserName::parse(&name)?;
     let current = match Session::of(&request, &chat).await {
         Ok(session) => Some(session),

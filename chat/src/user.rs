@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
-use shared::{Bucket, error::Error};
+use shared::error::Error;
 
 use crate::input::UserName;
+use crate::rate_limit::RateLimiter;
 
 /// The number of a user. It is random and never used again, unlike the name: what was private to one holder of a
 /// name must not be shown to the next one.
@@ -32,7 +33,7 @@ pub(crate) struct User {
     pub(crate) name: UserName,
     pub(crate) token: TokenHash,
     /// Limits how fast the user may send.
-    bucket: Bucket,
+    rate_limiter: RateLimiter,
     /// How many connections are open, in all rooms of this server.
     pub(crate) connections: AtomicUsize,
     /// When the user last sent a request or closed a connection, in Unix seconds. It is not stored.
@@ -46,7 +47,7 @@ impl User {
             id,
             name,
             token,
-            bucket: Bucket::default(),
+            rate_limiter: RateLimiter::default(),
             connections: AtomicUsize::new(0),
             last_seen: AtomicI64::new(unix_now()),
         })
@@ -59,7 +60,7 @@ impl User {
     /// Counts a message. Returns a 429 if the user has sent more than `rate` a second for too long.
     pub(crate) fn check_rate(&self, rate: u32) -> Result<(), Error> {
         let too_many = |wait| Error::TooMany("You send too many messages. Wait a moment.", wait);
-        self.bucket.take(rate).map_err(too_many)
+        self.rate_limiter.try_acquire(rate).map_err(too_many)
     }
 
     /// Records that the user is here now.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Local, Timelike as _};
 use futures_util::{Stream, stream};
-use serde::Serializer;
 use tokio::{sync::watch, task::AbortHandle, time};
 
 /// How the lessons write a time, as `strftime` would: `2020-09-24 22:51:02`.
@@ -15,17 +14,6 @@ const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 #[must_use]
 pub fn format(time: DateTime<Local>) -> String {
     time.format(FORMAT).to_string()
-}
-
-/// Unix seconds on the wire: a local time as [`format()`] writes it.
-/// `#[serde(serialize_with = "clock::serialize_seconds")]`
-///
-/// # Errors
-/// Those of the serializer.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-pub fn serialize_seconds<S: Serializer>(seconds: &i64, to: S) -> Result<S::Ok, S::Error> {
-    let time = DateTime::from_timestamp(*seconds, 0).unwrap_or_default();
-    to.serialize_str(&format(time.with_timezone(&Local)))
 }
 
 /// One item every full second: the second that has just begun.
@@ -113,13 +101,6 @@ mod tests {
             format(time + TimeDelta::milliseconds(999)),
             "2020-09-04 02:51:02"
         );
-    }
-
-    #[test]
-    fn unix_seconds_are_shown_as_a_local_time() {
-        let time = Local.with_ymd_and_hms(2020, 9, 24, 22, 51, 2).unwrap();
-        let json = serialize_seconds(&time.timestamp(), serde_json::value::Serializer);
-        assert_eq!(json.unwrap(), "2020-09-24 22:51:02");
     }
 
     /// Time is paused: the test's clock moves only while everything sleeps.

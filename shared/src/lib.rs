@@ -9,14 +9,13 @@
 //! of it are here, because more than one server needs them: [`users::Users`] tells of each change, and
 //! [`websocket`] is the conversation of lesson 5 and of the chat room.
 
-mod bucket;
 pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
 pub mod fan_out;
+mod json_object;
 mod lock;
-mod object;
 pub mod page;
 mod serve;
 #[cfg(feature = "testing")]
@@ -24,9 +23,8 @@ pub mod testing;
 pub mod users;
 pub mod websocket;
 
-pub use bucket::Bucket;
+pub use json_object::JsonObject;
 pub use lock::lock;
-pub use object::Object;
 pub use serve::middleware::{forget_headers, was_head};
 pub use serve::routes::{json_config, resource};
 pub use serve::settings::Settings;

@@ -22,7 +22,7 @@ use serde_json::json;
 use shared::error::Error;
 use shared::users::{NewUser, Username, Users};
 use shared::websocket::{Message, Socket};
-use shared::{Lesson, clock};
+use shared::{JsonObject, Lesson, clock};
 
 /// The name decides the port and the title, the folder where `static/` is.
 const LESSON: Lesson = Lesson {
@@ -87,7 +87,7 @@ async fn add_user(users: &Users, message: Message) -> Result<(), Error> {
     let Message::Text(text) = message else {
         return Err(Error::BadRequest("Send text, not bytes.".into()));
     };
-    let new: NewUser = serde_json::from_str(&text)?;
+    let JsonObject(new): JsonObject<NewUser> = serde_json::from_str(&text)?;
     users.add(Username::parse(&new.username)?).await?;
     Ok(())
 }

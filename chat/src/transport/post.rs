@@ -1,7 +1,7 @@
 //! POST, for the transports that only read.
 
 use actix_web::{HttpResponse, web};
-use shared::Object;
+use shared::JsonObject;
 
 use super::request::RoomRequest;
 use crate::input::MessageBody;
@@ -11,7 +11,7 @@ use crate::state::HandlerResult;
 /// and the same if it was stored before.
 pub(crate) async fn message(
     request: RoomRequest,
-    body: web::Json<Object<MessageBody>>,
+    body: web::Json<JsonObject<MessageBody>>,
 ) -> HandlerResult {
     let receipt = request.post_message(body.into_inner()).await?;
     let mut response = if receipt.created {

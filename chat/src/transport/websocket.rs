@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::websocket::{Message, Socket, merge};
-use shared::{Object, error::Error};
+use shared::{JsonObject, error::Error};
 
 use super::MAX_BODY;
 use super::request::RoomRequest;
@@ -48,12 +48,12 @@ struct ClientEvent {
 
 /// Handles a frame and returns the reply, if there is one.
 async fn handle_frame(request: &RoomRequest, message: Message) -> Option<Message> {
-    let parsed: Result<Object<ClientEvent>, Error> = match message {
+    let parsed: Result<JsonObject<ClientEvent>, Error> = match message {
         Message::Text(text) => serde_json::from_str(&text).map_err(Error::from),
         Message::Binary(_) => Err(Error::BadRequest("Send text, not bytes.".into())),
     };
     let (ack, outcome) = match parsed {
-        Ok(Object(event)) => (event.ack, dispatch(request, event).await),
+        Ok(JsonObject(event)) => (event.ack, dispatch(request, event).await),
         Err(error) => (None, Err(error)),
     };
     let outcome = outcome.transpose()?;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use actix_web::{HttpResponse, http::header, web};
 use askama::Template;
+use shared::JsonObject;
 use shared::error::Error;
 use shared::users::{NewUser, Username};
 
@@ -44,9 +45,10 @@ pub(super) async fn scan(
 pub(super) async fn confirm(
     tickets: web::Data<Tickets>,
     id: web::Path<String>,
-    new: web::Json<NewUser>,
+    new: web::Json<JsonObject<NewUser>>,
 ) -> Result<HttpResponse, Error> {
     let (id, now) = (ticket_id(&id)?, Instant::now());
+    let JsonObject(new) = new.into_inner();
     let username = Username::parse(&new.username)?;
     tickets.with(id, now, |ticket| ticket.confirm(username, now))?;
     Ok(HttpResponse::NoContent().finish())

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource};
 use serde::Deserialize;
 
 use super::{State, settings::Settings, static_folder};
+use crate::JsonObject;
 use crate::cut::Cut;
 use crate::error::{Error, MAX_BODY};
 use crate::page;
@@ -61,7 +62,11 @@ pub fn json_config(limit: usize) -> web::JsonConfig {
 }
 
 /// `POST /users` with `{"username":"…"}`
-async fn add_user(users: web::Data<Users>, new: web::Json<NewUser>) -> Result<HttpResponse, Error> {
+async fn add_user(
+    users: web::Data<Users>,
+    new: web::Json<JsonObject<NewUser>>,
+) -> Result<HttpResponse, Error> {
+    let JsonObject(new) = new.into_inner();
     let user = users.add(Username::parse(&new.username)?).await?;
     let location = (header::LOCATION, format!("/users/{}", user.id));
     Ok(HttpResponse::Created().insert_header(location).json(user))

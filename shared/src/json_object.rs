@@ -1,33 +1,34 @@
-//! [`Object`]: JSON that is an object and nothing else.
+//! [`JsonObject`]: JSON that is an object and nothing else.
 
 use std::{fmt, marker::PhantomData};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-/// A struct as a JSON object, `{"name":"Ann"}`. A derived `Deserialize` alone would take the array of its
-/// fields, `["Ann"]`, as well: then each message has a second form, which no documentation tells of and
-/// which becomes another message as soon as a field is added.
+/// A struct as a JSON object, `{"name":"Ann"}`.
+///
+/// A derived `Deserialize` alone also accepts the array of the struct's fields, `["Ann"]`. Then each message has a
+/// second form that no documentation mentions, and that changes its meaning as soon as a field is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Object<T>(pub T);
+pub struct JsonObject<T>(pub T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Fields(PhantomData))
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
 }
 
-struct Fields<T>(PhantomData<T>);
+struct ObjectVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-    type Value = Object<T>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = JsonObject<T>;
 
-    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("an object")
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+        T::deserialize(MapAccessDeserializer::new(fields)).map(JsonObject)
     }
 }
 
@@ -43,9 +44,9 @@ mod tests {
     }
 
     fn read(json: &str) -> Result<Point, String> {
-        let object = serde_json::from_str::<Object<Point>>(json);
+        let object: Result<JsonObject<Point>, _> = serde_json::from_str(json);
         object
-            .map(|Object(point)| point)
+            .map(|JsonObject(point)| point)
             .map_err(|error| error.to_string())
     }
 
