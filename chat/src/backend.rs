@@ -35,12 +35,11 @@ const EVICTABLE_AFTER: i64 = 60 * 60;
 /// A flood that keeps others out has to take hundreds of names a second.
 const UNCONFIRMED_TTL: i64 = 30;
 
-/// The refusal of a name that somebody holds.
-const NAME_TAKEN: Error = Error::Conflict("Somebody else has that name. Choose another.");
+/// The 409 for a name that somebody holds.
+const NAME_TAKEN: &str = "Somebody else has that name. Choose another.";
 
-/// The refusal of a new name while there are `MAX_USERS` that nobody has to give up.
-const TOO_MANY_USERS: Error =
-    Error::Unavailable("There are too many people here. Come back later.");
+/// The 503 for a new name while there are `MAX_USERS` that nobody has to give up.
+const TOO_MANY_USERS: &str = "There are too many people here. Come back later.";
 
 /// The result of a call, as soon as the store has it. The future is boxed, because a trait object cannot have
 /// `async fn`; beside a write to a disk or a network that costs nothing.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use actix_web::web::Bytes;
 use chrono::Local;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{clock, error::Error, websocket::text_frame};
 
 use crate::log::{Message, Receipt};
@@ -121,13 +121,17 @@ impl Event {
 pub(crate) fn encode_reply(ack: Option<u64>, outcome: &Result<Receipt, Error>) -> String {
     let (event, data) = match outcome {
         Ok(receipt) => ("ack", json!(receipt)),
-        Err(Error::TooMany(message, wait)) => {
-            let seconds = wait.as_secs_f64();
-            let data = json!({ "error": message, "retry_after": seconds });
-            ("error", data)
-        }
-        Err(error) => ("error", json!({ "error": error.to_string() })),
+        Err(error) => ("error", encode_error(error)),
     };
     let ack = ack.map_or(String::new(), |ack| format!(r#""ack":{ack},"#));
     format!(r#"{{"event":"{event}",{ack}"data":{data}}}"#)
+}
+
+/// Returns the data of an `error` event; for a 429 with the seconds to wait.
+fn encode_error(error: &Error) -> Value {
+    let message = error.to_string();
+    match error.retry_after() {
+        Some(wait) => json!({ "error": message, "retry_after": wait.as_secs_f64() }),
+        None => json!({ "error": message }),
+    }
 }

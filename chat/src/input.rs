@@ -31,7 +31,7 @@ impl RoomName {
             return Ok(Self(text.into()));
         }
         let message = "A room's name has 1 to 32 of the letters a to z, digits and hyphens.";
-        Err(Error::BadRequest(message.into()))
+        Err(Error::bad_request(message))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -61,7 +61,7 @@ impl UserName {
         check_length("A name", &NAME_CHARS, text)?;
         if text.contains(is_invisible) {
             let message = "A name has no line breaks and no invisible characters.";
-            return Err(Error::Unprocessable(message.into()));
+            return Err(Error::unprocessable(message));
         }
         Ok(Self::from_store(text.to_owned()))
     }
@@ -126,7 +126,7 @@ fn check_length(what: &str, allowed: &RangeInclusive<usize>, text: &str) -> Resu
     }
     let (min, max) = (allowed.start(), allowed.end());
     let message = format!("{what} has {min} to {max} characters.");
-    Err(Error::Unprocessable(message))
+    Err(Error::unprocessable(message))
 }
 
 /// How far a reader has come. For clients it is a text that they send back unchanged: `17`, the id of the last
@@ -152,7 +152,7 @@ impl Cursor {
         cursor.ok_or_else(|| {
             let message =
                 "A cursor is a text that this server has sent, or 0 for all that is kept.";
-            Error::BadRequest(message.into())
+            Error::bad_request(message)
         })
     }
 

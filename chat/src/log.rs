@@ -10,7 +10,7 @@
 
 use chrono::{DateTime, Local};
 use serde::{Serialize, Serializer};
-use shared::{clock, error::Error};
+use shared::clock;
 
 use crate::input::RoomName;
 use crate::user::UserId;
@@ -22,9 +22,9 @@ pub(crate) const MAX_MESSAGES_PER_ROOM: i64 = 10_000;
 /// hold in memory for each reader.
 pub(crate) const PAGE_SIZE: i64 = 50;
 
-/// The refusal of a private message whose recipient does not exist.
-pub(crate) const NO_SUCH_RECIPIENT: Error =
-    Error::Missing("Nobody here has the name that the message is addressed to.");
+/// The 404 for a private message whose recipient does not exist.
+pub(crate) const NO_SUCH_RECIPIENT: &str =
+    "Nobody here has the name that the message is addressed to.";
 
 /// A message in the log. Its JSON is the data of a `message` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -20,6 +20,6 @@ pub(crate) async fn page(
         header: Header::new(env!("CARGO_PKG_NAME"), &request),
         heartbeat: settings.heartbeat.as_secs_f64(),
     };
-    let html = page.render().map_err(|_| Error::Internal)?;
+    let html = page.render().map_err(|_| Error::internal())?;
     Ok(web::Html::new(html))
 }

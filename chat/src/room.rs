@@ -110,7 +110,8 @@ impl Rooms {
                 membership.events.recv().await.ok();
             }
         };
-        let late = |_| Error::Unavailable("It is not known who is in this room. Come back later.");
+        let late =
+            |_| Error::service_unavailable("It is not known who is in this room. Come back later.");
         timeout(ROSTER_TIMEOUT, roster_is_known)
             .await
             .map_err(late)?;
@@ -122,7 +123,7 @@ impl Rooms {
         let mut rooms = self.lock();
         if user.connections.load(Ordering::Relaxed) >= self.max_connections {
             let message = "You have too many connections open. Close one of your other tabs.";
-            return Err(Error::TooMany(message, LEAVE_DELAY));
+            return Err(Error::too_many_requests(message, LEAVE_DELAY));
         }
         if rooms.len() >= MAX_ROOMS {
             // Rooms in which nobody has a connection any more give their slots away.
@@ -130,7 +131,7 @@ impl Rooms {
         }
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
             let message = "There are too many rooms open. Choose one that somebody is in.";
-            return Err(Error::Unavailable(message));
+            return Err(Error::service_unavailable(message));
         }
         let room = rooms.entry(name.clone()).or_insert_with(|| self.new_room());
         user.connections.fetch_add(1, Ordering::Relaxed);

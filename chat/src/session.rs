@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::cookie::{Cookie, SameSite, time};
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
@@ -19,10 +19,9 @@ const COOKIE: &str = "chat-session";
 /// For how many days a browser keeps the cookie. How long the name is kept is up to the server.
 const COOKIE_DAYS: i64 = 30;
 
-/// The refusal of a request without a valid token.
-const NO_SESSION: Error = Error::Unauthorized(
-    "Say who you are first: POST /session, then send its cookie, or its token as Bearer.",
-);
+/// The 401 for a request without a valid token.
+const NO_SESSION: &str =
+    "Say who you are first: POST /session, then send its cookie, or its token as Bearer.";
 
 /// A user, and the token that proves it.
 pub(crate) struct Session {
@@ -33,9 +32,9 @@ pub(crate) struct Session {
 impl Session {
     /// Finds out who sends a request: `Authorization: Bearer TOKEN`, or else the cookie. 401 without a valid token.
     pub(crate) async fn of(request: &HttpRequest, chat: &ChatState) -> Result<Self, Error> {
-        let token = token_of(request).ok_or(NO_SESSION)?;
+        let token = token_of(request).ok_or_else(|| Error::unauthorized(NO_SESSION))?;
         let user = chat.backend.user_by_token(TokenHash::of(&token)).await?;
-        let user = user.ok_or(NO_SESSION)?;
+        let user = user.ok_or_else(|| Error::unauthorized(NO_SESSION))?;
         Ok(Self { user, token })
     }
 
@@ -76,7 +75,7 @@ pub(crate) async fn create_session(
     let name = UserName::parse(&name)?;
     let current = match Session::of(&request, &chat).await {
         Ok(session) => Some(session),
-        Err(Error::Unauthorized(_)) => None,
+        Err(error) if error.status() == StatusCode::UNAUTHORIZED => None,
         Err(error) => return Err(error),
     };
     if let Some(session) = &current

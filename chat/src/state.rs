@@ -50,5 +50,5 @@ impl ChatState {
 
 /// Returns what the app keeps for its handlers, such as [`ChatState`].
 pub(crate) fn app_data<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Error> {
-    request.app_data().cloned().ok_or(Error::Internal)
+    request.app_data().cloned().ok_or_else(Error::internal)
 }

@@ -59,7 +59,8 @@ impl User {
 
     /// Counts a message. Returns a 429 if the user has sent more than `rate` a second for too long.
     pub(crate) fn check_rate(&self, rate: u32) -> Result<(), Error> {
-        let too_many = |wait| Error::TooMany("You send too many messages. Wait a moment.", wait);
+        let too_many =
+            |wait| Error::too_many_requests("You send too many messages. Wait a moment.", wait);
         self.rate_limiter.try_acquire(rate).map_err(too_many)
     }
 

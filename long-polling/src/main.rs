@@ -125,7 +125,7 @@ fn no_news() -> HttpResponse {
 
 /// 400, and what the query should have been.
 fn bad_poll() -> Error {
-    Error::BadRequest(format!(
+    Error::bad_request(format!(
         "version is a number that this server has sent, wait a number of whole seconds from 0 to \
          {MAX_WAIT}; each may be given once or not at all."
     ))

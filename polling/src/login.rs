@@ -85,7 +85,7 @@ fn ticket_id(text: &str) -> Result<Secret, Refusal> {
 /// The answer that shows a page.
 fn show(page: &impl Template) -> Result<HttpResponse, Error> {
     // None of the pages holds a value that could fail to be written.
-    let html = page.render().map_err(|_| Error::Internal)?;
+    let html = page.render().map_err(|_| Error::internal())?;
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())
         .body(html))

@@ -1,146 +1,190 @@
-//! [`Error`]: every way to refuse a request, and the JSON that says so.
+//! [`Error`]: a request that was refused, as a status and `{"error": "a sentence"}`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::error::{JsonPayloadError, PayloadError};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
-
-use crate::users::{ChangeError, UsernameError};
 
 /// The largest request body in bytes unless a route says otherwise; a username needs a twentieth of that.
 pub const MAX_BODY: usize = 4 * 1024;
 
-/// How long a request other than GET may take, its body included. A client that sends its body
-/// more slowly, or stops halfway, would otherwise hold its connection for as long as it likes.
+/// How long a request other than GET may take, its body included. A client that sends its body more slowly, or stops
+/// halfway, would otherwise hold its connection for ever.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request that was refused, as a status and `{"error": "a sentence"}`.
+/// A request that was refused: a status, and a sentence that a student understands. A handler returns it as
+/// `Err(Error::conflict("Somebody else has that name. Choose another."))`.
+///
+/// The constructors are named after the statuses of RFC 9110 §15. A lesson that needs another one calls
+/// [`Error::new`]. An error of a domain becomes one with `impl From<DomainError> for Error`, beside that domain.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
+#[error("{message}")]
+pub struct Error {
+    status: StatusCode,
+    message: Cow<'static, str>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// Creates an error with any status.
+    pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            headers: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.headers.push((name, HeaderValue::from_static(value)));
+        self
+    }
+
     /// 400: the body, the path or the query is not what the route expects.
-    #[error("{0}")]
-    BadRequest(String),
-    /// 401: only for those who have said who they are, with a sentence about how.
-    #[error("{0}")]
-    Unauthorized(&'static str),
-    /// 403: a page of another origin tried to change something.
-    #[error(
-        "This request comes from a page of {0}, which may not change anything here. Start the \
-         server with --allow-origin to allow it."
-    )]
-    ForeignOrigin(String),
-    /// 403: only for the machine that the server runs on.
-    #[error(
-        "This works only on the machine that the server runs on, and only while no other machine can \
-         reach it (--host 127.0.0.1)."
-    )]
-    NotLocal,
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 400: a text that came some other way than as a body is not the JSON that is expected.
+    #[must_use]
+    pub fn bad_json(error: &serde_json::Error) -> Self {
+        Self::bad_request(format!("The text is not as expected: {error}."))
+    }
+
+    /// 401: the client has to say who it is first, with a token (`WWW-Authenticate: Bearer`, RFC 6750 §3).
+    pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message).with_header(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    /// 403: this client may not do that, whoever it is.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
     /// 404.
-    #[error("There is nothing at this address.")]
-    NotFound,
-    /// 404: no user has this id.
-    #[error("There is no user with the id {0}.")]
-    NoSuchUser(u64),
-    /// 404, with a sentence about what is missing and what to do.
-    #[error("{0}")]
-    Missing(&'static str),
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
     /// 405, with the methods that are allowed, such as `GET, HEAD`.
-    #[error("This address does not take that method, only {0}.")]
-    MethodNotAllowed(&'static str),
+    #[must_use]
+    pub fn method_not_allowed(allowed: &'static str) -> Self {
+        let message = format!("This address does not take that method, only {allowed}.");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, message).with_header(header::ALLOW, allowed)
+    }
+
     /// 408: the request took longer than [`REQUEST_TIMEOUT`].
-    #[error("The request took too long: {} seconds at most.", REQUEST_TIMEOUT.as_secs())]
-    TooSlow,
-    /// 409: not in the state that things are in, with a sentence about what to do.
-    #[error("{0}")]
-    Conflict(&'static str),
-    /// 413: the body is larger than this many bytes.
-    #[error("The body is too large: {0} bytes at most.")]
-    BodyTooLarge(usize),
-    /// 415: the body says that it is something else than JSON.
-    #[error("The body must be JSON and say so: Content-Type: application/json")]
-    NotJson,
-    /// 422: not a username.
-    #[error("{0}")]
-    BadUsername(#[from] UsernameError),
-    /// 422: well-formed, but no such thing can be, with a sentence about what can.
-    #[error("{0}")]
-    Unprocessable(String),
-    /// 409 if the list is full, 500 if the change could not be saved.
-    #[error("{0}")]
-    NotChanged(#[from] ChangeError),
-    /// 426: only a WebSocket of version 13 is spoken here (RFC 9110 §15.5.22, RFC 6455 §4.4).
-    #[error("This address speaks WebSocket: the request must ask for an upgrade to it.")]
-    UpgradeRequired,
-    /// 429: too much of something, with a sentence about it and when to come back.
-    #[error("{0}")]
-    TooMany(&'static str, Duration),
-    /// 500: something failed that is not the client's fault; the log says what.
-    #[error("Something went wrong on the server.")]
-    Internal,
-    /// 503: not now, with a sentence about why.
-    #[error("{0}")]
-    Unavailable(&'static str),
+    #[must_use]
+    pub fn request_timeout() -> Self {
+        let seconds = REQUEST_TIMEOUT.as_secs();
+        let message = format!("The request took too long: {seconds} seconds at most.");
+        Self::new(StatusCode::REQUEST_TIMEOUT, message)
+    }
+
+    /// 409: things are in a state in which this cannot be done.
+    pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 413: the body is larger than `limit` bytes.
+    #[must_use]
+    pub fn payload_too_large(limit: usize) -> Self {
+        let message = format!("The body is too large: {limit} bytes at most.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    /// 415: the body claims to be something else than JSON.
+    #[must_use]
+    pub fn unsupported_media_type() -> Self {
+        let message = "The body must be JSON and say so: Content-Type: application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+    }
+
+    /// 422: valid JSON with an invalid value; the message says what is allowed.
+    pub fn unprocessable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+    }
+
+    /// 426: only a WebSocket of version 13 can be opened here (RFC 9110 §15.5.22, RFC 6455 §4.4).
+    #[must_use]
+    pub fn upgrade_required() -> Self {
+        let message = "This address speaks WebSocket: the request must ask for an upgrade to it.";
+        Self::new(StatusCode::UPGRADE_REQUIRED, message)
+            .with_header(header::UPGRADE, "websocket")
+            .with_header(header::SEC_WEBSOCKET_VERSION, "13")
+    }
+
+    /// 429: too much of something, and how long to wait until it is possible again (`Retry-After`).
+    pub fn too_many_requests(message: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
+    }
+
+    /// 500: something failed that is not the client's fault. The log says what, not the client.
+    #[must_use]
+    pub fn internal() -> Self {
+        let message = "Something went wrong on the server.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
+    /// 503: not possible at the moment.
+    pub fn service_unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+    }
+
+    /// Returns the error for a response with this status that came without a sentence, such as actix's own 404.
+    pub(crate) fn for_status(status: StatusCode) -> Self {
+        let message = match status {
+            _ if status.is_server_error() => return Self::new(status, Self::internal().message),
+            StatusCode::NOT_FOUND => "There is nothing at this address.",
+            StatusCode::BAD_REQUEST => "The request is not one that this address understands.",
+            StatusCode::RANGE_NOT_SATISFIABLE => "The file has no such range of bytes.",
+            StatusCode::PRECONDITION_FAILED => "The file is not in the state the request asks for.",
+            _ => return Self::new(status, format!("The request was refused: {status}.")),
+        };
+        Self::new(status, message)
+    }
+
+    /// Returns the status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Returns how long the client has to wait, for a 429.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
 }
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
-        match self {
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::ForeignOrigin(_) | Self::NotLocal => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::NoSuchUser(_) | Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::BadUsername(_) | Self::Unprocessable(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooMany(..) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Conflict(_) | Self::NotChanged(ChangeError::Full) => StatusCode::CONFLICT,
-            Self::NotChanged(ChangeError::NotSaved(_)) | Self::Internal => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        }
+        self.status
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::NotChanged(ChangeError::NotSaved(error)) = self {
-            log::error!("cannot save the users: {error}");
+        let mut response = HttpResponse::build(self.status);
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
         }
-        let mut response = HttpResponse::build(self.status_code());
-        match self {
-            Self::MethodNotAllowed(methods) => {
-                response.insert_header((header::ALLOW, *methods));
-            }
-            Self::UpgradeRequired => {
-                response.insert_header((header::UPGRADE, "websocket"));
-                response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
-            }
-            Self::Unauthorized(_) => {
-                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
-            }
+        if let Some(wait) = self.retry_after {
             // In whole seconds (RFC 9110 §10.2.3), so rounded up.
-            Self::TooMany(_, wait) => {
-                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                response.insert_header((header::RETRY_AFTER, seconds));
-            }
-            // What is left of a body that was not read would be taken for the next request.
-            Self::TooSlow => {
-                response.force_close();
-            }
-            _ => {}
+            let seconds = wait.as_millis().div_ceil(1000);
+            response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
-        response.json(serde_json::json!({ "error": self.to_string() }))
-    }
-}
-
-/// A message that came some other way than as a body.
-impl From<serde_json::Error> for Error {
-    fn from(error: serde_json::Error) -> Self {
-        Self::BadRequest(format!("The text is not as expected: {error}."))
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // The rest of a body that was not read would be taken for the next request.
+            response.force_close();
+        }
+        response.json(serde_json::json!({ "error": self.message }))
     }
 }
 
@@ -148,27 +192,13 @@ impl From<JsonPayloadError> for Error {
     fn from(error: JsonPayloadError) -> Self {
         match error {
             JsonPayloadError::OverflowKnownLength { limit, .. }
-            | JsonPayloadError::Overflow { limit } => Self::BodyTooLarge(limit),
-            JsonPayloadError::Payload(PayloadError::Overflow) => Self::BodyTooLarge(MAX_BODY),
-            JsonPayloadError::ContentType => Self::NotJson,
-            JsonPayloadError::Deserialize(error) => Self::BadRequest(format!(
+            | JsonPayloadError::Overflow { limit } => Self::payload_too_large(limit),
+            JsonPayloadError::Payload(PayloadError::Overflow) => Self::payload_too_large(MAX_BODY),
+            JsonPayloadError::ContentType => Self::unsupported_media_type(),
+            JsonPayloadError::Deserialize(error) => Self::bad_request(format!(
                 "The body is not the JSON that is expected here: {error}."
             )),
-            error => Self::BadRequest(format!("The body could not be read: {error}.")),
+            error => Self::bad_request(format!("The body could not be read: {error}.")),
         }
-    }
-}
-
-/// The sentence for an answer that came without one, such as actix's own 404.
-pub(crate) fn default_sentence(status: StatusCode) -> String {
-    match status {
-        StatusCode::NOT_FOUND => Error::NotFound.to_string(),
-        StatusCode::BAD_REQUEST => "The request is not one that this address understands.".into(),
-        StatusCode::RANGE_NOT_SATISFIABLE => "The file has no such range of bytes.".into(),
-        StatusCode::PRECONDITION_FAILED => {
-            "The file is not in the state the request asks for.".into()
-        }
-        _ if status.is_server_error() => Error::Internal.to_string(),
-        _ => format!("The request was refused: {status}."),
     }
 }

@@ -86,7 +86,7 @@ pub(crate) async fn show(
     };
     let html = page.render().map_err(|error| {
         log::error!("cannot render the page: {error}");
-        Error::Internal
+        Error::internal()
     })?;
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())

@@ -13,11 +13,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use actix_web::http::StatusCode;
 use bytestring::ByteString;
 use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task};
 
+use crate::error::Error;
 use crate::fan_out::FanOut;
 pub use file::LoadError;
 use file::UsersFile;
@@ -79,6 +81,16 @@ pub enum ChangeError {
     /// The users file could not be written; nothing has changed.
     #[error("The change could not be saved, so it was not made.")]
     NotSaved(#[from] io::Error),
+}
+
+impl From<ChangeError> for Error {
+    fn from(error: ChangeError) -> Self {
+        if let ChangeError::NotSaved(cause) = &error {
+            log::error!("cannot save the users: {cause}");
+            return Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+        }
+        Self::conflict(error.to_string())
+    }
 }
 
 /// The users store. Clones are handles to the same list.

@@ -78,23 +78,23 @@ impl Socket {
             value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(expected))
         };
         if !is(header::UPGRADE, b"websocket") || !is(header::SEC_WEBSOCKET_VERSION, b"13") {
-            return Err(Error::UpgradeRequired);
+            return Err(Error::upgrade_required());
         }
         // A body before the frames, or chunks around them, is how requests are smuggled.
         let length = request.headers().get(header::CONTENT_LENGTH);
         let has_body = length.is_some_and(|length| length != "0");
         if has_body || request.headers().contains_key(header::TRANSFER_ENCODING) {
-            return Err(Error::BadRequest("An upgrade has no body.".into()));
+            return Err(Error::bad_request("An upgrade has no body."));
         }
-        let connection: &Connection = request.conn_data().ok_or(Error::Internal)?;
-        let cut: &web::Data<Cut> = request.app_data().ok_or(Error::Internal)?;
-        let settings: &web::Data<Settings> = request.app_data().ok_or(Error::Internal)?;
+        let connection: &Connection = request.conn_data().ok_or_else(Error::internal)?;
+        let cut: &web::Data<Cut> = request.app_data().ok_or_else(Error::internal)?;
+        let settings: &web::Data<Settings> = request.app_data().ok_or_else(Error::internal)?;
         let heard = Rc::new(Cell::new(Instant::now()));
-        let max_message = usize::try_from(max_message).map_err(|_| Error::Internal)?;
-        let body =
-            Frames::guard(request, body, max_message, Rc::clone(&heard)).ok_or(Error::Internal)?;
+        let max_message = usize::try_from(max_message).map_err(|_| Error::internal())?;
+        let body = Frames::guard(request, body, max_message, Rc::clone(&heard))
+            .ok_or_else(Error::internal)?;
         let (response, session, messages) = actix_ws::handle(request, body)
-            .map_err(|error| Error::BadRequest(format!("No WebSocket handshake: {error}.")))?;
+            .map_err(|error| Error::bad_request(format!("No WebSocket handshake: {error}.")))?;
         let messages = messages
             .max_frame_size(max_message)
             .aggregate_continuations()

@@ -85,9 +85,10 @@ async fn users(
 /// Adds the user that a message asks for, or says why not.
 async fn add_user(users: &Users, message: Message) -> Result<(), Error> {
     let Message::Text(text) = message else {
-        return Err(Error::BadRequest("Send text, not bytes.".into()));
+        return Err(Error::bad_request("Send text, not bytes."));
     };
-    let JsonObject(new): JsonObject<NewUser> = serde_json::from_str(&text)?;
+    let JsonObject(new): JsonObject<NewUser> =
+        serde_json::from_str(&text).map_err(|error| Error::bad_json(&error))?;
     users.add(Username::parse(&new.username)?).await?;
     Ok(())
 }
@@ -136,7 +137,7 @@ async fn echo(
 ) -> Result<HttpResponse, Error> {
     if echo.prefix.len() > MAX_PREFIX {
         let sentence = format!("The prefix is too long: {MAX_PREFIX} bytes at most.");
-        return Err(Error::BadRequest(sentence));
+        return Err(Error::bad_request(sentence));
     }
     let (response, socket) = Socket::open(&request, body, flags.max_message)?;
     socket.run(stream::pending(), async move |message| match message {

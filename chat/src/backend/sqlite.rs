@@ -8,6 +8,7 @@ mod names;
 use std::{path::Path, sync::Arc};
 
 use rusqlite::Connection;
+use shared::error::Error;
 
 use super::{Backend, MAX_USERS, OpenError, Reply};
 use crate::input::{NewMessage, RoomName};
@@ -74,7 +75,7 @@ impl Backend for Sqlite {
         };
         Box::pin(async move {
             let receipt = self.database.writer.run_with_callback(append).await?;
-            receipt.ok_or(NO_SUCH_RECIPIENT)
+            receipt.ok_or_else(|| Error::not_found(NO_SUCH_RECIPIENT))
         })
     }
 

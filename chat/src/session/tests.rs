@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{http::StatusCode, test::TestRequest};
+use actix_web::test::TestRequest;
 
 use super::*;
 use crate::backend::tests::stores;

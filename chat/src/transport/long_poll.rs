@@ -34,7 +34,7 @@ pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
     let wait = request.query.wait.unwrap_or(DEFAULT_WAIT);
     if wait > MAX_WAIT {
         let message = format!("wait is a number of whole seconds from 0 to {MAX_WAIT}.");
-        return Err(Error::BadRequest(message));
+        return Err(Error::bad_request(message));
     }
     let mut reader = request.open_reader().await?;
     let mut events = reader.drain_ready().await?;

@@ -52,7 +52,7 @@ impl RoomRequest {
         let session = Session::of(&request, &chat).await?;
         let room = RoomName::parse(request.match_info().query("room"))?;
         let query = web::Query::<RoomQuery>::from_query(request.query_string());
-        let query = query.map_err(|error| Error::BadRequest(format!("The query: {error}.")))?;
+        let query = query.map_err(|error| Error::bad_request(format!("The query: {error}.")))?;
         let cursor = cursor_of(&request, query.after.as_deref())?;
         Ok(Self {
             chat,

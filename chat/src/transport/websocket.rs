@@ -5,7 +5,7 @@
 
 use actix_web::{HttpRequest, web};
 use futures_util::{StreamExt as _, stream};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use shared::websocket::{Message, Socket, merge};
 use shared::{JsonObject, error::Error};
@@ -49,8 +49,8 @@ struct ClientEvent {
 /// Handles a frame and returns the reply, if there is one.
 async fn handle_frame(request: &RoomRequest, message: Message) -> Option<Message> {
     let parsed: Result<JsonObject<ClientEvent>, Error> = match message {
-        Message::Text(text) => serde_json::from_str(&text).map_err(Error::from),
-        Message::Binary(_) => Err(Error::BadRequest("Send text, not bytes.".into())),
+        Message::Text(text) => parse_json(&text),
+        Message::Binary(_) => Err(Error::bad_request("Send text, not bytes.")),
     };
     let (ack, outcome) = match parsed {
         Ok(JsonObject(event)) => (event.ack, dispatch(request, event).await),
@@ -65,8 +65,7 @@ async fn dispatch(request: &RoomRequest, event: ClientEvent) -> Result<Option<Re
     match event.event.as_str() {
         "message" => {
             let data = event.data.as_deref().map_or("null", RawValue::get);
-            let body = serde_json::from_str(data)?;
-            request.post_message(body).await.map(Some)
+            request.post_message(parse_json(data)?).await.map(Some)
         }
         "typing" => {
             request.post_typing();
@@ -74,7 +73,11 @@ async fn dispatch(request: &RoomRequest, event: ClientEvent) -> Result<Option<Re
         }
         _ => {
             let message = r#"The event must be "message" or "typing"."#;
-            Err(Error::BadRequest(message.into()))
+            Err(Error::bad_request(message))
         }
     }
+}
+
+fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|error| Error::bad_json(&error))
 }

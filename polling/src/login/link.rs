@@ -19,7 +19,7 @@ pub(super) fn host(request: &HttpRequest) -> Result<&str, Error> {
     let only = hosts.next().is_none();
     host.filter(|host| only && is_host(host)).ok_or_else(|| {
         let sentence = "The request must say in its Host header which host and port it is for.";
-        Error::BadRequest(sentence.into())
+        Error::bad_request(sentence)
     })
 }
 
@@ -45,7 +45,7 @@ fn is_host(text: &str) -> bool {
 /// The QR code of `url` as an SVG picture: black modules on white, with the empty margin of four
 /// modules that a reader needs (ISO/IEC 18004). A module is one unit wide, and the page scales it.
 pub(super) fn qr_code(url: &str) -> Result<String, Error> {
-    let too_long = |_| Error::BadRequest("The host is too long for a QR code.".into());
+    let too_long = |_| Error::bad_request("The host is too long for a QR code.");
     let code = QrCode::new(url).map_err(too_long)?;
     Ok(code
         .render::<svg::Color<'_>>()

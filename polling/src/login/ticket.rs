@@ -163,15 +163,15 @@ impl State {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::Unknown => Self::Missing(
+            Refusal::Unknown => Self::not_found(
                 "This login code is unknown here, used up or too old. Ask for a new code.",
             ),
-            Refusal::NotScanned => Self::Conflict(
+            Refusal::NotScanned => Self::conflict(
                 "This login code has not been scanned yet. Open its link on the phone first.",
             ),
-            Refusal::Confirmed => Self::Conflict("This login has been confirmed already."),
+            Refusal::Confirmed => Self::conflict("This login has been confirmed already."),
             Refusal::Refused => {
-                Self::Conflict("This login has been refused already. Ask for a new code.")
+                Self::conflict("This login has been refused already. Ask for a new code.")
             }
         }
     }

@@ -8,7 +8,7 @@ use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage as _, HttpRequest};
 
 use super::sockets::Connection;
-use crate::error::{self, REQUEST_TIMEOUT, default_sentence};
+use crate::error::{self, REQUEST_TIMEOUT};
 
 /// A page may load what this server sends and nothing else: no script in the HTML, no foreign
 /// address, nobody else's frame around it.
@@ -65,7 +65,8 @@ pub(super) async fn json_errors(
     if is_json || !(status.is_client_error() || status.is_server_error()) {
         return Ok(answer.map_into_boxed_body());
     }
-    let body = serde_json::json!({ "error": default_sentence(status) }).to_string();
+    let body =
+        serde_json::json!({ "error": error::Error::for_status(status).to_string() }).to_string();
     let mut answer = answer.map_body(|_, _| BoxBody::new(body));
     let json = header::HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -172,7 +173,7 @@ pub(super) async fn time_limit(
         Ok(answer) => Ok(answer?.map_into_boxed_body()),
         // The request is gone with the future that held it, so this cannot be an answer to it with
         // all the usual headers; actix makes a bare one of the error.
-        Err(_) => Err(error::Error::TooSlow.into()),
+        Err(_) => Err(error::Error::request_timeout().into()),
     }
 }
 

@@ -50,9 +50,16 @@ pub(super) async fn same_origin(
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     match foreign_origin(&request) {
-        Some(origin) => Ok(request.error_response(error::Error::ForeignOrigin(origin))),
+        Some(origin) => Ok(request.error_response(foreign_origin_error(&origin))),
         None => Ok(next.call(request).await?.map_into_boxed_body()),
     }
+}
+
+fn foreign_origin_error(origin: &str) -> error::Error {
+    error::Error::forbidden(format!(
+        "This request comes from a page of {origin}, which may not change anything here. Start the \
+         server with --allow-origin to allow it."
+    ))
 }
 
 /// Tells browsers that pages of the allowed origins may send what they want to send and read the

@@ -1,7 +1,7 @@
 //! The routes that every server has, and those that lessons 1 to 5 have in common.
 
 use actix_files::Files;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
 use serde::Deserialize;
@@ -17,13 +17,13 @@ use crate::users::{NewUser, Username, Users};
 /// server's own, so that a lesson's `GET /users` and the common `POST /users` share their address.
 pub(super) fn common(app: &mut ServiceConfig, state: &State) {
     let path = web::PathConfig::default().error_handler(|error, _| {
-        Error::BadRequest(format!(
+        Error::bad_request(format!(
             "The address is not one that is expected here: {error}."
         ))
         .into()
     });
     let query = web::QueryConfig::default().error_handler(|error, _| {
-        Error::BadRequest(format!(
+        Error::bad_request(format!(
             "The query is not one that is expected here: {error}."
         ))
         .into()
@@ -77,7 +77,7 @@ async fn remove_user(users: web::Data<Users>, id: web::Path<Id>) -> Result<HttpR
     let Id(id) = id.into_inner();
     let removed = users.remove(id).await?;
     let removed = removed.map(|_| HttpResponse::NoContent().finish());
-    removed.ok_or(Error::NoSuchUser(id))
+    removed.ok_or_else(|| Error::not_found(format!("There is no user with the id {id}.")))
 }
 
 /// The id of a user in an address. It has digits only: what Rust takes for a number may begin with `+`.
@@ -107,7 +107,10 @@ async fn cut(
         .peer_addr()
         .is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     if !(settings.loopback && local) {
-        return Err(Error::NotLocal);
+        return Err(Error::forbidden(
+            "This works only on the machine that the server runs on, and only while no other machine can \
+             reach it (--host 127.0.0.1).",
+        ));
     }
     cut.now();
     Ok(HttpResponse::NoContent().finish())
@@ -120,7 +123,7 @@ fn files(mount: &str, folder: &str) -> Files {
         .disable_content_disposition()
         // Not the app's own answer, which would take a missing file for a wrong method.
         .default_handler(web::to(|| async {
-            Err::<HttpResponse, _>(Error::NotFound)
+            Err::<HttpResponse, _>(Error::for_status(StatusCode::NOT_FOUND))
         }))
 }
 
@@ -130,9 +133,9 @@ pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, Error
     if request.resource_map().has_resource(request.path()) {
         return refuse("GET, HEAD");
     }
-    Err(Error::NotFound)
+    Err(Error::for_status(StatusCode::NOT_FOUND))
 }
 
 fn refuse(allowed: &'static str) -> Result<HttpResponse, Error> {
-    Err(Error::MethodNotAllowed(allowed))
+    Err(Error::method_not_allowed(allowed))
 }

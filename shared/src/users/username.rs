@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// A username: trimmed, 1 to 32 Unicode scalar values, no control characters.
 ///
 /// There is no other way to make one than [`Username::parse`], so whoever holds one need not
@@ -51,6 +53,12 @@ impl Username {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<UsernameError> for Error {
+    fn from(error: UsernameError) -> Self {
+        Self::unprocessable(error.to_string())
     }
 }
 

@@ -137,7 +137,7 @@ async fn respond_in_time<T>(
     let response = response.unwrap_or_else(|_| Err(timed_out()));
     response.map_err(|error| {
         log::error!("cannot use Redis: {error}");
-        Error::Unavailable("Redis does not answer as it should. Send it again later.")
+        Error::service_unavailable("Redis does not answer as it should. Send it again later.")
     })
 }
 

@@ -14,8 +14,8 @@ use crate::log::{
 };
 use crate::user::User;
 
-/// The refusal of a message whose author has lost the name since the request began.
-const NAME_LOST: Error = Error::Unauthorized("Your name is not yours any more: POST /session.");
+/// The 401 for a message whose author has lost the name since the request began.
+const NAME_LOST: &str = "Your name is not yours any more: POST /session.";
 
 static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.lua")));
@@ -41,8 +41,8 @@ pub(super) async fn append(
     let created = match outcome.as_str() {
         "created" => true,
         "repeated" => false,
-        "no recipient" => return Err(NO_SUCH_RECIPIENT),
-        _ => return Err(NAME_LOST),
+        "no recipient" => return Err(Error::not_found(NO_SUCH_RECIPIENT)),
+        _ => return Err(Error::unauthorized(NAME_LOST)),
     };
     Ok(Receipt { id, time, created })
 }

@@ -123,7 +123,7 @@ impl PresenceReporter<'_> {
                 _ = refreshes.tick() => self.refresh_names().await?,
                 () = reports.members_changed.notified() => {}
                 event = reports.typing.recv() => {
-                    let event = event.ok_or(Error::Internal)?; // The rooms hold the sender.
+                    let event = event.ok_or_else(Error::internal)?; // The rooms hold the sender.
                     self.redis.query::<()>(pipe().publish("chat:typing", event).ignore()).await?;
                     continue;
                 }

@@ -88,7 +88,7 @@ impl ConnectionThread {
         };
         let result = timeout(JOB_TIMEOUT, running).await.unwrap_or_default();
         let message = "The database does not answer as it should. Send it again later.";
-        result.ok_or(Error::Unavailable(message))
+        result.ok_or_else(|| Error::service_unavailable(message))
     }
 }
 

@@ -99,14 +99,15 @@ impl Names {
             |holder: &&Holder| holder.user.name.case_folded == user.name.case_folded;
         let evicted = match holders.values().find(has_same_name) {
             Some(holder) if holder.is_idle(NAME_TTL, now) => Some(holder.user.token),
-            Some(_) => return Err(NAME_TAKEN),
+            Some(_) => return Err(Error::conflict(NAME_TAKEN)),
             None if holders.len() < self.max_users => None,
             None => {
                 let evictable = holders
                     .values()
                     .filter(|holder| holder.is_idle(EVICTABLE_AFTER, now));
                 let next = evictable.min_by_key(|holder| holder.eviction_order());
-                Some(next.ok_or(TOO_MANY_USERS)?.user.token)
+                let next = next.ok_or_else(|| Error::service_unavailable(TOO_MANY_USERS))?;
+                Some(next.user.token)
             }
         };
         if let Some(token) = &evicted {

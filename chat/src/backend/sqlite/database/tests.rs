@@ -2,8 +2,6 @@
 
 use std::{fs, path::Path};
 
-use shared::error::Error;
-
 use super::*;
 use crate::backend::sqlite::names::SCHEMA;
 
@@ -93,7 +91,7 @@ async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() 
         database.writer.run_with_callback(insert(1)),
         database.writer.run_with_callback(bad),
     );
-    assert!(matches!(together.1, Err(Error::Unavailable(_))));
+    assert!(together.1.is_err_and(|error| error.status() == 503));
     let there = "SELECT count(*) FROM users WHERE id = 1";
     let there: isize = database
         .reader
