@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration, vec};
 
 use futures_util::FutureExt as _;
-use shared::{error::Error, fan_out::Lagged};
+use shared::{broadcast::Lagged, error::Error};
 use tokio::time::sleep;
 
 use crate::backend::Backend;

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering};
 use std::time::Duration;
 
 use chrono::Utc;
+use shared::broadcast::{Broadcast, Receiver};
 use shared::error::Error;
-use shared::fan_out::{FanOut, Listener};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -56,7 +56,7 @@ pub(crate) struct Rooms {
 }
 
 struct Room {
-    events: FanOut<Arc<Event>>,
+    events: Broadcast<Arc<Event>>,
     /// The users with a connection to this server, or who had one less than `LEAVE_DELAY` ago.
     members: HashMap<UserId, Member>,
     /// The users in the room, on all servers together.
@@ -138,7 +138,7 @@ impl Rooms {
         self.add_connection(room, user);
         Ok(Membership {
             // Under the same lock, so that no event is missed. The user's own `joined` comes before it.
-            events: room.events.listen(),
+            events: room.events.subscribe(),
             room: name.clone(),
             user: Arc::clone(user),
             rooms: self.clone(),
@@ -154,7 +154,7 @@ impl Rooms {
             Some(_) => Roster::unknown(),
         };
         Room {
-            events: FanOut::new(self.event_buffer),
+            events: Broadcast::new(self.event_buffer),
             members: HashMap::new(),
             roster,
         }
@@ -297,7 +297,7 @@ impl Room {
 /// A connection of a user to a room. Dropping it closes the connection.
 pub(crate) struct Membership {
     /// What happens in the room from the moment of joining on.
-    pub(crate) events: Listener<Arc<Event>>,
+    pub(crate) events: Receiver<Arc<Event>>,
     pub(crate) room: RoomName,
     pub(crate) user: Arc<User>,
     rooms: Rooms,

@@ -9,11 +9,11 @@
 //! of it are here, because more than one server needs them: [`users::Users`] tells of each change, and
 //! [`websocket`] is the conversation of lesson 5 and of the chat room.
 
+pub mod broadcast;
 pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
-pub mod fan_out;
 mod json_object;
 mod lock;
 pub mod page;

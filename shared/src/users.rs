@@ -1,8 +1,8 @@
-//! The users store: a list that changes, and a way to hear of each change.
+//! The users store: a list that changes, and two ways to wait for changes.
 //!
-//! The list is published as immutable [`Snapshot`]s: through a [`FanOut`] to those who follow it, and
-//! through a [`watch`] channel to those who wait for one change. A reader that is slow skips to the
-//! newest snapshot; nothing queues up for it, so it costs nobody anything.
+//! The list is published as immutable [`Snapshot`]s: through a [`watch`] channel for handlers that wait for one change,
+//! and through a [`Broadcast`] for streams, which wait again and again. A slow reader skips to the latest snapshot.
+//! Nothing queues up for it, so it costs the others nothing.
 
 mod file;
 mod new_user;
@@ -10,7 +10,7 @@ mod username;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::StatusCode;
@@ -19,15 +19,15 @@ use futures_util::{Stream, StreamExt as _, future, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::watch, task};
 
+use crate::broadcast::Broadcast;
 use crate::error::Error;
-use crate::fan_out::FanOut;
 pub use file::LoadError;
 use file::UsersFile;
 pub use new_user::NewUser;
 pub use username::{Username, UsernameError};
 
-/// The most users that the store holds. A snapshot of that many full names is about 150 KB, and
-/// every reader is sent one with each change.
+/// The most users that the store holds. A snapshot of that many long names is about 150 KB, and every reader gets one
+/// with each change.
 pub const MAX_USERS: usize = 1_000;
 
 /// The largest id or version: what a JavaScript number can hold exactly (`Number.MAX_SAFE_INTEGER`).
@@ -37,38 +37,29 @@ const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
-    /// Given out once and never again, not even after the user is removed.
+    /// A number that is never used again, not even after the user is removed.
     pub id: u64,
-    /// What the user is called; two users may share a name.
+    /// Two users may have the same name.
     pub username: Username,
 }
 
-/// The list at one moment, on the wire `{"version":7,"users":[{"id":1,"username":"张三"}]}`.
-///
-/// Clones share the list and its JSON.
+/// The list at one moment, on the wire `{"version":7,"users":[{"id":1,"username":"张三"}]}`. Clones share the list and
+/// its JSON.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Grows by one with each change. It starts from the wall clock in milliseconds, so that a client that
-    /// outlives a restart of the server never takes an old version for a new one.
+    /// Grows by one with each change. It starts from the time in milliseconds, so that a client that outlives a restart
+    /// of the server never takes an old version for a new one.
     pub version: u64,
     /// The users in the order of their ids.
     pub users: Arc<[User]>,
     json: ByteString,
-    /// What was made of it for the first client.
-    encoded: Arc<OnceLock<ByteString>>,
 }
 
 impl Snapshot {
-    /// The snapshot as JSON, made once per change and shared by all who send it.
+    /// Returns the snapshot as JSON. It is made once per change and shared by all who send it.
     #[must_use]
     pub fn json(&self) -> ByteString {
         self.json.clone()
-    }
-
-    /// What `encode` makes of this snapshot, such as an event: made for the first client that needs it, and
-    /// the same bytes for all others. So all of a server's clients have to want the same.
-    pub fn encoded(&self, encode: impl FnOnce(&Self) -> ByteString) -> ByteString {
-        self.encoded.get_or_init(|| encode(self)).clone()
     }
 }
 
@@ -101,16 +92,17 @@ pub struct Users {
 
 #[derive(Debug)]
 struct Store {
-    newest: watch::Sender<Snapshot>,
-    /// The same for streams, which wait again and again: with thousands of them it is cheaper.
-    changes: FanOut<Snapshot>,
-    /// The list that the next change starts from. Whoever changes it holds the lock until the
-    /// change is on disk and published, so that both happen in one order.
+    /// The latest snapshot.
+    latest: watch::Sender<Snapshot>,
+    /// The same snapshots for streams. With thousands of them it costs less than `latest`.
+    changes: Broadcast<Snapshot>,
+    /// The list that the next change starts from. It is locked until the change is on disk and published, so that
+    /// both happen in one order.
     list: Mutex<List>,
     file: Option<UsersFile>,
 }
 
-/// The list as it is changed, and as it stands in the users file.
+/// The list as it is changed, and as it is written to the users file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
@@ -122,76 +114,75 @@ struct List {
 }
 
 impl Users {
-    /// The two default users, kept in memory.
+    /// Creates a store with the two default users, in memory.
     ///
     /// # Errors
     /// When the first snapshot cannot be written as JSON.
     pub fn in_memory() -> Result<Self, LoadError> {
-        Self::with(List::default_users(), None)
+        Self::from_list(List::default_users(), None)
     }
 
-    /// The users in the file at `path`, or the default users if there is no such file. Each change
-    /// is on disk before [`Users::add`] or [`Users::remove`] returns.
+    /// Creates a store with the users in the file at `path`, or with the default users if there is no such file. Each
+    /// change is on disk before [`Users::add`] or [`Users::remove`] returns.
     ///
     /// # Errors
-    /// When the file cannot be read, is not a users file, or is in use by another server. The file is
-    /// left as it is.
+    /// When the file cannot be read, is not a users file, or is in use by another server. It is not changed then.
     pub fn in_file(path: &Path) -> Result<Self, LoadError> {
         let file = UsersFile::open(path)?;
         let list = file.load()?.unwrap_or_else(List::default_users);
-        Self::with(list, Some(file))
+        Self::from_list(list, Some(file))
     }
 
-    fn with(mut list: List, file: Option<UsersFile>) -> Result<Self, LoadError> {
-        list.version = now_in_milliseconds().max(list.version + 1);
-        let newest = watch::Sender::new(list.snapshot()?);
+    fn from_list(mut list: List, file: Option<UsersFile>) -> Result<Self, LoadError> {
+        list.version = unix_millis().max(list.version + 1);
+        let store = Store {
+            latest: watch::Sender::new(list.snapshot()?),
+            // One item is enough: a stream that lags needs only the latest snapshot.
+            changes: Broadcast::new(1),
+            list: Mutex::new(list),
+            file,
+        };
         Ok(Self {
-            store: Arc::new(Store {
-                newest,
-                // Only the newest matters.
-                changes: FanOut::new(1),
-                list: Mutex::new(list),
-                file,
-            }),
+            store: Arc::new(store),
         })
     }
 
-    /// The newest snapshot.
+    /// Returns the latest snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.store.newest.borrow().clone()
+        self.store.latest.borrow().clone()
     }
 
-    /// The newest snapshot as soon as its version is not `version`: at once if it already differs,
-    /// else after the next change.
+    /// Returns the latest snapshot as soon as its version is not `version`: at once if it differs already, else after
+    /// the next change.
     pub async fn changed_since(&self, version: u64) -> Snapshot {
-        let mut newest = self.store.newest.subscribe();
-        // Waiting fails only when the sender is dropped, and `self` holds it.
-        match newest
-            .wait_for(|snapshot| snapshot.version != version)
-            .await
-        {
+        let mut latest = self.store.latest.subscribe();
+        let is_other = |snapshot: &Snapshot| snapshot.version != version;
+        match latest.wait_for(is_other).await {
             Ok(snapshot) => snapshot.clone(),
+            // This happens only when the sender is gone, and `self` holds it.
             Err(_) => self.snapshot(),
         }
     }
 
-    /// The newest snapshot at once, then the newest one after each change. It does not end.
+    /// Returns a stream of the latest snapshot, at once, and of the latest one after each change. It never ends.
     ///
     /// # Panics
     /// When it is called outside a tokio runtime.
     pub fn watch(&self) -> impl Stream<Item = Snapshot> + use<> {
-        // First listen, then look: a change in between comes twice and is told once.
-        let changes = self.store.changes.listen();
-        let newest = self.snapshot();
-        let mut told = newest.version;
-        let newer = changes.filter_map(move |change| {
-            // Whoever is behind has the newest snapshot next.
-            let newer = change.ok().filter(|snapshot| snapshot.version > told);
-            told = newer.as_ref().map_or(told, |snapshot| snapshot.version);
+        // Subscribe first, look second. A change in between then comes twice, and the version tells.
+        let changes = self.store.changes.subscribe();
+        let first = self.snapshot();
+        let mut last_sent = first.version;
+        let later = changes.filter_map(move |change| {
+            // After a lag, the next item is the latest snapshot.
+            let newer = change.ok().filter(|snapshot| snapshot.version > last_sent);
+            if let Some(snapshot) = &newer {
+                last_sent = snapshot.version;
+            }
             future::ready(newer)
         });
-        stream::once(future::ready(newest)).chain(newer)
+        stream::once(future::ready(first)).chain(later)
     }
 
     /// Adds a user at the end of the list.
@@ -214,20 +205,20 @@ impl Users {
         .await
     }
 
-    /// Removes the user `id`; `None` if there is none, which is no change.
+    /// Removes the user `id` and returns it, or `None` if there is no such user.
     ///
     /// # Errors
     /// When the change cannot be saved. Nothing has changed then.
     pub async fn remove(&self, id: u64) -> Result<Option<User>, ChangeError> {
         self.change(move |list| {
-            let place = list.users.iter().position(|user| user.id == id);
-            Ok(place.map(|place| list.users.remove(place)))
+            let index = list.users.iter().position(|user| user.id == id);
+            Ok(index.map(|index| list.users.remove(index)))
         })
         .await
     }
 
-    /// Makes one change on a thread that may block on the disk. It runs to its end even when the
-    /// caller has gone away in the meantime: what is on disk is also published.
+    /// Makes one change, on a thread that may wait for the disk. The change is completed even if the caller stops
+    /// waiting: what is on disk is also published.
     async fn change<T: Send + 'static>(
         &self,
         edit: impl FnOnce(&mut List) -> Result<T, ChangeError> + Send + 'static,
@@ -255,14 +246,14 @@ impl Store {
             file.save(&edited)?;
         }
         *list = edited;
-        self.newest.send_replace(snapshot.clone());
+        self.latest.send_replace(snapshot.clone());
         self.changes.send(&snapshot);
         Ok(outcome)
     }
 }
 
 impl List {
-    /// Two users to begin with. One is not ASCII, so that a wrong charset shows at once.
+    /// Creates the list of a new server. One name is not ASCII, so that a wrong charset is seen at once.
     fn default_users() -> Self {
         let names = [Username::parse("张三"), Username::parse("Alice")];
         let users: Vec<User> = (1..)
@@ -278,25 +269,25 @@ impl List {
 
     fn snapshot(&self) -> serde_json::Result<Snapshot> {
         #[derive(Serialize)]
-        struct OnTheWire<'list> {
+        struct SnapshotJson<'list> {
             version: u64,
             users: &'list [User],
         }
-        let on_the_wire = OnTheWire {
+        let json = SnapshotJson {
             version: self.version,
             users: &self.users,
         };
-        let json = serde_json::to_string(&on_the_wire)?.into();
+        let json = serde_json::to_string(&json)?.into();
         Ok(Snapshot {
             version: self.version,
             users: self.users.as_slice().into(),
             json,
-            encoded: Arc::default(),
         })
     }
 }
 
-fn now_in_milliseconds() -> u64 {
+/// Returns the time in milliseconds since 1970, as a number that JavaScript can hold.
+fn unix_millis() -> u64 {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -62,10 +62,7 @@ async fn users(
         .watch()
         // A list that the client has seen can only be the first.
         .skip_while(move |snapshot| future::ready(Some(snapshot.version) == seen))
-        .map(|snapshot| {
-            // Once, for the first client: it is the same for all.
-            snapshot.encoded(|new| event(Name::Users, Some(new.version), &new.json()))
-        });
+        .map(|snapshot| event(Name::Users, Some(snapshot.version), &snapshot.json()));
     event_stream(news, settings.heartbeat, &cut)
 }
 

@@ -66,10 +66,9 @@ async fn users(
     users: web::Data<Users>,
 ) -> Result<HttpResponse, Error> {
     let (response, socket) = Socket::open(&request, body, flags.max_message)?;
-    let news = users.watch().map(|snapshot| {
-        // Once, for the first client: it is the same for all.
-        snapshot.encoded(|new| event("users", &new.json()))
-    });
+    let news = users
+        .watch()
+        .map(|snapshot| event("users", &snapshot.json()));
     socket.run(news, async move |message| {
         match add_user(&users, message).await {
             Ok(()) => None,

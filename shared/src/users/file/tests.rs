@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 use super::super::tests::{name, names};
-use super::super::{ChangeError, LoadError, Users, now_in_milliseconds};
+use super::super::{ChangeError, LoadError, Users, unix_millis};
 
 /// A folder for one users file; removed when the test ends.
 fn users_file() -> (TempDir, PathBuf) {
@@ -37,7 +37,7 @@ async fn a_restart_keeps_the_list_and_uses_no_id_or_version_again() {
 #[tokio::test]
 async fn a_version_is_new_even_if_the_wall_clock_was_set_back() {
     let (_folder, path) = users_file();
-    let future = now_in_milliseconds() + 1_000_000_000;
+    let future = unix_millis() + 1_000_000_000;
     fs::write(&path, format!(r#"{{"version":{future},"users":[]}}"#)).unwrap();
     assert_eq!(
         Users::in_file(&path).unwrap().snapshot().version,
