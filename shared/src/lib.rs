@@ -14,8 +14,8 @@ pub mod catalog;
 pub mod clock;
 pub mod cut;
 pub mod error;
+mod file_lock;
 mod json_object;
-mod lock;
 pub mod page;
 mod serve;
 #[cfg(feature = "testing")]
@@ -23,8 +23,8 @@ pub mod testing;
 pub mod users;
 pub mod websocket;
 
+pub use file_lock::FileLock;
 pub use json_object::JsonObject;
-pub use lock::lock;
 pub use serve::middleware::{forget_headers, was_head};
 pub use serve::routes::{json_config, resource};
 pub use serve::settings::Settings;

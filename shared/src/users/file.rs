@@ -5,9 +5,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{List, MAX_SAFE_INTEGER, MAX_USERS};
+use crate::FileLock;
 
-/// The largest users file in bytes that is read: three times what [`MAX_USERS`] can need.
-const MAX_FILE: u64 = 1024 * 1024;
+/// The largest users file that is read, in bytes: three times what [`MAX_USERS`] can need.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Why the users could not be loaded. The message says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -49,24 +50,24 @@ pub enum LoadError {
 #[derive(Debug)]
 pub(super) struct UsersFile {
     path: PathBuf,
-    folder: Folder,
-    /// Locked for as long as this server lives.
-    _lock: File,
+    directory: Directory,
+    /// Held as long as this server runs.
+    _lock: FileLock,
 }
 
 impl UsersFile {
-    /// Claims the file at `path`, which need not exist yet.
+    /// Locks the file at `path`, which need not exist yet.
     pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
         let unreadable = |error| LoadError::Unreadable {
             path: path.to_owned(),
             error,
         };
         let file_path = resolve(path).map_err(unreadable)?;
-        let folder = Folder::of(&file_path).map_err(unreadable)?;
-        match crate::lock(&file_path) {
+        let directory = Directory::of(&file_path).map_err(unreadable)?;
+        match FileLock::acquire(&file_path) {
             Ok(lock) => Ok(Self {
                 path: file_path,
-                folder,
+                directory,
                 _lock: lock,
             }),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -76,7 +77,7 @@ impl UsersFile {
         }
     }
 
-    /// The list in the file; `None` if there is no file.
+    /// Reads the list. Returns `None` if there is no file.
     pub(super) fn load(&self) -> Result<Option<List>, LoadError> {
         let path = self.path.clone();
         let json = match fs::read(&path) {
@@ -85,21 +86,20 @@ impl UsersFile {
             Err(error) => return Err(LoadError::Unreadable { path, error }),
         };
         let list = serde_json::from_slice(&json).map_err(|error| error.to_string());
-        match list.and_then(checked) {
+        match list.and_then(validate) {
             Ok(list) => Ok(Some(list)),
             Err(reason) => Err(LoadError::Malformed { path, reason }),
         }
     }
 
-    /// Replaces the file. After a crash at any moment there is either the old file or the new one:
-    /// the new one is written beside it, synced, and only then takes its name. It keeps the old
-    /// one's permissions.
+    /// Replaces the file. After a crash at any moment there is either the old file or the new one: the new one is
+    /// written beside it, synced, and only then renamed. It keeps the permissions of the old one.
     pub(super) fn save(&self, list: &List) -> io::Result<()> {
         let mut new_path = self.path.clone().into_os_string();
         new_path.push(".new");
         match fs::remove_file(&new_path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {} // What a crash has left behind, or nothing.
+            _ => {} // There was a file that a crash has left behind, or none.
         }
         let mut new_file = File::create_new(&new_path)?;
         if let Ok(old_file) = fs::metadata(&self.path) {
@@ -108,12 +108,12 @@ impl UsersFile {
         new_file.write_all(&serde_json::to_vec_pretty(list)?)?;
         new_file.sync_all()?;
         fs::rename(&new_path, &self.path)?;
-        self.folder.sync()
+        self.directory.sync()
     }
 }
 
-/// Where the users file is, or will be. A link is followed once, here, because replacing the file
-/// must not replace the link. What exists must be a file of moderate size that may be changed.
+/// Returns where the users file is, or will be. A symbolic link is followed here, once, because replacing the file must
+/// not replace the link. If the file exists, it must be writable and not too large.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     let resolved = match fs::canonicalize(path) {
         Ok(resolved) => resolved,
@@ -126,25 +126,25 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    if metadata.len() > MAX_FILE {
+    if metadata.len() > MAX_FILE_BYTES {
         return Err(io::Error::other(format!(
-            "it is larger than {MAX_FILE} bytes"
+            "it is larger than {MAX_FILE_BYTES} bytes"
         )));
     }
     File::options().read(true).write(true).open(&resolved)?;
     Ok(resolved)
 }
 
-/// What JSON alone cannot promise: ids that are in order and never used twice, and not too many.
-fn checked(mut list: List) -> Result<List, String> {
+/// Checks what JSON alone cannot ensure: not too many users, and ids that grow, so that none is used twice.
+fn validate(mut list: List) -> Result<List, String> {
     if list.users.len() > MAX_USERS {
         return Err(format!(
             "it holds {} users, {MAX_USERS} at most",
             list.users.len()
         ));
     }
-    let mut neighbours = list.users.iter().zip(list.users.iter().skip(1));
-    if let Some((first, second)) = neighbours.find(|(first, second)| first.id >= second.id) {
+    let mut pairs = list.users.iter().zip(list.users.iter().skip(1));
+    if let Some((first, second)) = pairs.find(|(first, second)| first.id >= second.id) {
         return Err(format!(
             "id {} follows id {}, and ids must grow",
             second.id, first.id
@@ -163,18 +163,22 @@ fn checked(mut list: List) -> Result<List, String> {
     Ok(list)
 }
 
-/// The folder of the users file, open so that a rename in it can be made durable.
+/// The directory of the users file, open so that a rename in it can be synced.
 #[cfg(unix)]
 #[derive(Debug)]
-struct Folder(File);
+struct Directory(File);
 
 #[cfg(unix)]
-impl Folder {
+impl Directory {
     fn of(path: &Path) -> io::Result<Self> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new("."))).map(Self)
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let is_current = directory.as_os_str().is_empty();
+        let file = File::open(if is_current {
+            Path::new(".")
+        } else {
+            directory
+        })?;
+        Ok(Self(file))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -182,13 +186,13 @@ impl Folder {
     }
 }
 
-/// Windows cannot open a folder to sync it.
+/// Windows cannot open a directory to sync it.
 #[cfg(not(unix))]
 #[derive(Debug)]
-struct Folder;
+struct Directory;
 
 #[cfg(not(unix))]
-impl Folder {
+impl Directory {
     fn of(_path: &Path) -> io::Result<Self> {
         Ok(Self)
     }

@@ -6,8 +6,8 @@ use crate::error::Error;
 
 /// A username: trimmed, 1 to 32 Unicode scalar values, no control characters.
 ///
-/// There is no other way to make one than [`Username::parse`], so whoever holds one need not
-/// check it again. It may still hold anything printable, `<script>` too: put it on a page as text.
+/// The only way to create one is [`Username::parse`], so code that has one need not check it again. It may still
+/// contain anything printable, `<script>` too: put it on a page as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Username(String);
@@ -21,20 +21,20 @@ pub enum UsernameError {
     /// It is longer than [`Username::MAX_CHARS`].
     #[error("A username has at most {} characters.", Username::MAX_CHARS)]
     TooLong,
-    /// It holds a character of Unicode's category Cc, such as a line break.
+    /// It contains a character of Unicode's category Cc, such as a line break.
     #[error("A username has no control characters such as line breaks or tabs.")]
     ControlCharacter,
 }
 
 impl Username {
-    /// The most Unicode scalar values in a username: enough for a full name, short enough that
-    /// [`super::MAX_USERS`] of them fit into one answer.
+    /// The most Unicode scalar values in a username: enough for a full name, and short enough that
+    /// [`super::MAX_USERS`] of them fit into one response.
     pub const MAX_CHARS: usize = 32;
 
     /// Trims `text` and checks it.
     ///
     /// # Errors
-    /// When `text` is empty, too long or holds a control character.
+    /// When `text` is empty, too long or contains a control character.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         let name = text.trim();
         if name.is_empty() {
@@ -49,7 +49,7 @@ impl Username {
         Ok(Self(name.to_owned()))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,9 +1,9 @@
 //! [`Database`]: one SQLite file that belongs to this server, with a thread that writes and one that reads.
 
-use std::fs::File;
 use std::path::Path;
 
 use rusqlite::{Connection, Error as SqlError, ErrorCode, TransactionBehavior};
+use shared::FileLock;
 
 use super::connection::{ConnectionThread, QUEUE_CAPACITY};
 use crate::backend::OpenError;
@@ -28,7 +28,7 @@ pub(super) struct Database {
     /// For everything that only reads. It does not wait for the writer.
     pub(super) reader: ConnectionThread,
     /// Declared last, so that it is dropped last: no other server may open the file before this one has closed it.
-    _lock: Option<File>,
+    _lock: Option<FileLock>,
 }
 
 impl Database {
@@ -42,11 +42,11 @@ impl Database {
         // SQLite would parse `file:x.db` as a URI. With a leading `./` it is a file name, and the lock is beside it.
         let path = Path::new(".").join(file);
         // Two servers on one file would not receive each other's messages.
-        let lock = shared::lock(&path)?;
+        let lock = FileLock::acquire(&path)?;
         Self::open_at(&path, schema, Some(lock))
     }
 
-    fn open_at(path: &Path, schema: &str, lock: Option<File>) -> Result<Self, OpenError> {
+    fn open_at(path: &Path, schema: &str, lock: Option<FileLock>) -> Result<Self, OpenError> {
         let writer = open_writer(path, schema)?;
         Ok(Self {
             writer: ConnectionThread::start(writer, QUEUE_CAPACITY)?,
