@@ -261,7 +261,7 @@ fields.text.addEventListener("keydown", ({ key, isComposing }) => {
   if (key === "Escape" && !isComposing) choose(null);
 });
 element("to-all").addEventListener("click", () => choose(null));
-element("transport").addEventListener("change", ({ target }) => visit?.socket.use(target.value));
+element("transport").addEventListener("change", ({ target }) => visit?.socket.setTransport(target.value));
 
 /** From now on what is said is for `name` only, or for all (`null`). */
 function choose(name) {
