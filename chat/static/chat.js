@@ -1,6 +1,7 @@
 // The page of the chat: who you are, which room, what you say. How that travels is the business of socket.js.
 
-import { bidi, showMessages } from "./messages.js";
+import { bidi } from "./message-item.js";
+import { MessageList } from "./messages.js";
 import { connect } from "./socket.js";
 
 /** Where the name that this browser has taken is remembered, for all its tabs. */
@@ -58,10 +59,10 @@ function enter(room, name, token) {
     const { events } = await response.json();
     return events.filter(({ event }) => event === "message").map(({ data }) => data);
   };
-  const messages = showMessages(name, {
+  const messages = new MessageList(name, {
     before: (id) => read(`before=${id}`),
     after: (id) => read(`after=${id}&wait=0`),
-    choose,
+    setRecipient: choose,
   });
   visit = { room, name, socket, messages, names: [], typists: new Map(), to: null, unread: 0 };
   listen(visit);
@@ -130,7 +131,7 @@ function listen(visit) {
     showTitle();
   });
   socket.on("pending", (draft) => {
-    messages.wait(draft);
+    messages.addPending(draft);
     showWaiting();
   });
   socket.on("ack", (receipt) => {
@@ -138,7 +139,7 @@ function listen(visit) {
     showWaiting();
   });
   socket.on("error", ({ key, error }) => {
-    const draft = messages.withdraw(key);
+    const draft = messages.removePending(key);
     complain(error);
     if (draft && fields.text.value === "") fields.text.value = draft.text;
     showWaiting();
@@ -146,11 +147,11 @@ function listen(visit) {
   socket.on("reset", () => messages.clear());
   socket.on("roster", ({ names }) => showRoster(names));
   socket.on("joined", ({ name, time }) => {
-    messages.add({ name, did: "has joined", time });
+    messages.add({ name, action: "has joined", time });
     showRoster([...visit.names.filter((other) => other !== name), name].sort());
   });
   socket.on("left", ({ name, time }) => {
-    messages.add({ name, did: "has left", time });
+    messages.add({ name, action: "has left", time });
     showRoster(visit.names.filter((other) => other !== name));
     stopTyping(name);
   });
@@ -175,7 +176,7 @@ function showState({ state, transport, why, wait, refused }) {
 }
 
 function showWaiting() {
-  const count = visit.messages.count();
+  const count = visit.messages.pendingCount;
   const away = element("status").dataset.state !== "open" && count > 0;
   const what = count === 1 ? "1 message waits and is" : `${count} messages wait and are`;
   element("waiting").textContent = away ? `${what} sent when the server is back, even if you close this page and come again.` : "";
