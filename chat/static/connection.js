@@ -31,6 +31,8 @@ export class Connection {
   #transport;
   #silenceTimer;
   #isClosed = false;
+  /** An event has come. Long polling never says that, because `poll` dispatches its events. But it is the last transport,
+   *  so there is no other one to go on with. */
   #hasReceived = false;
   #lastAck = 0;
   /** The message that waits for its reply: the number of its frame, and its promise. */

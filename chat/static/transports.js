@@ -5,7 +5,8 @@
 //   onEvent(event, data, ack)  the server has sent an event; `ack` is there if it is the reply to a frame
 //   onClose(reason)            the connection has ended, or could not be opened
 //
-// `url(path)` returns the address of a path of the room, with the cursor.
+// `url(path)` returns the address of a path of the room, with the cursor. `poll(wait, signal)` requests the events after
+// the cursor once and dispatches them itself.
 
 /** The names of the server's events. An EventSource delivers only events that somebody listens to by name. */
 const EVENTS = ["message", "joined", "left", "roster", "typing", "reset", "ping"];
