@@ -1,22 +1,32 @@
-// The page of the chat: who you are, which room, what you say. How that travels is the business of socket.js.
+// The page of the chat: joining and leaving, and what it shows of a room. socket.js talks to the server, messages.js
+// is the list of messages.
 
-import { bidi, showMessages } from "./messages.js";
+import { bidi } from "./message-item.js";
+import { MessageList } from "./messages.js";
+import { request } from "./requests.js";
 import { connect } from "./socket.js";
 
-/** Where the name that this browser has taken is remembered, for all its tabs. */
+/** The item of localStorage that remembers the name of this browser, for all its tabs. */
 const NAME = "chat-name";
-/** For how many milliseconds somebody is said to be typing. They tell it every two seconds. */
-const TYPING = 4_000;
-/** How many names are listed at most. */
-const NAMES = 200;
+/** For how many milliseconds the page shows that somebody is typing. Who goes on typing says so every two seconds. */
+const TYPING_SHOWN = 4_000;
+/** How many names of the roster are shown at most. */
+const MAX_ROSTER = 200;
 
 const element = (id) => document.getElementById(id);
 const fields = { name: element("name"), room: element("room"), text: element("text") };
 
-/** Where we are, and as whom; `null` outside. */
-let visit = null;
+/**
+ * A stay in a room. `roster`: who is in the room; `typists`: who is typing, with the timer that ends it;
+ * `recipient`: for whom the next message is, or `null` for all; `unread`: how many messages came while the page was
+ * hidden.
+ * @typedef {{room: string, name: string, socket: ReturnType<typeof connect>, messages: MessageList,
+ *   roster: string[], typists: Map<string, number>, recipient: string | null, unread: number}} Session
+ */
+/** @type {Session | null} `null` before joining and after leaving */
+let session = null;
 
-// --- Coming and going
+// --- Joining and leaving
 
 element("join").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -24,93 +34,88 @@ element("join").addEventListener("submit", (event) => {
 });
 element("leave").addEventListener("click", () => leave());
 
-async function join(wanted, room) {
-  complain("");
-  const session = await takeName(wanted);
-  if (!session) return;
-  const { name, token } = session;
-  remember(name);
+async function join(wantedName, room) {
+  showError("");
+  const user = await takeName(wantedName);
+  if (!user) return;
+  rememberName(user.name);
   const address = `/?room=${room}`;
   if (location.pathname + location.search !== address) history.pushState(null, "", address);
-  enter(room, name, token);
+  enter(room, user.name, user.token);
 }
 
-/** The name and its token, if nobody else has it; this browser's own it gets back. */
+/** Takes a name and returns it with its token, or `null` if somebody else has it. A browser that has the name
+ *  already gets it again. */
 async function takeName(name) {
   try {
-    const headers = { "Content-Type": "application/json" };
-    const response = await fetch("/session", { method: "POST", headers, body: JSON.stringify({ name }) });
-    const answer = await response.json();
-    if (response.ok) return answer;
-    complain(answer.error);
-  } catch {
-    complain("The server cannot be reached. Is it running?");
+    return await request("/session", { body: { name } });
+  } catch ({ message, status }) {
+    showError(status === undefined ? "The server cannot be reached. Is it running?" : message);
+    return null;
   }
-  return null;
 }
 
 function enter(room, name, token) {
   leave();
-  const socket = connect(room, { user: name, token, transport: element("transport").value });
   const read = async (query) => {
-    const headers = { Authorization: `Bearer ${token}` };
-    const response = await fetch(`/rooms/${room}/messages?${query}`, { headers, cache: "no-store" });
-    const { events } = await response.json();
+    const { events } = await request(`/rooms/${room}/messages?${query}`, { token });
     return events.filter(({ event }) => event === "message").map(({ data }) => data);
   };
-  const messages = showMessages(name, {
+  const messages = new MessageList(name, {
     before: (id) => read(`before=${id}`),
     after: (id) => read(`after=${id}&wait=0`),
-    choose,
+    setRecipient,
   });
-  visit = { room, name, socket, messages, names: [], typists: new Map(), to: null, unread: 0 };
-  listen(visit);
-  show(true);
+  const socket = connect(room, { user: name, token, transport: element("transport").value });
+  session = { room, name, socket, messages, roster: [], typists: new Map(), recipient: null, unread: 0 };
+  listen(session);
+  toggleViews(true);
   element("room-title").textContent = `#${room}`;
   element("beginning").textContent = `This is where #${room} begins. Say hello!`;
-  choose(null);
+  setRecipient(null);
   showTitle();
   fields.text.focus();
 }
 
-/** Back to the form, with a sentence about why if it was not the user's wish. */
-function leave(why = "") {
-  visit?.socket.close();
-  visit?.messages.close();
-  visit?.typists.forEach(clearTimeout);
-  visit = null;
-  show(false);
-  complain(why);
-  element("typing").textContent = element("waiting").textContent = "";
+/** Goes back to the form. `reason` is shown if it was not the user who wanted that. */
+function leave(reason = "") {
+  session?.socket.close();
+  session?.messages.close();
+  session?.typists.forEach(clearTimeout);
+  session = null;
+  toggleViews(false);
+  showError(reason);
+  element("typing").textContent = "";
+  element("waiting").textContent = "";
   document.title = "Chat · lesson 6";
 }
 
-function show(inside) {
-  document.querySelector(".join-card").hidden = inside;
-  for (const part of document.querySelectorAll(".talk, .people")) part.hidden = !inside;
-  const place = inside ? document.querySelector(".foot") : element("join");
-  place.append(element("error"));
+/** Shows either the room or the form to join one. */
+function toggleViews(isInRoom) {
+  document.querySelector(".join-card").hidden = isInRoom;
+  for (const part of document.querySelectorAll(".talk, .people")) part.hidden = !isInRoom;
+  const view = isInRoom ? document.querySelector(".foot") : element("join");
+  view.append(element("error"));
 }
 
-/** One browser has one name, because it has one cookie. If another tab takes another name, this one must
- *  not go on. */
+// One browser has one name, because it has one cookie. When another tab takes another name, this tab has to leave.
 addEventListener("storage", ({ key, newValue }) => {
-  if (key !== NAME || !visit || !newValue || newValue === visit.name) return;
+  if (key !== NAME || !session || !newValue || newValue === session.name) return;
   fields.name.value = newValue;
-  leave(`Another tab of this browser is ${newValue} now, so you are no longer ${visit.name} here.
+  leave(`Another tab of this browser is ${newValue} now, so you are no longer ${session.name} here.
     For two people use a private window or a second browser.`);
 });
 addEventListener("popstate", () => location.reload());
 
-function remember(name) {
+function rememberName(name) {
   try {
     localStorage.setItem(NAME, name);
   } catch {
-    // Then the name has to be typed again next time.
+    // The browser forbids storage. Then the user has to type the name again next time.
   }
 }
 
-function remembered() {
+function rememberedName() {
   try {
     return localStorage.getItem(NAME) ?? "";
   } catch {
@@ -120,17 +125,16 @@ function remembered() {
 
 // --- What happens in the room
 
-function listen(visit) {
-  const { socket, messages, name, typists } = visit;
+function listen({ socket, messages, name: me }) {
   socket.on("state", showState);
   socket.on("message", (message) => {
     messages.add(message);
     stopTyping(message.from);
-    if (document.hidden && message.from !== name) visit.unread += 1;
+    if (document.hidden && message.from !== me) session.unread += 1;
     showTitle();
   });
   socket.on("pending", (draft) => {
-    messages.wait(draft);
+    messages.addPending(draft);
     showWaiting();
   });
   socket.on("ack", (receipt) => {
@@ -138,66 +142,75 @@ function listen(visit) {
     showWaiting();
   });
   socket.on("error", ({ key, error }) => {
-    const draft = messages.withdraw(key);
-    complain(error);
+    const draft = messages.removePending(key);
+    showError(error);
     if (draft && fields.text.value === "") fields.text.value = draft.text;
     showWaiting();
   });
   socket.on("reset", () => messages.clear());
   socket.on("roster", ({ names }) => showRoster(names));
   socket.on("joined", ({ name, time }) => {
-    messages.add({ name, did: "has joined", time });
-    showRoster([...visit.names.filter((other) => other !== name), name].sort());
+    messages.add({ name, action: "has joined", time });
+    showRoster([...session.roster.filter((other) => other !== name), name].sort());
   });
   socket.on("left", ({ name, time }) => {
-    messages.add({ name, did: "has left", time });
-    showRoster(visit.names.filter((other) => other !== name));
+    messages.add({ name, action: "has left", time });
+    showRoster(session.roster.filter((other) => other !== name));
     stopTyping(name);
   });
-  socket.on("typing", ({ name }) => {
-    clearTimeout(typists.get(name));
-    typists.set(name, setTimeout(() => stopTyping(name), TYPING));
-    showTyping();
-  });
+  socket.on("typing", ({ name }) => startTyping(name));
 }
 
+/** @param {import("./socket.js").State} state */
 function showState({ state, transport, why, wait, refused }) {
   const status = element("status");
-  const over = { websocket: "WebSocket", sse: "SSE", "long-poll": "long polling" }[transport];
+  const label = { websocket: "WebSocket", sse: "SSE", "long-poll": "long polling" }[transport];
   status.dataset.state = state;
   status.dataset.transport = transport;
-  if (state === "open") status.textContent = `connected over ${over}`;
-  if (state === "connecting") status.textContent = `connecting over ${over}`;
+  if (state === "open") status.textContent = `connected over ${label}`;
+  if (state === "connecting") status.textContent = `connecting over ${label}`;
   if (state === "closed") status.textContent = "not connected";
-  if (why && !refused) status.textContent += `: ${why}, next attempt in ${Math.ceil(wait / 1000)} s`;
-  if (refused) leave(`${why} Choose your name again.`);
-  else showWaiting();
+  if (refused) {
+    leave(`${why} Choose your name again.`);
+    return;
+  }
+  if (why) status.textContent += `: ${why}, next attempt in ${Math.ceil(wait / 1000)} s`;
+  showWaiting();
 }
 
+/** Says how many messages wait for the server, while there is no connection. */
 function showWaiting() {
-  const count = visit.messages.count();
-  const away = element("status").dataset.state !== "open" && count > 0;
-  const what = count === 1 ? "1 message waits and is" : `${count} messages wait and are`;
-  element("waiting").textContent = away ? `${what} sent when the server is back, even if you close this page and come again.` : "";
+  const count = session.messages.pendingCount;
+  const isConnected = element("status").dataset.state === "open";
+  let text = "";
+  if (count > 0 && !isConnected) {
+    const subject = count === 1 ? "1 message waits and is" : `${count} messages wait and are`;
+    text = `${subject} sent when the server is back, even if you close this page and come again.`;
+  }
+  element("waiting").textContent = text;
 }
 
 function showRoster(names) {
-  visit.names = names;
-  const items = names.slice(0, NAMES).map((name) => {
-    const item = document.createElement("li");
-    if (name === visit.name) item.append(bidi(name), " (you)");
-    else item.append(rosterButton(name));
-    return item;
-  });
-  if (names.length > NAMES) {
+  session.roster = names;
+  const items = names.slice(0, MAX_ROSTER).map(rosterItem);
+  if (names.length > MAX_ROSTER) {
     const rest = document.createElement("li");
-    rest.textContent = `and ${names.length - NAMES} more`;
+    rest.textContent = `and ${names.length - MAX_ROSTER} more`;
     items.push(rest);
   }
-  const focused = element("roster").contains(document.activeElement) && document.activeElement.textContent;
-  element("roster").replaceChildren(...items);
-  if (focused) [...element("roster").querySelectorAll("button")].find((button) => button.textContent === focused)?.focus();
+  const roster = element("roster");
+  const focusedName = roster.contains(document.activeElement) ? document.activeElement.textContent : undefined;
+  roster.replaceChildren(...items);
+  const buttons = [...roster.querySelectorAll("button")];
+  buttons.find((button) => button.textContent === focusedName)?.focus();
   element("people-title").textContent = `Who is here (${names.length})`;
+}
+
+function rosterItem(name) {
+  const item = document.createElement("li");
+  if (name === session.name) item.append(bidi(name), " (you)");
+  else item.append(rosterButton(name));
+  return item;
 }
 
 function rosterButton(name) {
@@ -205,68 +218,82 @@ function rosterButton(name) {
   button.type = "button";
   button.dir = "auto";
   button.textContent = name;
-  button.setAttribute("aria-pressed", name === visit.to);
-  button.addEventListener("click", () => choose(name === visit.to ? null : name));
+  button.setAttribute("aria-pressed", name === session.recipient);
+  button.addEventListener("click", () => setRecipient(name === session.recipient ? null : name));
   return button;
 }
 
+function startTyping(name) {
+  clearTimeout(session.typists.get(name));
+  session.typists.set(name, setTimeout(() => stopTyping(name), TYPING_SHOWN));
+  showTyping();
+}
+
 function stopTyping(name) {
-  clearTimeout(visit?.typists.get(name));
-  if (visit?.typists.delete(name)) showTyping();
+  if (!session) return;
+  clearTimeout(session.typists.get(name));
+  if (session.typists.delete(name)) showTyping();
 }
 
 function showTyping() {
-  const names = [...visit.typists.keys()];
+  const names = [...session.typists.keys()];
   const typing = element("typing");
   typing.replaceChildren();
-  if (names.length > 3) typing.append("Several people are typing …");
-  else if (names.length > 0) {
-    names.forEach((name, place) => typing.append(place === 0 ? "" : place === names.length - 1 ? " and " : ", ", bidi(name)));
-    typing.append(names.length === 1 ? " is typing …" : " are typing …");
+  if (names.length === 0) return;
+  if (names.length > 3) {
+    typing.append("Several people are typing …");
+    return;
   }
+  names.forEach((name, index) => {
+    const isLast = index === names.length - 1;
+    if (index > 0) typing.append(isLast ? " and " : ", ");
+    typing.append(bidi(name));
+  });
+  typing.append(names.length === 1 ? " is typing …" : " are typing …");
 }
 
 function showTitle() {
-  const { unread, room, name } = visit;
-  document.title = `${unread > 0 ? `(${unread}) ` : ""}#${room} · ${name}`;
+  const { unread, room, name } = session;
+  const count = unread > 0 ? `(${unread}) ` : "";
+  document.title = `${count}#${room} · ${name}`;
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!visit || document.hidden) return;
-  visit.unread = 0;
+  if (!session || document.hidden) return;
+  session.unread = 0;
   showTitle();
 });
 
-// --- What you say
+// --- Writing
 
 element("send").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = fields.text.value;
   if (text.trim() === "") return;
   fields.text.value = "";
-  complain("");
-  // A message that is refused comes back as an `error`; one that could not be taken is still here.
-  visit.socket.emit("message", { text, to: visit.to ?? undefined }).catch(({ message, status }) => {
-    if (status !== undefined) return;
-    complain(message);
+  showError("");
+  session.socket.emit("message", { text, to: session.recipient ?? undefined }).catch(({ message, status }) => {
+    if (status !== undefined) return; // The server has refused the message. The event `error` says that, too.
+    // Too many messages are waiting. This one has not become one of them, so it goes back into the field.
+    showError(message);
     fields.text.value = text;
   });
 });
 
 fields.text.addEventListener("input", () => {
-  // Who writes to one person does not tell it to all.
-  if (visit.to === null && fields.text.value !== "") visit.socket.emit("typing");
+  // `typing` goes to everybody in the room, so a private message must not cause it.
+  if (session.recipient === null && fields.text.value !== "") session.socket.emit("typing");
 });
 fields.text.addEventListener("keydown", ({ key, isComposing }) => {
-  if (key === "Escape" && !isComposing) choose(null);
+  if (key === "Escape" && !isComposing) setRecipient(null);
 });
-element("to-all").addEventListener("click", () => choose(null));
-element("transport").addEventListener("change", ({ target }) => visit?.socket.use(target.value));
+element("to-all").addEventListener("click", () => setRecipient(null));
+element("transport").addEventListener("change", ({ target }) => session?.socket.setTransport(target.value));
 
-/** From now on what is said is for `name` only, or for all (`null`). */
-function choose(name) {
-  if (name === visit.name) return;
-  visit.to = name;
+/** Sends the next messages to `name` only, or to all (`null`). */
+function setRecipient(name) {
+  if (name === session.name) return;
+  session.recipient = name;
   const back = element("to-all");
   back.hidden = name === null;
   back.replaceChildren("Only to ", bidi(name ?? ""));
@@ -279,19 +306,19 @@ function choose(name) {
   fields.text.focus();
 }
 
-function complain(sentence) {
-  element("error").textContent = sentence;
+function showError(message) {
+  element("error").textContent = message;
 }
 
 // --- The page has loaded
 
-// Where the lessons are a strip that scrolls, this one is at its end.
+// On a narrow screen the strip of lessons scrolls, and this lesson is at its end.
 const strip = document.querySelector("nav ol");
 strip.scrollLeft = strip.scrollWidth;
 
-const asked = new URLSearchParams(location.search).get("room");
-fields.room.value = asked ?? fields.room.value;
-fields.name.value = remembered();
-// After a reload, one is where one was.
-if (asked && fields.name.value && fields.room.checkValidity()) join(fields.name.value, asked);
+const requestedRoom = new URLSearchParams(location.search).get("room");
+fields.room.value = requestedRoom ?? fields.room.value;
+fields.name.value = rememberedName();
+// After a reload the user is in the same room again.
+if (requestedRoom && fields.name.value && fields.room.checkValidity()) join(fields.name.value, requestedRoom);
 else fields.name.focus();

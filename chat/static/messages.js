@@ -1,328 +1,386 @@
-// The list of messages: a window of at most 300 items on a log that may hold 10,000. It follows the end while
-// the reader is there; who scrolls up gets what is older, and then nothing moves under the reader's eyes.
+// The list of messages. The log of a room may hold 10,000 messages; the list is a window of at most 300 of them:
+//
+//   the log             1 ──────────────────────────────── 10,000
+//   the list follows                           [ 9,701 … 10,000 ]
+//   the reader reads back      [ 4,201 … 4,500 ]
+//
+// The list follows when the window ends with the newest message. New messages are then added below, and the oldest
+// items are removed. A reader who scrolls to the top gets older messages, and the newest items are removed: the list
+// does not follow any more. At the bottom it is the other way round, until the list follows again. What the reader is
+// looking at never moves.
 
-/** How many items are on the page at most: enough to scroll, and little to lay out. */
-const MOST = 300;
-/** How near to an end, in pixels, the reader has to be to be there. */
-const NEAR = 80;
-/** How long to collect what arrives before it is shown, in milliseconds: a frame of the screen. */
-const COLLECT = 16;
-/** So many at once are history and not news: no screen reader should read them all out. */
-const HISTORY = 5;
+import { messageItem, noticeItem } from "./message-item.js";
+
+/** How many messages and notices the list has at most: enough to scroll, and few enough to lay out. */
+const MAX_ITEMS = 300;
+/** A reader who is so near to an end of the list, in pixels, is at that end. */
+const EDGE_PX = 80;
+/** For how many milliseconds the list collects what arrives before it shows it: one frame of the screen. */
+const BATCH_MS = 16;
+/** A screen reader reads out so many new items at most. More at once are history and not news. */
+const MAX_ANNOUNCED = 5;
+
+/** @typedef {import("./message-item.js").Message} Message */
+/** @typedef {import("./message-item.js").Notice} Notice */
+/** @typedef {import("./outbox.js").Draft} Draft */
+/** @typedef {{id?: number, item: Element}} Entry an item of the list, and the id of its message; a notice has none */
 
 const element = (id) => document.getElementById(id);
 
-/** @typedef {{id: number, from: string, text: string, time: string, to?: string}} Message */
-/** @typedef {{key: string, text: string, to?: string}} Draft */
+/** The messages of one room, on the page. */
+export class MessageList {
+  #me;
+  #options;
+  #scroller = element("scroll");
+  #list = element("messages");
+  #older = element("older");
+  #newer = element("newer");
+  #beginning = element("beginning");
 
-/**
- * Shows what is said in a room.
- * @param {string} me the reader's name
- * @param {{before: (id: string) => Promise<Message[]>, after: (id: string) => Promise<Message[]>,
- *   choose: (name: string) => void, empty: (isEmpty: boolean) => void}} room how to read the log in both
- *   directions, and what to do when a name is clicked
- */
-export function showMessages(me, { before, after, choose }) {
-  const [scroller, list, older, newer, beginning] = ["scroll", "messages", "older", "newer", "beginning"].map(element);
-  const shown = new Map(); // The items by the id of their message.
-  const pending = new Map(); // And those that have none yet, by their key.
-  let recent = []; // The newest messages, for the way back from the past.
-  let queue = [];
-  let following = true; // The list ends with the newest message.
-  let atEnd = true; // And the reader sees it.
-  let [missed, newest, loading, begun, closed] = [0, 0, false, false, false];
+  /** @type {Entry[]} the window: messages in the order of the log, without a gap, and the notices between them */
+  #entries = [];
+  /** @type {Map<string, {draft: Draft, item: Element}>} the reader's messages that are not acknowledged yet, by
+   *  their key. They stand below the window, if it follows. */
+  #pending = new Map();
+  /** @type {Message[]} the newest messages, also those that are below the window: to go back to the end quickly */
+  #latest = [];
+  /** @type {(Message | Notice)[]} what has arrived since the list was changed last */
+  #queue = [];
+  /** The window ends with the newest message. */
+  #isFollowing = true;
+  /** The reader sees the newest message. */
+  #isAtEnd = true;
+  /** The window begins with the oldest message of the log. */
+  #hasReachedStart = false;
+  #isLoading = false;
+  /** How many messages have arrived that the reader has not seen. */
+  #unseenCount = 0;
+  #closing = new AbortController();
+  #resizeObserver = new ResizeObserver(() => this.#stayAtEnd());
 
-  function add(item) {
-    if (queue.push(item) === 1) setTimeout(show, COLLECT);
+  /**
+   * @param {string} me the reader's name
+   * @param {{before: (id: number) => Promise<Message[]>, after: (id: number) => Promise<Message[]>,
+   *   setRecipient: (name: string) => void}} options `before` and `after` read the log next to a message;
+   *   `setRecipient` is called when the name of an author is clicked
+   */
+  constructor(me, options) {
+    this.#me = me;
+    this.#options = options;
+    const { signal } = this.#closing;
+    this.#scroller.addEventListener("scroll", () => this.#loadIfNearEdge(), { signal });
+    this.#older.addEventListener("click", () => this.#scrollToStart(), { signal });
+    this.#newer.addEventListener("click", () => this.#showNewest(), { signal });
+    this.#resizeObserver.observe(this.#scroller);
+    this.#updateButtons();
   }
 
-  function show() {
-    const arrived = queue.splice(0);
-    if (closed || arrived.length === 0) return;
+  /**
+   * Shows a new message or notice with the next batch.
+   * @param {Message | Notice} arrived
+   */
+  add(arrived) {
+    this.#queue.push(arrived);
+    if (this.#queue.length === 1) setTimeout(() => this.#showQueue(), BATCH_MS);
+  }
+
+  /**
+   * Shows a message that the reader has written and the server has not acknowledged yet.
+   * @param {Draft} draft
+   */
+  addPending(draft) {
+    if (this.#pending.has(draft.key)) return;
+    this.#showNewest();
+    this.#pending.set(draft.key, { draft, item: this.#makeItem({ ...draft, from: this.#me }) });
+    this.#render();
+    this.#scrollToEnd();
+  }
+
+  /**
+   * Turns a pending message into a message of the log, because the server has acknowledged it.
+   * @param {{key: string, id: number, time: string}} receipt
+   */
+  confirm({ key, id, time }) {
+    const draft = this.removePending(key);
+    if (!draft) return;
+    if (this.#isFollowing) this.#insert({ ...draft, from: this.#me, id, time });
+    this.#render();
+    this.#stayAtEnd();
+  }
+
+  /**
+   * Removes a pending message, and returns it if there was one.
+   * @param {string} key
+   * @returns {Draft | undefined}
+   */
+  removePending(key) {
+    const draft = this.#pending.get(key)?.draft;
+    this.#pending.delete(key);
+    this.#render();
+    return draft;
+  }
+
+  get pendingCount() {
+    return this.#pending.size;
+  }
+
+  /** Removes all messages except the pending ones. */
+  clear() {
+    this.#entries = [];
+    this.#latest = [];
+    this.#queue = [];
+    this.#isFollowing = true;
+    this.#hasReachedStart = false;
+    this.#render();
+  }
+
+  /** Empties the list on the page, for the next room. */
+  close() {
+    this.#pending.clear();
+    this.clear();
+    this.#closing.abort();
+    this.#resizeObserver.disconnect();
+  }
+
+  // --- New messages
+
+  #showQueue() {
+    const arrived = this.#queue;
+    this.#queue = [];
+    if (this.#isClosed || arrived.length === 0) return;
     const messages = arrived.filter(({ id }) => id !== undefined);
-    recent = [...recent, ...messages].slice(-MOST);
-    const full = list.children.length + arrived.length > MOST;
-    // Without the oldest items the rest would move; without the newest ones nothing does.
-    if (full && !atEnd) following = false;
-    if (following) append(arrived.slice(-MOST));
-    missed = atEnd && following ? 0 : missed + messages.filter(({ from }) => from !== me).length;
-    update();
-  }
-
-  function append(items) {
-    quietlyIf(items.length > HISTORY);
-    items.forEach(place);
-    trim();
-    regroup();
-    if (atEnd) toEnd();
-    if (below() <= 0 && scroller.scrollTop === 0) look(); // Nobody can scroll to where the rest would be read.
-  }
-
-  /** Puts a message or a notice in its place. Of one's own, the item may be there already. */
-  function place(item) {
-    if (item.id === undefined) return list.insertBefore(noticeItem(item), firstPending());
-    if (shown.has(item.id)) return;
-    const mine = item.from === me && [...pending].find(([, { draft }]) => draft.text === item.text && draft.to === item.to);
-    if (mine) return confirm({ ...item, key: mine[0] });
-    put(messageItem(item, me, choose), item.id);
-  }
-
-  function put(item, id) {
-    let next = firstPending();
-    // An ack may overtake the messages before its own.
-    if (id < newest) next = [...list.children].find((other) => Number(other.dataset.id) > id) ?? next;
-    list.insertBefore(item, next);
-    shown.set(id, item);
-    newest = Math.max(newest, id);
-  }
-
-  function firstPending() {
-    return list.querySelector("[data-pending]");
-  }
-
-  function wait(draft) {
-    if (pending.has(draft.key)) return;
-    if (!following || !atEnd) toNewest();
-    const item = messageItem({ ...draft, from: me }, me, choose);
-    pending.set(draft.key, { draft, item });
-    list.append(item);
-    regroup();
-    toEnd();
-    update();
-  }
-
-  function confirm({ key, id, time }) {
-    const item = pending.get(key)?.item;
-    if (!pending.delete(key)) return;
-    item.remove();
-    if (!following || shown.has(id)) return;
-    item.dataset.id = id;
-    delete item.dataset.pending;
-    item.dataset.date = time.slice(0, 10);
-    item.querySelector("time").replaceWith(timeOf(time));
-    put(item, id);
-    regroup();
-    if (atEnd) toEnd();
-  }
-
-  function withdraw(key) {
-    const waiting = pending.get(key);
-    waiting?.item.remove();
-    pending.delete(key);
-    update();
-    return waiting?.draft;
-  }
-
-  /** Takes the oldest items away. They are still in the log. */
-  function trim() {
-    while (list.children.length > MOST) {
-      take(list.firstChild);
-      begun = false;
+    this.#latest = [...this.#latest, ...messages].slice(-MAX_ITEMS);
+    // Adding items to a full list removes the oldest ones, and then the others move. Do that only at the end.
+    const isFull = this.#entries.length + arrived.length > MAX_ITEMS;
+    if (isFull && !this.#isAtEnd) this.#isFollowing = false;
+    if (this.#isFollowing) this.#append(arrived.slice(-MAX_ITEMS));
+    if (!this.#isFollowing || !this.#isAtEnd) {
+      this.#unseenCount += messages.filter(({ from }) => from !== this.#me).length;
     }
+    this.#updateButtons();
   }
 
-  function take(item) {
-    shown.delete(Number(item.dataset.id));
-    item.remove();
-  }
-
-  /** Who said the thing before, and on which day. */
-  function regroup() {
-    let [author, day] = [];
-    for (const item of list.children) {
-      const { from, date } = item.dataset;
-      item.classList.toggle("again", from !== undefined && from === author && (!date || date === day));
-      if (date && date !== day) item.dataset.day = date;
-      else delete item.dataset.day;
-      author = from;
-      day = date ?? day;
+  #append(arrived) {
+    this.#setAnnounced(arrived.length <= MAX_ANNOUNCED);
+    for (const one of arrived) {
+      if (one.id === undefined) {
+        this.#entries.push({ item: noticeItem(one) });
+      } else if (!this.#has(one.id)) {
+        this.#removePendingCopy(one);
+        this.#insert(one);
+      }
     }
+    this.#removeOldest();
+    this.#render();
+    this.#stayAtEnd();
+    this.#fillScreen();
+  }
+
+  /** Removes the pending item of a message that has come back to its author before its `ack`. */
+  #removePendingCopy({ from, text, to }) {
+    if (from !== this.#me) return;
+    const drafts = [...this.#pending.values()].map(({ draft }) => draft);
+    const copy = drafts.find((draft) => draft.text === text && draft.to === to);
+    if (copy) this.#pending.delete(copy.key);
+  }
+
+  /** Inserts a message into the window at the position of its id, unless it is there already. */
+  #insert(message) {
+    if (this.#has(message.id)) return;
+    // Nearly always it is the newest one. But an `ack` may come before older messages of others.
+    const newer = this.#entries.findIndex(({ id }) => id > message.id);
+    const index = newer === -1 ? this.#entries.length : newer;
+    this.#entries.splice(index, 0, this.#makeEntry(message));
+  }
+
+  #has(id) {
+    return this.#entries.some((entry) => entry.id === id);
+  }
+
+  #makeEntry(message) {
+    return { id: message.id, item: this.#makeItem(message) };
+  }
+
+  #makeItem(message) {
+    return messageItem(message, this.#me, this.#options.setRecipient);
+  }
+
+  /** Removes the oldest items from a window that is too long. They are still in the log. */
+  #removeOldest() {
+    if (this.#entries.length <= MAX_ITEMS) return;
+    this.#entries = this.#entries.slice(-MAX_ITEMS);
+    this.#hasReachedStart = false;
   }
 
   // --- Back and forth in the log
 
-  const ids = () => [...list.children].map(({ dataset }) => dataset.id).filter(Boolean);
-
-  async function goBack() {
-    const [first] = ids();
-    if (begun || !first) return;
-    const messages = await before(first);
-    begun = messages.length === 0;
-    keepPlace(() => {
-      const items = messages.map((message) => messageItem(message, me, choose));
-      items.forEach((item) => shown.set(Number(item.dataset.id), item));
-      list.prepend(...items);
-      if (list.children.length <= MOST) return;
-      following = false;
-      pending.forEach(({ item }) => item.remove());
-      while (list.children.length > MOST) take(list.lastChild);
-    });
-  }
-
-  async function goForth() {
-    const last = ids().at(-1);
-    const here = recent.filter(({ id }) => id > last);
-    const joined = recent.length === 0 || recent[0].id <= last;
-    const messages = joined ? here : await after(last);
-    if (following) return;
-    following = messages.length === 0 || messages.at(-1).id >= recent.at(-1)?.id;
-    keepPlace(() => {
-      messages.forEach((message) => shown.has(message.id) || put(messageItem(message, me, choose), message.id));
-      trim();
-      if (following) pending.forEach(({ item }) => list.append(item));
-    });
-  }
-
-  /** Makes a change around what the reader is looking at, which stays where it is. */
-  function keepPlace(change) {
-    quietlyIf(true);
-    const top = scroller.getBoundingClientRect().top;
-    const place = (item) => item.getBoundingClientRect();
-    const anchors = [...list.children].filter((item) => place(item).bottom > top).map((item) => [item, place(item).top]);
-    change();
-    regroup();
-    const [item, was] = anchors.find(([item]) => item.isConnected) ?? [];
-    if (item) scroller.scrollTop += place(item).top - was;
-  }
-
-  function toNewest() {
-    if (!following) {
-      list.replaceChildren();
-      shown.clear();
-      [following, newest, begun] = [true, 0, false];
-      atEnd = true;
-      append(recent);
-      pending.forEach(({ item }) => list.append(item));
+  /** Loads older or newer messages, if the reader is at that end of the list. */
+  async #loadIfNearEdge() {
+    this.#measure();
+    if (this.#isLoading || this.#isClosed || this.#messageIds().length === 0) return;
+    const wantsOlder = this.#scroller.scrollTop < EDGE_PX && !this.#hasReachedStart;
+    const wantsNewer = this.#distanceToEnd() < EDGE_PX && !this.#isFollowing;
+    if (!wantsOlder && !wantsNewer) return;
+    this.#isLoading = true;
+    try {
+      if (wantsOlder) await this.#loadOlder();
+      else await this.#loadNewer();
+    } catch {
+      // The server cannot be reached. The button is still there, and the next movement tries again.
     }
-    toEnd();
-    update();
+    this.#isLoading = false;
+    this.#measure();
   }
 
-  function toEnd() {
-    atEnd = true;
-    missed = 0;
-    scroller.scrollTop = scroller.scrollHeight;
+  async #loadOlder() {
+    const oldest = this.#messageIds()[0];
+    const messages = await this.#options.before(oldest);
+    if (this.#messageIds()[0] !== oldest) return; // The window has changed meanwhile.
+    this.#hasReachedStart = messages.length === 0;
+    const entries = [...messages.map((message) => this.#makeEntry(message)), ...this.#entries];
+    this.#entries = entries.slice(0, MAX_ITEMS);
+    if (entries.length > MAX_ITEMS) this.#isFollowing = false;
+    this.#keepPosition(() => this.#render());
   }
 
-  /** Loads what is near, if the reader is near an end of what there is. */
-  async function look() {
-    measure();
-    const go = scroller.scrollTop < NEAR && !begun ? goBack : !following && below() < NEAR ? goForth : null;
-    if (!go || loading || closed || ids().length === 0) return;
-    loading = true;
-    // The button is still there, and the next movement tries again.
-    await go().catch(() => {});
-    loading = false;
-    measure();
+  async #loadNewer() {
+    const newest = this.#messageIds().at(-1);
+    const messages = await this.#messagesAfter(newest);
+    if (this.#isFollowing) return; // The reader has gone to the newest messages meanwhile.
+    for (const message of messages) this.#insert(message);
+    this.#removeOldest();
+    this.#isFollowing = messages.length === 0 || messages.at(-1).id >= this.#latest.at(-1)?.id;
+    this.#keepPosition(() => this.#render());
   }
 
-  const below = () => scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
-
-  function measure() {
-    atEnd = following && below() < NEAR;
-    if (atEnd) missed = 0;
-    update();
+  /** Returns the messages after this one: from memory if the newest messages go back so far, else from the log. */
+  async #messagesAfter(id) {
+    const hasNoGap = this.#latest.length === 0 || this.#latest[0].id <= id;
+    if (hasNoGap) return this.#latest.filter((message) => message.id > id);
+    return this.#options.after(id);
   }
 
-  function update() {
-    if (closed) return;
-    older.hidden = begun || ids().length === 0;
-    beginning.hidden = !begun && list.children.length > 0;
-    newer.hidden = atEnd && following;
-    newer.textContent = missed === 0 ? "To the newest messages" : missed === 1 ? "1 new message" : `${missed} new messages`;
+  #messageIds() {
+    return this.#entries.map(({ id }) => id).filter((id) => id !== undefined);
   }
 
-  function quietlyIf(quiet) {
-    list.setAttribute("aria-live", quiet ? "off" : "polite");
+  /** Goes to the newest messages, wherever the window is. */
+  #showNewest() {
+    if (!this.#isFollowing) {
+      this.#entries = this.#latest.map((message) => this.#makeEntry(message));
+      this.#isFollowing = true;
+      this.#hasReachedStart = false;
+      this.#setAnnounced(false);
+      this.#render();
+      this.#fillScreen();
+    }
+    this.#scrollToEnd();
+    this.#updateButtons();
   }
 
-  const over = new AbortController();
-  scroller.addEventListener("scroll", look, { signal: over.signal });
-  older.addEventListener("click", () => (scroller.scrollTop = 0) || look(), { signal: over.signal });
-  newer.addEventListener("click", toNewest, { signal: over.signal });
-  const resized = new ResizeObserver(() => atEnd && toEnd());
-  resized.observe(scroller);
-
-  function clear() {
-    list.replaceChildren(...[...pending.values()].map(({ item }) => item));
-    shown.clear();
-    [recent, queue, following, newest, begun] = [[], [], true, 0, false];
-    update();
+  /** Loads older messages if the list is shorter than the screen: the reader cannot scroll to ask for them. */
+  #fillScreen() {
+    if (this.#distanceToEnd() <= 0 && this.#scroller.scrollTop === 0) this.#loadIfNearEdge();
   }
 
-  function close() {
-    pending.clear();
-    clear();
-    closed = true;
-    over.abort();
-    resized.disconnect();
+  // --- Scrolling
+
+  /** Makes a change, and scrolls so that what the reader is looking at does not move. */
+  #keepPosition(change) {
+    this.#setAnnounced(false);
+    const topOf = (item) => item.getBoundingClientRect().top;
+    const edge = topOf(this.#scroller);
+    const visible = [...this.#list.children].filter((item) => item.getBoundingClientRect().bottom > edge);
+    const before = visible.map((item) => ({ item, top: topOf(item) }));
+    change();
+    // The change may have removed some of these items.
+    const anchor = before.find(({ item }) => item.isConnected);
+    if (anchor) this.#scroller.scrollTop += topOf(anchor.item) - anchor.top;
   }
 
-  update();
-  return { add, wait, confirm, withdraw, clear, close, count: () => pending.size };
+  #scrollToStart() {
+    this.#scroller.scrollTop = 0;
+    this.#loadIfNearEdge();
+  }
+
+  #scrollToEnd() {
+    this.#isAtEnd = true;
+    this.#unseenCount = 0;
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+  }
+
+  /** Scrolls to the end again, if the reader was there before the list or the window has changed. */
+  #stayAtEnd() {
+    if (this.#isAtEnd) this.#scrollToEnd();
+  }
+
+  #distanceToEnd() {
+    return this.#scroller.scrollHeight - this.#scroller.clientHeight - this.#scroller.scrollTop;
+  }
+
+  /** Finds out from the scroll position whether the reader sees the newest message. */
+  #measure() {
+    this.#isAtEnd = this.#isFollowing && this.#distanceToEnd() < EDGE_PX;
+    if (this.#isAtEnd) this.#unseenCount = 0;
+    this.#updateButtons();
+  }
+
+  // --- The page
+
+  /** Makes the list on the page show the window. Items that stay are not touched. */
+  #render() {
+    if (this.#isClosed) return; // The list on the page belongs to another room now.
+    const items = this.#entries.map(({ item }) => item);
+    if (this.#isFollowing) items.push(...[...this.#pending.values()].map(({ item }) => item));
+    const wanted = new Set(items);
+    for (const item of [...this.#list.children]) {
+      if (!wanted.has(item)) item.remove();
+    }
+    let next = this.#list.firstElementChild;
+    for (const item of items) {
+      if (item === next) next = next.nextElementSibling;
+      else this.#list.insertBefore(item, next);
+    }
+    markGroups(items);
+    this.#updateButtons();
+  }
+
+  #updateButtons() {
+    if (this.#isClosed) return;
+    const isEmpty = this.#list.children.length === 0;
+    this.#older.hidden = this.#hasReachedStart || this.#messageIds().length === 0;
+    this.#beginning.hidden = !this.#hasReachedStart && !isEmpty;
+    this.#newer.hidden = this.#isAtEnd && this.#isFollowing;
+    this.#newer.textContent = newerLabel(this.#unseenCount);
+  }
+
+  /** Says whether a screen reader reads out the next items. */
+  #setAnnounced(isAnnounced) {
+    this.#list.setAttribute("aria-live", isAnnounced ? "polite" : "off");
+  }
+
+  get #isClosed() {
+    return this.#closing.signal.aborted;
+  }
 }
 
-/** A message, or one that is still on its way: then it has no id and no time. */
-function messageItem({ id, from, text, time, to }, me, choose) {
-  const item = document.createElement("li");
-  item.dataset.from = JSON.stringify([from, to]);
-  if (id === undefined) item.dataset.pending = "";
-  else item.dataset.id = id;
-  if (time) item.dataset.date = time.slice(0, 10);
-  item.classList.toggle("mine", from === me);
-  item.classList.toggle("private", to !== undefined);
-  const name = document.createElement("p");
-  name.className = "author";
-  name.append(from === me ? bidi(from) : nameButton(from, choose));
-  if (to !== undefined) name.append(" only to ", to === me ? "you" : bidi(to));
-  const said = document.createElement("p");
-  said.className = "text";
-  said.dir = "auto";
-  said.textContent = text;
-  const bubble = document.createElement("div");
-  bubble.append(said, timeOf(time));
-  item.append(name, bubble);
-  return item;
-}
-
-/** A name that can be clicked. The keyboard finds each name once, in the list of who is here. */
-function nameButton(from, choose) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.tabIndex = -1;
-  button.dir = "auto";
-  button.textContent = from;
-  button.title = `Say something to ${from} only`;
-  button.addEventListener("click", () => choose(from));
-  return button;
-}
-
-/** A name in a sentence, whichever way it is written. */
-export function bidi(name) {
-  const text = document.createElement("bdi");
-  text.textContent = name;
-  return text;
-}
-
-/** The server's time, of which the date is shown once a day. */
-function timeOf(time) {
-  const shown = document.createElement("time");
-  if (!time) {
-    shown.textContent = "waiting";
-    return shown;
+/** Marks what the style sheet shows differently: a message whose author is the one above, and the first of a day. */
+function markGroups(items) {
+  let author;
+  let day;
+  for (const item of items) {
+    const { from, date } = item.dataset;
+    const isSameDay = !date || date === day;
+    item.classList.toggle("again", from !== undefined && from === author && isSameDay);
+    if (isSameDay) delete item.dataset.day;
+    else item.dataset.day = date;
+    author = from;
+    day = date ?? day;
   }
-  const date = document.createElement("span");
-  date.className = "unseen";
-  date.textContent = `${time.slice(0, 10)} `;
-  shown.dateTime = time;
-  shown.title = time;
-  shown.append(date, time.slice(11));
-  return shown;
 }
 
-function noticeItem({ name, did, time }) {
-  const item = document.createElement("li");
-  item.className = "notice";
-  item.append(bidi(name), ` ${did} `, timeOf(time));
-  return item;
+function newerLabel(unseenCount) {
+  if (unseenCount === 0) return "To the newest messages";
+  if (unseenCount === 1) return "1 new message";
+  return `${unseenCount} new messages`;
 }

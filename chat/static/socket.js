@@ -4,272 +4,335 @@
 //   socket.on("message", ({ from, text, time }) => …);
 //   const { id, time } = await socket.emit("message", { text: "Hi" });
 //
-// The room is a log on the server, and `cursor` says how far this page has read it. Whatever breaks, the
-// next connection, over whichever transport, goes on from there. What is said goes through an outbox:
-// it stays there until the server has acknowledged it, and is sent again under the same key until then.
+// Reading: the room is a log on the server, and the cursor says how far this page has read it. Each new connection
+// goes on from the cursor, whatever its transport. So a connection that breaks loses nothing.
+//
+// Writing: a message stays in the outbox until the server has acknowledged it. The outbox is sent after each `emit`,
+// and each time a connection opens. A message that is sent again has the same key, so the server stores it once.
+//
+// The states:
+//
+//        connect()
+//            │
+//            ▼              a connection opens
+//   ┌──► connecting ─────────────────────────────► open
+//   │     │  │  ▲                                    │
+//   │     │  └──┘ the attempt fails, but             │ the connection breaks,
+//   │     │       the server responds:               │ or is silent for too long
+//   │     │       try the next transport             │
+//   │     │                                          │
+//   │     │ the attempt fails, and the server        │
+//   │     │ does not respond, or there is            │
+//   │     │ no other transport                       │
+//   │     ▼                                          │
+//   └── waiting ◄────────────────────────────────────┘
+//         for the back-off
+//
+//   From every state: close(), or a final refusal by the server, ends the socket.
+//
+// The transports are tried in the order websocket, sse, long-poll: the best one first. While the socket is open over
+// sse or long-poll, it tries the better ones again every minute. Then there can be two connections for a moment: the
+// active one stays in use until the candidate has opened.
 
-import { openOutbox } from "./outbox.js";
-import { TRANSPORTS } from "./transports.js";
+import { BackOff } from "./back-off.js";
+import { Connection } from "./connection.js";
+import { Outbox } from "./outbox.js";
+import { request } from "./requests.js";
+import { transportNames } from "./transports.js";
 
-/** After how many heartbeats of silence a connection is given up: one may be late, two are not. */
-const PATIENCE = 2.5;
-/** How long a connection may take to open, and a request to be answered, in milliseconds. */
-const TIMEOUT = 10_000;
-/** The longest back-off, in milliseconds. */
-const MAX_BACK_OFF = 30_000;
-/** A connection that lasted so many milliseconds was a good one: the back-off begins anew. */
-const STABLE = 5_000;
-/** After how many milliseconds on a lesser transport the better ones are tried again. */
-const BETTER = 60_000;
-/** How often typing is told, in milliseconds; the server tells others once a second at most. */
-const TYPING = 2_000;
-/** The longest message for a frame, in UTF-16 units: for a frame of more than 16 KiB the server ends the
- *  connection, and a request that is too large it only refuses. */
-const MAX_FRAME = 5_000;
-/** Statuses that mean "not now". Any other 4xx is an answer that will not change. */
-const NOT_NOW = [408, 425, 429];
-/** Statuses that are about the person and not about the message. */
-const NOT_YOU = [401, 403];
+/** A connection that has lasted so many milliseconds was stable: when it breaks, the back-off starts at 1 s again. */
+const STABLE_AFTER = 5_000;
+/** How often the better transports are tried again, in milliseconds. */
+const UPGRADE_RETRY = 60_000;
+/** The shortest time between two `typing` events, in milliseconds. The server passes on one a second. */
+const TYPING_INTERVAL = 2_000;
 
 /**
- * What is known of the connection. `wait`: milliseconds until the next attempt; `refused`: the status with
- * which the server has refused for good, after which nothing is tried any more.
- * @typedef {{state: "connecting" | "open" | "closed", transport: string, why?: string, wait?: number,
- *   refused?: number}} State
+ * The data of the event `state`. Waiting for the next attempt is `closed`, too.
+ * @typedef {object} State
+ * @property {"connecting" | "open" | "closed"} state
+ * @property {string} transport the one in use, or else the one that was tried last
+ * @property {string} [why] there is no connection
+ * @property {number} [wait] milliseconds until the next attempt
+ * @property {number} [refused] the status with which the server has refused for good: there is no next attempt
  */
 
 /**
- * Connects to a room. Events: those of the server (message, joined, left, roster, typing, reset, ping) with
- * their data, `state` with a {@link State}, and for each message that goes out `pending` `{key, text, to}`,
- * then `ack` `{key, id, time}` or `error` `{key, error, status}`.
+ * Connects to a room.
  * @param {string} room
- * @param {{user?: string, token?: string, transport?: string}} [options] `user`: whose outbox it is;
- *   `token`: who posts, even if another tab has changed the cookie; `transport`: auto, or one of the three
+ * @param {{user?: string, token?: string, transport?: string}} [options] `user`: whose outbox it is; `token`: who
+ *   sends the messages, even if another tab has changed the cookie; `transport`: `auto`, or the only one to use
+ * @returns {RoomSocket}
  */
-export function connect(room, { user = "", token, transport = "auto" } = {}) {
-  const base = `/rooms/${encodeURIComponent(room)}`;
-  const heartbeat = Math.max(1, Number(document.body.dataset.heartbeat) || 15);
-  const target = new EventTarget();
-  const outbox = openOutbox(user, room);
-  let [link, next] = [null, null]; // The connection in use, and the one that is being opened.
-  let [seen, failures, numbered, typed] = [0, 0, 0, 0];
-  let [sending, closed] = [false, false];
-  let ladder, step, timer, cursor;
-
-  const on = (name, listener) => target.addEventListener(name, ({ detail }) => listener(detail));
-  const tell = (name, detail) => closed || target.dispatchEvent(new CustomEvent(name, { detail }));
-
-  function report(more) {
-    const state = link ? "open" : next ? "connecting" : "closed";
-    tell("state", { state, transport: (link ?? next)?.name ?? ladder?.[step], ...more });
-  }
-
-  /** Tells what the server says, each message once: two connections may overlap. */
-  function hear(event, data) {
-    if (event === "message") {
-      if (data.id <= seen) return;
-      [seen, cursor] = [data.id, data.id];
-    } else if (event === "reset") {
-      [seen, cursor] = [0, data.after];
-    } else if (event !== "roster") {
-      cursor ??= 0; // The history has come before, and there was none.
-    }
-    tell(event, data);
-  }
-
-  /** Tries the transports from a step of the ladder on. What is in use stays until another one works. */
-  function open(from = 0) {
-    clearTimeout(timer);
-    next = drop(next);
-    step = from % ladder.length;
-    if (ladder[step] !== link?.name) dial(ladder[step]);
-    else if (step > 0) timer = setTimeout(open, BETTER);
-  }
-
-  function dial(name) {
-    const me = { name };
-    const mine = (act) => (...values) => (me === link || me === next) && act(...values);
-    const listen = (milliseconds) => {
-      clearTimeout(me.timer);
-      me.timer = setTimeout(() => lost(me, "nothing was heard for too long", !me.heard), milliseconds);
-    };
-    const up = mine(() => {
-      listen(PATIENCE * 1000 * heartbeat); // A dead connection raises no error; only silence shows it.
-      if (me === next) adopt(me);
-    });
-    const heard = mine((event, data, ack) => {
-      up();
-      me.heard = true;
-      if (ack === undefined) hear(event, data);
-      else if (ack === me.asked?.ack) me.asked.tell(event, data);
-    });
-    const address = (path) => `${base}${path}${cursor === undefined ? "" : `?after=${cursor}`}`;
-    const down = mine((why) => lost(me, why));
-    next = me;
-    report();
-    listen(TIMEOUT);
-    try {
-      Object.assign(me, TRANSPORTS[name]({ address, heartbeat, poll, up, heard, down }));
-    } catch (error) {
-      lost(me, error.message);
-    }
-  }
-
-  function adopt(me) {
-    drop(link);
-    [link, next, me.since] = [me, null, Date.now()];
-    if (ladder.indexOf(me.name) > 0) timer = setTimeout(open, BETTER);
-    report();
-    outbox.load().forEach((draft) => tell("pending", draft));
-    flush();
-  }
-
-  function drop(me) {
-    clearTimeout(me?.timer);
-    me?.close?.();
-    me?.asked?.tell("lost", {});
-    return null;
-  }
-
-  async function lost(me, why, mute) {
-    drop(me);
-    if (me === link) {
-      link = null;
-      if (Date.now() - me.since > STABLE) failures = 0;
-      // One that opens and never says a word is no better than one that does not open.
-      return next ? report() : retry(why, undefined, mute ? ladder.indexOf(me.name) + 1 : 0);
-    }
-    next = null;
-    const alone = !link;
-    // Is it the transport or the server? A browser does not tell; the answer to a plain request does.
-    const failure = alone && (await poll(0).catch((error) => error));
-    if (closed || next || (alone && link)) return;
-    if (failure) return isFinal(failure) ? refuse(failure) : retry(failure.message, failure.wait);
-    if (step + 1 < ladder.length) open(step + 1);
-    else retry(`${me.name} does not work here`);
-  }
-
-  function retry(why, wait = backOff(failures++), from = 0) {
-    clearTimeout(timer);
-    timer = setTimeout(open, wait, from);
-    report({ why, wait });
-  }
-
-  const refuse = ({ message, status }) => close({ why: message, refused: status });
-
-  function close(more) {
-    clearTimeout(timer);
-    const open = [link, next];
-    [link, next] = [null, null];
-    open.forEach(drop);
-    report(more);
-    closed = true;
-  }
-
-  /** Takes one transport and no other from now on, or the best that works (`auto`). */
-  function use(name) {
-    ladder = name === "auto" ? Object.keys(TRANSPORTS) : [name];
-    failures = 0;
-    if (!ladder.includes(link?.name)) link = drop(link);
-    open();
-  }
-
-  /** Asks once for what comes after the cursor. */
-  async function poll(wait, signal) {
-    const after = cursor === undefined ? "" : `&after=${cursor}`;
-    const answer = await request(`/messages?wait=${wait}${after}`, undefined, signal);
-    signal?.throwIfAborted();
-    for (const { event, data } of answer.events) hear(event, data);
-    cursor = answer.cursor;
-  }
-
-  async function request(path, body, signal = AbortSignal.timeout(TIMEOUT)) {
-    const headers = new Headers(body && { "Content-Type": "application/json" });
-    if (token) headers.set("Authorization", `Bearer ${token}`);
-    const how = { method: body ? "POST" : "GET", body: body && JSON.stringify(body), headers, signal, cache: "no-store" };
-    const unreachable = () => Promise.reject(new Error("the server cannot be reached"));
-    const response = await fetch(base + path, how).catch(unreachable);
-    if (response.ok) return response.json();
-    const answer = await response.json().catch(() => ({})); // A proxy answers with a page of its own.
-    const { status } = response;
-    const wait = Number(response.headers.get("Retry-After")) * 1000 || undefined;
-    throw Object.assign(new Error(answer.error ?? `the server answers with the status ${status}`), { status, wait });
-  }
-
-  /** Says something. A message's promise resolves with its ack `{id, time}`; it fails if the message is
-   *  refused for good, and waits for as long as the server cannot be reached. */
-  function emit(event, { text, to } = {}) {
-    if (event === "typing") return typing();
-    return new Promise((resolve, reject) => {
-      const item = Object.assign(outbox.add(text, to), { resolve, reject });
-      tell("pending", item.draft);
-      flush();
-    });
-  }
-
-  /** Typing is only true now: it is not sent again. */
-  function typing() {
-    if (!link || Date.now() - typed < TYPING) return;
-    typed = Date.now();
-    if (link.send) link.send(`{"event":"typing"}`);
-    else request("/typing", {}).catch(() => {});
-  }
-
-  /** Sends what waits, one message at a time: with two on the way, the second could be taken while the
-   *  first is refused for now, and their order would be lost. */
-  async function flush() {
-    if (sending) return;
-    sending = true;
-    for (let tries = 0; link && outbox.items.length > 0; ) {
-      const [item, used] = [outbox.items[0], link];
-      try {
-        settle(item, "ack", await deliver(item.draft, used));
-        tries = 0;
-      } catch (error) {
-        if (NOT_YOU.includes(error.status)) refuse(error); // It stays for when the name is back.
-        else if (isFinal(error)) settle(item, "error", error);
-        else if (used === link) await pause(error.wait ?? backOff(tries++));
-      }
-    }
-    sending = false;
-  }
-
-  /** Over the socket if there is one. An error there has no status: if it says nothing of waiting, the
-   *  same message as a request tells whether the refusal is for good. */
-  async function deliver(data, used) {
-    const ack = ++numbered;
-    const frame = JSON.stringify({ event: "message", ack, data });
-    if (used.send && frame.length <= MAX_FRAME) {
-      const [event, answer] = await new Promise((resolve) => {
-        used.asked = { ack, tell: (...answer) => resolve(answer) };
-        setTimeout(() => resolve(["lost", {}]), TIMEOUT);
-        used.send(frame);
-      });
-      if (event === "ack") return answer;
-      const wait = answer.retry_after * 1000 || undefined;
-      if (event === "lost" || wait) throw Object.assign(new Error(answer.error), { wait });
-    }
-    return request("/messages", data);
-  }
-
-  function settle(item, event, outcome) {
-    const { key } = item.draft;
-    outbox.remove(item);
-    if (event === "ack") item.resolve?.(outcome);
-    else item.reject?.(outcome);
-    tell(event, event === "ack" ? { key, ...outcome } : { key, error: outcome.message, status: outcome.status });
-  }
-
-  addEventListener("online", () => closed || link || next || open());
-  queueMicrotask(() => closed || ladder || use(transport)); // The caller listens first.
-  return { on, emit, use, close: () => close() };
+export function connect(room, options) {
+  return new RoomSocket(room, options);
 }
 
-/** An answer that will be the same next time. */
-const isFinal = ({ status }) => status >= 400 && status < 500 && !NOT_NOW.includes(status);
+/** A connection to a room that comes back when it breaks. This is what `connect` returns. */
+class RoomSocket {
+  /** The path of the room on the server. */
+  #path;
+  #token;
+  #listeners = new EventTarget();
+  #outbox;
 
-/** 1 s, 2 s, 4 s … 30 s, and up to half of that less, each browser another time, so that after a restart
- *  of the server they do not all come back at once. */
-const backOff = (failures) => Math.min(1000 * 2 ** failures, MAX_BACK_OFF) * (1 - Math.random() / 2);
+  /** @type {string[]} the names of the transports to try, the best one first */
+  #transports;
+  /** The index of the transport that was tried last. */
+  #index = 0;
+  /** @type {Connection | null} the connection in use */
+  #active = null;
+  /** @type {Connection | null} the connection that is being opened */
+  #candidate = null;
+  /** Fires when it is time for the next attempt to connect. */
+  #timer;
+  #backOff = new BackOff();
+  #isClosed = false;
 
-const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+  /** The page has read the log up to here. `undefined`: it has read nothing yet. */
+  #cursor;
+  /** The id of the newest message that was dispatched. */
+  #lastId = 0;
+  #lastTyping = 0;
+
+  constructor(room, { user = "", token, transport = "auto" } = {}) {
+    this.#path = `/rooms/${encodeURIComponent(room)}`;
+    this.#token = token;
+    this.#outbox = new Outbox(user, room, {
+      activeConnection: () => this.#active,
+      dispatch: (event, data) => this.#dispatch(event, data),
+      refuse: (error) => this.#refuse(error),
+    });
+    this.#transports = transportNames(transport);
+    addEventListener("online", this.#connectIfIdle);
+    queueMicrotask(this.#connectIfIdle); // Not at once: the caller has to call `on` first.
+  }
+
+  /**
+   * Calls `listener` with the data of each event that has this name:
+   * - `message`, `joined`, `left`, `roster`, `typing`, `reset` and `ping` come from the server;
+   * - `state` comes when the connection has changed, with a {@link State};
+   * - `pending` `{key, text, to}` comes when a message goes into the outbox, and later either `ack` `{key, id, time}`
+   *   or `error` `{key, error, status}`.
+   * @param {string} event
+   * @param {(data: any) => void} listener
+   */
+  on(event, listener) {
+    this.#listeners.addEventListener(event, ({ detail }) => listener(detail));
+  }
+
+  /**
+   * Sends a `message`, or `typing`. The promise of a message is fulfilled when the server has acknowledged it, and
+   * rejected when the server refuses it for good. It waits as long as the server cannot be reached.
+   * @param {"message" | "typing"} event
+   * @param {{text: string, to?: string}} [data]
+   * @returns {Promise<{id: number, time: string}> | undefined}
+   */
+  emit(event, data) {
+    if (event === "message") return this.#outbox.add(data.text, data.to);
+    if (event === "typing") this.#emitTyping();
+    return undefined;
+  }
+
+  /** Uses only this transport from now on, or the best one that works (`auto`). */
+  setTransport(name) {
+    if (this.#isClosed) return;
+    this.#transports = transportNames(name);
+    this.#backOff.reset();
+    if (this.#active && !this.#transports.includes(this.#active.name)) {
+      this.#active.close();
+      this.#active = null;
+    }
+    this.#tryTransport(0);
+  }
+
+  /** Closes the connection for good. */
+  close() {
+    this.#end();
+  }
+
+  // --- Connecting
+
+  /** Whether there is no connection, and none is being opened. */
+  get #isIdle() {
+    return !this.#isClosed && !this.#active && !this.#candidate;
+  }
+
+  /** Connects if that is necessary. This is an arrow function, so that `this` is right when the browser calls it. */
+  #connectIfIdle = () => {
+    if (this.#isIdle) this.#tryTransport(0);
+  };
+
+  /** Tries the transport with this index. The active connection stays in use until the new one has opened. */
+  #tryTransport(index) {
+    clearTimeout(this.#timer);
+    this.#candidate?.close();
+    this.#candidate = null;
+    this.#index = index % this.#transports.length;
+    const name = this.#transports[this.#index];
+    // This transport is in use already, and the ones before it have failed. So keep the active connection.
+    if (name === this.#active?.name) this.#scheduleUpgrade();
+    else this.#connectVia(name);
+  }
+
+  #connectVia(name) {
+    const connection = new Connection(name, {
+      request: (path, options) => this.#request(path, options),
+      url: (path) => this.#path + this.#withCursor(path),
+      poll: (wait, signal) => this.#poll(wait, signal),
+      onOpen: () => this.#activate(connection),
+      onEvent: (event, data) => this.#receive(event, data),
+      onClose: (reason, deliveredNothing) => {
+        if (connection === this.#active) this.#onActiveClosed(reason, deliveredNothing);
+        else this.#onCandidateFailed();
+      },
+    });
+    this.#candidate = connection;
+    this.#reportState();
+    connection.open();
+  }
+
+  /** Puts a connection that has opened into use, in place of the one before. */
+  #activate(connection) {
+    this.#active?.close();
+    this.#active = connection;
+    this.#candidate = null;
+    this.#scheduleUpgrade();
+    this.#reportState();
+    this.#outbox.load();
+    this.#outbox.send();
+  }
+
+  /** Plans to try the better transports again, if there are better ones than the active one. */
+  #scheduleUpgrade() {
+    if (this.#transports.indexOf(this.#active.name) === 0) return;
+    this.#timer = setTimeout(() => this.#tryTransport(0), UPGRADE_RETRY);
+  }
+
+  #onActiveClosed(why, deliveredNothing) {
+    const { name, openedAt } = this.#active;
+    this.#active = null;
+    if (Date.now() - openedAt > STABLE_AFTER) this.#backOff.reset();
+    if (this.#candidate) {
+      this.#reportState(); // The next connection is being opened already.
+      return;
+    }
+    // A transport that opens and then never delivers an event does not work. Go on with the next one.
+    const index = deliveredNothing ? this.#transports.indexOf(name) + 1 : 0;
+    this.#retryLater(why, this.#backOff.next(), index);
+  }
+
+  #onCandidateFailed() {
+    this.#candidate = null;
+    if (this.#active) this.#tryNextTransport(); // The active connection shows that the server responds.
+    else this.#checkServer();
+  }
+
+  /** Finds out whether the transport or the server is the reason for a failed attempt. The browser does not tell
+   *  that, but a plain request shows whether the server responds. */
+  async #checkServer() {
+    try {
+      await this.#poll(0);
+    } catch (error) {
+      if (!this.#isIdle) return;
+      if (error.isFinal) this.#refuse(error);
+      else this.#retryLater(error.message, error.wait ?? this.#backOff.next());
+      return;
+    }
+    // If it is not idle, another attempt has begun during the request.
+    if (this.#isIdle) this.#tryNextTransport();
+  }
+
+  #tryNextTransport() {
+    if (this.#index + 1 < this.#transports.length) {
+      this.#tryTransport(this.#index + 1);
+    } else {
+      this.#retryLater(`${this.#transports[this.#index]} does not work here`, this.#backOff.next());
+    }
+  }
+
+  /** Waits for so many milliseconds, then tries the transports from this index on. */
+  #retryLater(why, wait, index = 0) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tryTransport(index), wait);
+    this.#reportState({ why, wait });
+  }
+
+  /** Ends the socket, because the server will refuse every attempt. */
+  #refuse({ message, status }) {
+    this.#end({ why: message, refused: status });
+  }
+
+  /** Ends the socket. `details` belong to its last `state`. */
+  #end(details) {
+    clearTimeout(this.#timer);
+    removeEventListener("online", this.#connectIfIdle);
+    this.#active?.close();
+    this.#candidate?.close();
+    this.#active = null;
+    this.#candidate = null;
+    this.#reportState(details);
+    this.#isClosed = true;
+  }
+
+  #reportState(details) {
+    let state = "closed";
+    if (this.#candidate) state = "connecting";
+    if (this.#active) state = "open";
+    const connection = this.#active ?? this.#candidate;
+    const transport = connection?.name ?? this.#transports[this.#index];
+    this.#dispatch("state", { state, transport, ...details });
+  }
+
+  // --- Reading
+
+  /** Adds the cursor to a path, so that the server sends what comes after it. */
+  #withCursor(path) {
+    if (this.#cursor === undefined) return path;
+    const separator = path.includes("?") ? "&" : "?";
+    return `${path}${separator}after=${this.#cursor}`;
+  }
+
+  /** Requests the events after the cursor once. If there are none, the server waits for one, for `wait` seconds. */
+  async #poll(wait, signal) {
+    const { events, cursor } = await this.#request(this.#withCursor(`/messages?wait=${wait}`), { signal });
+    signal?.throwIfAborted();
+    for (const { event, data } of events) this.#receive(event, data);
+    this.#cursor = cursor;
+  }
+
+  /** Moves the cursor and dispatches the event. A message that two connections deliver is dispatched once. */
+  #receive(event, data) {
+    if (event === "message") {
+      if (data.id <= this.#lastId) return;
+      this.#lastId = data.id;
+      this.#cursor = data.id;
+    } else if (event === "reset") {
+      // The log does not have this page's cursor any more. The page starts again, with what comes after this one.
+      this.#lastId = 0;
+      this.#cursor = data.after;
+    } else if (event !== "roster") {
+      // The server sends the roster first, then the messages of the log, then everything else. If no message has come
+      // before this event, the log is empty. Then the cursor is 0, the beginning of the log.
+      this.#cursor ??= 0;
+    }
+    this.#dispatch(event, data);
+  }
+
+  #dispatch(event, detail) {
+    if (!this.#isClosed) this.#listeners.dispatchEvent(new CustomEvent(event, { detail }));
+  }
+
+  // --- Writing
+
+  /** Sends `typing`, but not when there is no connection: later it would not be true any more. */
+  #emitTyping() {
+    if (!this.#active || Date.now() - this.#lastTyping < TYPING_INTERVAL) return;
+    this.#lastTyping = Date.now();
+    this.#active.sendTyping();
+  }
+
+  #request(path, options) {
+    return request(this.#path + path, { token: this.#token, ...options });
+  }
+}

@@ -1,45 +1,73 @@
-// Three ways to read a room. Each function opens one connection, tells its `line` what happens (`up`: it is open
-// or alive, `heard`: an event, `down`: it is over) and returns how to close it; with `send` if it goes both ways.
+// Three ways to read a room. Each function opens a connection over one transport and returns how to close it, and
+// how to send a frame if the transport goes both ways. From then on it calls:
+//
+//   onAlive()                  the connection is open, or still alive
+//   onEvent(event, data, ack)  the server has sent an event; `ack` is there if it is the reply to a frame
+//   onClose(reason)            the connection has ended, or could not be opened
+//
+// `url(path)` returns the address of a path of the room, with the cursor. `poll(wait, signal)` requests the events after
+// the cursor once and dispatches them itself.
 
-/** What an event stream is asked for: EventSource tells only events whose names it knows. */
+/** The names of the server's events. An EventSource delivers only events that somebody listens to by name. */
 const EVENTS = ["message", "joined", "left", "roster", "typing", "reset", "ping"];
-/** For how many seconds a poll is held at most: many a proxy gives up after 30. */
-const LONGEST_POLL = 25;
+/** How often the server sends something, in seconds: it puts its heartbeat on the page. */
+export const HEARTBEAT = Math.max(1, Number(document.body.dataset.heartbeat) || 15);
+/** For how many seconds a long poll may wait at most. Many proxies give up on a request after 30 s. */
+const MAX_WAIT = 25;
 
-/** Frames both ways. */
-function webSocket({ address, up, heard, down }) {
-  const socket = new WebSocket(`${location.origin.replace("http", "ws")}${address("/ws")}`);
-  socket.onopen = up;
+/** @typedef {{close: () => void, send?: (frame: string) => void}} OpenTransport */
+
+/** WebSocket: one connection, frames in both directions. */
+function webSocket({ url, onAlive, onEvent, onClose }) {
+  const socket = new WebSocket(location.origin.replace("http", "ws") + url("/ws"));
+  socket.onopen = onAlive;
   socket.onmessage = (frame) => {
     const { event, data, ack } = JSON.parse(frame.data);
-    heard(event, data, ack);
+    onEvent(event, data, ack);
   };
-  socket.onclose = () => down("the connection broke");
+  socket.onclose = () => onClose("the connection broke");
   return { close: () => socket.close(), send: (frame) => socket.send(frame) };
 }
 
-/** A response that never ends. EventSource would come back by itself, but only over the same transport. */
-function eventStream({ address, up, heard, down }) {
-  const source = new EventSource(address("/events"));
-  source.onopen = up;
-  for (const event of EVENTS) source.addEventListener(event, ({ data }) => heard(event, JSON.parse(data)));
-  source.onerror = () => down("the stream broke");
+/** Server-Sent Events: one response that never ends. */
+function eventStream({ url, onAlive, onEvent, onClose }) {
+  const source = new EventSource(url("/events"));
+  source.onopen = onAlive;
+  for (const event of EVENTS) {
+    source.addEventListener(event, ({ data }) => onEvent(event, JSON.parse(data)));
+  }
+  // The EventSource would reconnect by itself, but it would never try another transport.
+  source.onerror = () => onClose("the stream broke");
   return { close: () => source.close() };
 }
 
-/** A request that the server holds until there is news; the first one is not held. */
-function longPoll({ heartbeat, poll, up, down }) {
+/** Long polling: one request after another, which the server holds until there is an event. */
+function longPoll({ poll, onAlive, onClose }) {
   const stopped = new AbortController();
-  async function ask() {
-    // Held for a heartbeat, so that an answer is due as often as on the other transports.
-    for (let wait = 0; ; wait = Math.min(Math.floor(heartbeat), LONGEST_POLL)) {
+  // Wait for one heartbeat, so that the server sends something as often as on the other transports.
+  const longestWait = Math.min(Math.floor(HEARTBEAT), MAX_WAIT);
+  async function pollForever() {
+    let wait = 0; // The first response comes at once: it shows that long polling works.
+    while (true) {
       await poll(wait, stopped.signal);
-      up();
+      onAlive();
+      wait = longestWait;
     }
   }
-  ask().catch(({ message }) => down(message));
+  pollForever().catch((error) => onClose(error.message));
   return { close: () => stopped.abort() };
 }
 
-/** The transports, the best first. */
+/**
+ * The transports by their names, the best one first.
+ * @type {Record<string, (room: object) => OpenTransport>}
+ */
 export const TRANSPORTS = { websocket: webSocket, sse: eventStream, "long-poll": longPoll };
+
+/**
+ * Returns the names of the transports to try, the best one first.
+ * @param {string} choice `auto`, or the name of the only one
+ */
+export function transportNames(choice) {
+  return choice === "auto" ? Object.keys(TRANSPORTS) : [choice];
+}
