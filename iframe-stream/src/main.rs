@@ -2,9 +2,9 @@
 //!
 //! `cargo run -p iframe-stream`
 //!
-//! Before browsers could read a response while it was still coming, they could already *run* one: a
-//! page that is still loading runs each script as soon as it is there. So the page opens a hidden
-//! iframe on a document that never ends, and each piece of news is one more script in it:
+//! Before JavaScript could read a response that was still arriving, browsers could already *run* one:
+//! while a page is loading, each script in it runs as soon as it has arrived. So the page opens a
+//! hidden iframe with a document that never ends, and each update is one more script in it:
 //!
 //! ```text
 //! <script nonce="5f0c…">document.currentScript.remove();parent.setUsers({"version":7,"users":[…]})</script>
@@ -20,15 +20,16 @@ use futures_util::{Stream, StreamExt as _, future, stream};
 use shared::{Lesson, Settings, clock, cut::Cut, users::Users};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
-/// The name decides the port and the title, the folder where `static/` is.
+/// This lesson. `name` selects the port and the title in `shared::catalog`; the files of `static/`
+/// are served from `folder`.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
 };
 
-/// How long the head of the document is, in bytes. A browser may hold a document back until it has its
-/// first kilobyte, to find out how it is encoded (WHATWG HTML, 13.2.3.2). Chromium 156 does not.
-const HEAD_LENGTH: usize = 1024;
+/// The length of the document's start, in bytes. A browser may wait for the first kilobyte of a
+/// document to find out its encoding (WHATWG HTML, 13.2.3.2). Chromium 156 does not.
+const START_LENGTH: usize = 1024;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -39,101 +40,122 @@ async fn main() -> ExitCode {
     .await
 }
 
-/// `GET /users`: a document that calls `parent.setUsers` with the list at once and after each change.
+/// Handles `GET /users`: returns a document that calls `parent.setUsers` with the list, at once and
+/// after each change.
 async fn users(
-    users: web::Data<Users>,
+    store: web::Data<Users>,
     settings: web::Data<Settings>,
     cut: web::Data<Cut>,
 ) -> HttpResponse {
-    let news = users.watch().map(|snapshot| ("setUsers", snapshot.json()));
-    document(news, settings.heartbeat, &cut)
-}
-
-/// `GET /clock`: a document that calls `parent.setTime` at each full second.
-async fn clock(settings: web::Data<Settings>, cut: web::Data<Cut>) -> HttpResponse {
-    let news = clock::ticks().map(|second| {
-        let time = format!(r#""{}""#, clock::format(second));
-        ("setTime", time.into())
+    let calls = store.watch().map(|snapshot| ScriptCall {
+        function: "setUsers",
+        argument: snapshot.json(),
     });
-    document(news, settings.heartbeat, &cut)
+    document(calls, settings.heartbeat, &cut)
 }
 
-/// Which function of the page is to be called, and with what, as JSON.
-type Call = (&'static str, ByteString);
+/// Handles `GET /clock`: returns a document that calls `parent.setTime` at each full second.
+async fn clock(settings: web::Data<Settings>, cut: web::Data<Cut>) -> HttpResponse {
+    let calls = clock::ticks().map(|second| ScriptCall {
+        function: "setTime",
+        argument: format!(r#""{}""#, clock::format(second)).into(),
+    });
+    document(calls, settings.heartbeat, &cut)
+}
 
-/// A document that never ends: its head, then a script for each of the `news`, and one that says
-/// "still alive" each `heartbeat`. It does end when the server cuts its streams.
+/// A call of one of the page's functions.
+struct ScriptCall {
+    function: &'static str,
+    /// JSON, or nothing for a call without an argument.
+    argument: ByteString,
+}
+
+/// Returns a response whose body never ends: the document's start, a script for each of the `calls`,
+/// and a heartbeat each `heartbeat`. It ends only when the server cuts its streams.
 fn document(
-    news: impl Stream<Item = Call> + 'static,
+    calls: impl Stream<Item = ScriptCall> + 'static,
     heartbeat: Duration,
     cut: &Cut,
 ) -> HttpResponse {
-    // Only scripts that carry this number may run, and nobody can guess it: a script that got in with
-    // a user's name would not run (CSP Level 3, 7.1).
+    // The browser runs only scripts that carry this number (CSP Level 3, 7.1). Nobody can guess it, so
+    // a script that somebody smuggled in with a user's name would not run.
     let nonce = format!("{:032x}", rand::random::<u128>());
     let policy = format!("default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors 'self'");
-    let scripts = stream::select(news, heartbeats(heartbeat))
-        .map(move |(function, json)| script(&nonce, function, &json));
-    let body = stream::once(future::ready(head()))
+    // `stream::select` merges two streams: it takes an item from whichever has one, in turn if both do.
+    let scripts =
+        stream::select(calls, heartbeats(heartbeat)).map(move |call| script(&nonce, &call));
+    let body = stream::once(future::ready(document_start()))
         .chain(scripts)
+        // `take_until` ends the stream as soon as this future is ready.
         .take_until(cut.wait());
     HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::CONTENT_SECURITY_POLICY, policy))
-        // nginx would collect the scripts until its buffer is full.
+        // Without this header, nginx collects the scripts until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
-        // A body of actix may fail, this one cannot.
+        // actix expects items that may be errors. This stream has none: `Infallible` has no values.
         .streaming(body.map(Ok::<_, Infallible>))
 }
 
-/// The document's head, padded with a comment.
-fn head() -> Bytes {
+/// Returns the start of the document, padded with a comment to `START_LENGTH`.
+fn document_start() -> Bytes {
     let start = r#"<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>news</title>"#;
     let end = "</head><body>";
-    let padding = HEAD_LENGTH.saturating_sub(start.len() + end.len() + "<!---->".len());
+    let padding = START_LENGTH.saturating_sub(start.len() + end.len() + "<!---->".len());
     format!("{start}<!--{}-->{end}", " ".repeat(padding)).into()
 }
 
-/// One piece of news. The script first takes itself away, so that it does so even if the page's function
-/// fails, and there is no line break after it, which would stay as text: the document is as small after
-/// a million scripts as after one.
-fn script(nonce: &str, function: &str, json: &str) -> Bytes {
+/// Returns a script that makes one call.
+///
+/// The script removes its element, and no line break follows, because it would stay in the document as
+/// text. So after a million scripts the document is as small as after one. The script removes its
+/// element first, because the page's function may throw an error.
+fn script(nonce: &str, call: &ScriptCall) -> Bytes {
     let start = format!(r#"<script nonce="{nonce}">document.currentScript.remove();parent."#);
-    let json = script_safe(json);
-    [&start, function, "(", &json, ")</script>"].concat().into()
+    let argument = escape_for_script(&call.argument);
+    [&start, call.function, "(", &argument, ")</script>"]
+        .concat()
+        .into()
 }
 
-/// JSON as it may stand in a script in HTML. `</script>` in a user's name would end the script, and
-/// before ES2019 the two line separators could not stand in a string. In JSON these characters can
-/// only be inside strings, and there `\u003c` means the same as `<`.
-fn script_safe(json: &str) -> Cow<'_, str> {
+/// Escapes JSON for a script in HTML. `</script>` in a user's name would end the script, and before
+/// ES2019 a string could not contain the two line separators. In JSON these characters can only be
+/// inside strings, and there `\u003c` means the same as `<`.
+fn escape_for_script(json: &str) -> Cow<'_, str> {
     if !json.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
-        return json.into(); // Nearly always: a long list need not be copied.
+        return json.into(); // This is the usual case, and it needs no copy of a long list.
     }
-    let mut safe = String::with_capacity(json.len());
+    let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
         match character {
-            '<' => safe += r"\u003c",
-            '>' => safe += r"\u003e",
-            '&' => safe += r"\u0026",
-            '\u{2028}' => safe += r"\u2028",
-            '\u{2029}' => safe += r"\u2029",
-            character => safe.push(character),
+            '<' => escaped += r"\u003c",
+            '>' => escaped += r"\u003e",
+            '&' => escaped += r"\u0026",
+            '\u{2028}' => escaped += r"\u2028",
+            '\u{2029}' => escaped += r"\u2029",
+            character => escaped.push(character),
         }
     }
-    safe.into()
+    escaped.into()
 }
 
-/// A call that says "still alive" each `period`. A connection that breaks raises no event in the page,
-/// so silence is all that it can notice.
-fn heartbeats(period: Duration) -> impl Stream<Item = Call> {
+/// Returns a stream that calls `parent.alive()` once each `period`. The page needs it, because a
+/// connection that breaks raises no event: the page can only notice that nothing arrives any more.
+fn heartbeats(period: Duration) -> impl Stream<Item = ScriptCall> {
     let mut interval = time::interval_at(Instant::now() + period, period);
-    // A client that did not read for ten periods is owed one heartbeat, not ten.
+    // A client that has not read for ten periods gets one heartbeat afterwards, not ten.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // `stream::unfold` makes a stream of a state, here the interval, and a closure. For each item it
+    // calls the closure with the state. The closure returns the item, and the state for the next call
+    // (or `None` to end the stream).
     stream::unfold(interval, |mut interval| async move {
         interval.tick().await;
-        Some((("alive", ByteString::new()), interval))
+        let heartbeat = ScriptCall {
+            function: "alive",
+            argument: ByteString::new(),
+        };
+        Some((heartbeat, interval))
     })
 }
 

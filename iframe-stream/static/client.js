@@ -1,9 +1,9 @@
-// iframe streaming: a hidden iframe that never finishes loading runs one script a piece of news.
+// iframe streaming: a hidden iframe never finishes loading, and runs one script for each update.
 
-/** After how many heartbeats of silence the frame is given up: one may be late, two are not. */
-const PATIENCE = 2.5;
-/** How often to look whether the frame is still one of this server's, in milliseconds. */
-const LOOK = 500;
+/** After how many heartbeats without any script the frame is given up. One may be late, but not two. */
+const MISSED_HEARTBEATS = 2.5;
+/** How often to check whether the frame shows the browser's error page, in milliseconds. */
+const CHECK_INTERVAL = 500;
 /** The longest back-off before a new frame, in milliseconds. */
 const MAX_BACK_OFF = 30_000;
 
@@ -12,7 +12,7 @@ const MAX_BACK_OFF = 30_000;
 /**
  * Shows the users, now and whenever they have changed.
  * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {Status} status is told the state of the connection
+ * @param {Status} status receives the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
@@ -22,67 +22,71 @@ export function watchUsers(show, status) {
 /**
  * Shows the server's time, every second.
  * @param {(time: string) => void} show
- * @param {Status} status is told the state of the connection
+ * @param {Status} status receives the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
   return watch("/clock", "setTime", show, status);
 }
 
-/** The frames that are open, each with the function to call when it has said something. */
-const frames = new Map();
+/** The open frames, each with the function to call when one of its scripts has run. */
+const openFrames = new Map();
 
-/** Every frame calls this, and does not say which it is. It is the one whose script is running now. */
+/** The heartbeat. All frames call this same function. The call comes from the frame whose script is
+ *  running now, and only that frame has a `currentScript`. */
 window.alive = () => {
-  for (const [frame, heard] of frames) if (frame.contentDocument?.currentScript) heard();
+  for (const [frame, onActivity] of openFrames) if (frame.contentDocument?.currentScript) onActivity();
 };
 
+/** Opens a frame, and a new one whenever it fails. Its scripts call `window[callback]`. */
 function watch(path, callback, show, status) {
-  // The server puts its heartbeat, in seconds, on the page.
-  const silence = PATIENCE * 1000 * Number(document.body.dataset.heartbeat);
-  let frame, timer, looking;
-  let failures = 0;
+  // The server writes the time between two heartbeats, in seconds, into the page.
+  const silenceLimit = MISSED_HEARTBEATS * 1000 * Number(document.body.dataset.heartbeat);
+  let frame, timer, errorPageCheck, failures = 0;
 
   function open() {
     status("connecting", "a new frame");
     frame = document.createElement("iframe");
     frame.hidden = true;
     frame.src = path;
-    // While all is well, it never loads to its end. Without a document it is the browser's error page.
+    // `load` fires when the document has ended, or when the frame shows the browser's error page. The
+    // error page belongs to the browser, so `contentDocument` is null.
     frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
-    frames.set(frame, heard);
+    openFrames.set(frame, onActivity);
     document.body.append(frame);
-    // Firefox has no event for a frame that finds no server.
-    looking = setInterval(() => frame.contentDocument ?? fail("no server"), LOOK);
-    waitForSound();
+    // Firefox fires no event for an error page.
+    errorPageCheck = setInterval(() => { if (!frame.contentDocument) fail("no server"); }, CHECK_INTERVAL);
+    restartSilenceTimer();
   }
-  function heard() {
+  function onActivity() {
     failures = 0;
     status("open", "the frame is still loading, as it should");
-    waitForSound();
+    restartSilenceTimer();
   }
-  function waitForSound() {
+  function restartSilenceTimer() {
     clearTimeout(timer);
-    timer = setTimeout(fail, silence, "nothing was heard"); // A connection that breaks raises no event.
+    timer = setTimeout(fail, silenceLimit, "nothing was heard"); // A connection that breaks raises no event.
   }
   function fail(reason) {
     close();
-    const wait = Math.min(1000 * 2 ** failures++, MAX_BACK_OFF) * (1 - Math.random() / 2);
-    status("closed", `${reason}, a new frame in ${(wait / 1000).toFixed(1)} s`);
-    timer = setTimeout(open, wait);
+    // The back-off of lesson 2: 1 s, 2 s, 4 s … 30 s, minus a random part of up to half.
+    const pause = Math.min(1000 * 2 ** failures, MAX_BACK_OFF) * (1 - Math.random() / 2);
+    failures += 1;
+    status("closed", `${reason}, a new frame in ${(pause / 1000).toFixed(1)} s`);
+    timer = setTimeout(open, pause);
   }
   function close() {
     clearTimeout(timer);
-    clearInterval(looking);
-    frames.delete(frame);
-    frame?.remove(); // This also ends its connection.
+    clearInterval(errorPageCheck);
+    openFrames.delete(frame);
+    frame?.remove(); // This also closes its connection.
   }
 
-  window[callback] = (news) => {
-    heard();
-    show(news);
+  window[callback] = (update) => {
+    onActivity();
+    show(update);
   };
-  // Before the page itself has loaded, the frame would keep it from ever finishing.
+  // A frame that is opened before the page has loaded would keep the page from ever finishing.
   if (document.readyState === "complete") open();
   else window.addEventListener("load", open, { once: true });
   return () => {

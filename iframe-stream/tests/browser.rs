@@ -9,10 +9,10 @@ use shared::testing::{PATIENCE, Server, Signal, eventually};
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// A heartbeat so short that silence is noticed within a second.
+/// A heartbeat that is so short that the page notices missing ones after a second.
 const QUICK: &[&str] = &["--heartbeat", "0.4"];
 
-/// How many frames the page holds.
+/// JavaScript for the number of frames in the page.
 const FRAMES: &str = "document.querySelectorAll('iframe').length";
 
 #[tokio::test]
@@ -21,10 +21,10 @@ async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
 }
 
-/// `load` never fires if the frame is in the HTML: a page is loading while one of its frames is.
+/// A page is loading while one of its frames is. With a frame in the HTML, `load` would never fire.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn the_page_has_loaded_although_its_frames_never_do() {
+async fn the_page_has_loaded_while_its_frames_are_still_loading() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
     tab.click("#clock-toggle").await;
@@ -39,7 +39,7 @@ async fn the_page_has_loaded_although_its_frames_never_do() {
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
-/// Here the lesson's `client.js` is told, in a page that has loaded, that it has not.
+/// The test runs `client.js` in a page that has loaded, with a `readyState` that says that it has not.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn no_frame_is_opened_before_the_page_has_loaded() {
@@ -55,12 +55,12 @@ async fn no_frame_is_opened_before_the_page_has_loaded() {
     })";
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
-    // Of the two that were early, one was stopped again.
+    // Of the two watchers that started early, one was stopped again, so there is one more frame.
     assert_eq!(tab.evaluate(EARLY).await, json!([1, 1, 2]));
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
-/// Without escaping, the first of them is a script, and the page has `pwned`.
+/// Without escaping, the first name would run as a script and set `pwned`.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn hostile_names_show_as_text_and_run_nothing() {
@@ -83,18 +83,18 @@ async fn hostile_names_show_as_text_and_run_nothing() {
     }
     let pwned = "[window, frames[0]].map((where) => typeof where.pwned)";
     assert_eq!(tab.evaluate(pwned).await, json!(["undefined", "undefined"]));
-    // All that is in the frame has come from its own two lines of head and body.
+    // There are no elements in the frame except those of the document's start.
     let elements =
         "[...frames[0].document.querySelectorAll('*')].map((element) => element.tagName)";
-    let own = json!(["HTML", "HEAD", "META", "TITLE", "BODY"]);
-    assert_eq!(tab.evaluate(elements).await, own);
+    let expected = json!(["HTML", "HEAD", "META", "TITLE", "BODY"]);
+    assert_eq!(tab.evaluate(elements).await, expected);
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
-/// Were each script left where it ran, the document would be larger with every piece of news.
+/// If the scripts stayed in the document, it would grow with each update.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn the_frame_is_as_small_after_200_changes_as_after_one() {
+async fn the_document_does_not_grow_with_updates() {
     const NODES: &str = "(() => {
         const walker = frames[0].document.createTreeWalker(frames[0].document);
         let nodes = 1;
@@ -106,8 +106,9 @@ async fn the_frame_is_as_small_after_200_changes_as_after_one() {
     let before = tab.evaluate(NODES).await;
     assert!(before.as_u64() > Some(5), "{before} nodes");
 
-    // Counted in the page, because a change that is overtaken by the next one is not sent.
-    tab.evaluate("(window.updates = 0, window.show = window.setUsers, window.setUsers = (news) => { window.updates++; show(news); }, null)")
+    // The page counts the updates. The test waits for each, because the server skips an update if the
+    // next change comes before it is sent.
+    tab.evaluate("(window.updates = 0, window.show = window.setUsers, window.setUsers = (update) => { window.updates++; show(update); }, null)")
         .await;
     for change in 1..=100 {
         let user = server.url(&format!("/users/{}", server.add_user("probe").await));
@@ -121,7 +122,7 @@ async fn the_frame_is_as_small_after_200_changes_as_after_one() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn after_a_cut_the_page_comes_back_and_leaves_no_frame_behind() {
+async fn after_a_cut_the_page_reconnects_with_a_single_frame() {
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
     tab.click("#cut").await;
@@ -146,10 +147,11 @@ async fn after_a_cut_the_page_comes_back_and_leaves_no_frame_behind() {
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
-/// Chromium raises no event in the page for a connection that breaks: only silence shows it.
+/// Chromium raises no event in the page when a connection breaks. The page notices only that heartbeats
+/// are missing.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn after_a_kill_and_a_restart_the_page_comes_back_by_itself() {
+async fn after_a_kill_and_a_restart_the_page_reconnects() {
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
     server.add_user("forgotten").await;
@@ -158,7 +160,7 @@ async fn after_a_kill_and_a_restart_the_page_comes_back_by_itself() {
     let port = server.address().port();
     server.signal(Signal::KILL);
     assert_eq!(server.wait().code, None);
-    // The next frame finds nobody, which Firefox tells by no event either.
+    // The next frame finds no server. Firefox raises no event for that.
     tab.until("document.getElementById('status').textContent.startsWith('closed: no server')")
         .await;
     let _server = Server::start_on(port, BINARY, QUICK);
@@ -168,34 +170,38 @@ async fn after_a_kill_and_a_restart_the_page_comes_back_by_itself() {
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
-/// A frame that hears only heartbeats is well, and the heartbeats of one frame say nothing of another.
+/// A frame that gets only heartbeats stays open, and the heartbeats of one frame do not keep another one
+/// open.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn a_quiet_frame_is_kept_for_as_long_as_it_is_alive() {
+async fn a_frame_stays_open_while_it_gets_heartbeats() {
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
     let tab = browser.open_lesson(&server).await;
     tab.click("#clock-toggle").await;
-    tab.evaluate("(window.beats = 0, window.heard = window.alive, window.alive = () => { window.beats++; heard(); }, window.first = frames[0], null)")
+    tab.evaluate("(window.heartbeats = 0, window.realAlive = window.alive, window.alive = () => { window.heartbeats++; realAlive(); }, window.first = frames[0], null)")
         .await;
-    // Both frames have a heartbeat, so this is 3 s and more: three times what counts as silence.
-    tab.until("beats >= 16").await;
+    // Both frames have a heartbeat of 0.4 s, so this takes more than 3 s. Without heartbeats the page
+    // would give up a frame after 1 s.
+    tab.until("heartbeats >= 16").await;
     assert_eq!(tab.evaluate("frames[0] === first").await, true);
     assert_eq!(tab.evaluate(FRAMES).await, 2);
 
-    // From now on the users' frame says nothing that the page hears.
-    tab.evaluate("(window.alive = () => { if (!first.document?.currentScript) heard(); }, null)")
-        .await;
+    // From now on the page ignores the heartbeats of the users' frame.
+    tab.evaluate(
+        "(window.alive = () => { if (!first.document?.currentScript) realAlive(); }, null)",
+    )
+    .await;
     tab.until("first.closed && document.querySelectorAll('iframe').length === 2")
         .await;
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
-/// The tempting wrong answer takes the frame away and forgets the timer that opens the next one.
+/// A page that removes the frame but forgets the timer that opens the next one fails here.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
-    // Longer than silence and back-off together, timed by the page.
+async fn a_watcher_that_is_switched_off_has_no_connection_and_opens_none() {
+    // Longer than the time without heartbeats and the back-off together. The page measures it.
     const LATER: &str = "new Promise((done) => setTimeout(done, 2500))";
     const REQUESTS: &str = "performance.getEntriesByType('resource').length";
     let (server, browser) = (Server::start(BINARY, QUICK), Browser::start().await);
@@ -211,7 +217,7 @@ async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
     })
     .await;
 
-    // Also while it waits to open the next frame.
+    // The same while the page waits to open the next frame.
     tab.click("#users-toggle").await;
     tab.until_status("open").await;
     server.cut().await;

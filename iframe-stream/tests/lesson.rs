@@ -1,4 +1,5 @@
-//! What this lesson promises, checked over real sockets against the real binary.
+//! The promises of this lesson, checked over real sockets against the real binary. The first test is
+//! the whole lesson as a short story.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,11 +18,11 @@ use tokio::time::timeout;
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// How long the head of a document is, in bytes.
-const HEAD_LENGTH: usize = 1024;
+/// The length of a document's start, in bytes.
+const START_LENGTH: usize = 1024;
 
-/// A document as a browser reads it: a head, then scripts that carry the nonce of its policy. Anything
-/// else in it ends the test.
+/// A document as a browser reads it: its start, then scripts that carry the nonce of its policy. A test
+/// fails if there is anything else in it.
 struct Document {
     response: Response,
     nonce: String,
@@ -39,34 +40,36 @@ impl Document {
             nonce,
             received,
         };
-        while document.received.len() < HEAD_LENGTH {
-            assert!(document.read().await, "the head is all there");
+        while document.received.len() < START_LENGTH {
+            assert!(document.read().await, "the start is complete");
         }
-        document.received.drain(..HEAD_LENGTH);
+        document.received.drain(..START_LENGTH);
         document
     }
 
-    /// Waits for more bytes; false at the clean end of the body.
+    /// Waits for more bytes. Returns false at the clean end of the body.
     async fn read(&mut self) -> bool {
         let chunk = timeout(PATIENCE, self.response.chunk()).await;
-        let chunk = chunk.expect("news in time").expect("a clean end");
+        let chunk = chunk.expect("a chunk in time").expect("a clean end");
         self.received
             .extend_from_slice(chunk.as_deref().unwrap_or_default());
         chunk.is_some()
     }
 
-    /// What the next script calls, such as `parent.alive()`; `None` at the end of the document.
+    /// Returns the call of the next script, such as `parent.alive()`; `None` at the end of the document.
     async fn next_call(&mut self) -> Option<String> {
         let start = format!(
             r#"<script nonce="{}">document.currentScript.remove();"#,
             self.nonce
         );
         loop {
-            // The last character may have arrived in part.
+            // Perhaps only a part of the last character has arrived.
             let text = self.received.utf8_chunks().next();
             let text = text.map_or("", |chunk| chunk.valid());
             if let Some((script, _)) = text.split_once("</script>") {
-                let call = script.strip_prefix(&start).expect("a script of its own");
+                let call = script
+                    .strip_prefix(&start)
+                    .expect("a script that removes itself");
                 let call = call.to_owned();
                 let length = script.len() + "</script>".len();
                 self.received.drain(..length);
@@ -79,7 +82,7 @@ impl Document {
         }
     }
 
-    /// The argument of the next call of `parent.FUNCTION`; `None` at the end of the document.
+    /// Returns the argument of the next call of `parent.FUNCTION`; `None` at the end of the document.
     async fn next(&mut self, function: &str) -> Option<String> {
         loop {
             let call = self.next_call().await?;
@@ -91,6 +94,7 @@ impl Document {
         }
     }
 
+    /// Returns the users of the next list.
     async fn users(&mut self) -> Vec<Value> {
         let argument = self.next("setUsers").await.expect("a list");
         let snapshot: Value = serde_json::from_str(&argument).expect("JSON");
@@ -99,7 +103,7 @@ impl Document {
     }
 }
 
-/// The number that a script needs to be run, out of the response's policy.
+/// Returns the nonce of the response's policy. The browser runs only scripts that carry it.
 fn nonce_of(response: &Response) -> String {
     let policy = response.headers()[header::CONTENT_SECURITY_POLICY]
         .to_str()
@@ -110,14 +114,33 @@ fn nonce_of(response: &Response) -> String {
     nonce.expect("a nonce and nothing else").0.to_owned()
 }
 
-/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
-async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+async fn two_clients_get_the_list_at_once_and_then_each_change() {
+    let server = Server::start(BINARY, &[]);
+    // Two tabs open the document. Both get the list at once.
+    let mut tabs = [
+        Document::open(&server, "/users").await,
+        Document::open(&server, "/users").await,
+    ];
+    for tab in &mut tabs {
+        assert_eq!(tab.users().await.len(), 2);
+    }
+    // Add a user: both get the new list, without another request.
+    let id = server.add_user("李四").await;
+    for tab in &mut tabs {
+        let user = json!({"id": id, "username": "李四"});
+        assert_eq!(tab.users().await[2], user);
+    }
+    // Remove the user: both get the list without it.
+    let user = server.url(&format!("/users/{id}"));
+    server.client.delete(user).send().await.unwrap();
+    for tab in &mut tabs {
+        assert_eq!(tab.users().await.len(), 2);
+    }
 }
 
 #[tokio::test]
-async fn the_response_is_html_that_must_not_be_kept_or_collected_or_framed_by_another_site() {
+async fn the_response_is_html_with_the_right_headers() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/clock"] {
         let response = server.get(path).await;
@@ -126,7 +149,7 @@ async fn the_response_is_html_that_must_not_be_kept_or_collected_or_framed_by_an
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(headers["X-Accel-Buffering"], "no");
         assert_eq!(headers[header::TRANSFER_ENCODING], "chunked");
-        // Two policies would both apply, and the page's own forbids every script in the HTML.
+        // With two policies the browser would apply both, and that of the page forbids inline scripts.
         let policies = headers.get_all(header::CONTENT_SECURITY_POLICY);
         let policies: Vec<_> = policies.iter().collect();
         let nonce = nonce_of(&response);
@@ -136,9 +159,9 @@ async fn the_response_is_html_that_must_not_be_kept_or_collected_or_framed_by_an
     }
 }
 
-/// That the scripts carry the number of their response is checked wherever `Document` reads one.
+/// `Document` checks that the scripts carry the nonce of their response.
 #[tokio::test]
-async fn each_response_has_a_nonce_of_its_own_that_nobody_can_guess() {
+async fn each_response_has_a_nonce_that_nobody_can_guess() {
     let server = Server::start(BINARY, &[]);
     let mut nonces = HashSet::new();
     for _ in 0..50 {
@@ -149,7 +172,7 @@ async fn each_response_has_a_nonce_of_its_own_that_nobody_can_guess() {
 }
 
 #[tokio::test]
-async fn the_first_chunk_is_a_head_of_one_kibibyte_and_comes_at_once() {
+async fn the_first_chunk_has_one_kibibyte_and_comes_at_once() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/clock"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -157,39 +180,17 @@ async fn the_first_chunk_is_a_head_of_one_kibibyte_and_comes_at_once() {
         let text = read_until(&mut connection, |text| text.contains("<body>\r\n")).await;
         let (_, body) = text.split_once("\r\n\r\n").unwrap();
         let (length, rest) = body.split_once("\r\n").unwrap();
-        assert_eq!(usize::from_str_radix(length, 16), Ok(HEAD_LENGTH));
-        let (head, _) = rest.split_once("\r\n").unwrap();
-        assert_eq!(head.len(), HEAD_LENGTH);
-        assert!(head.starts_with("<!DOCTYPE html>"), "{head}");
+        assert_eq!(usize::from_str_radix(length, 16), Ok(START_LENGTH));
+        let (start, _) = rest.split_once("\r\n").unwrap();
+        assert_eq!(start.len(), START_LENGTH);
+        assert!(start.starts_with("<!DOCTYPE html>"), "{start}");
     }
 }
 
+/// A server that puts JSON into the script without escaping fails here: the first of these names ends
+/// the script and starts another one.
 #[tokio::test]
-async fn two_clients_both_get_the_list_at_once_and_each_change_unasked() {
-    let server = Server::start(BINARY, &[]);
-    let mut tabs = [
-        Document::open(&server, "/users").await,
-        Document::open(&server, "/users").await,
-    ];
-    for tab in &mut tabs {
-        assert_eq!(tab.users().await.len(), 2);
-    }
-    let id = server.add_user("李四").await;
-    for tab in &mut tabs {
-        let user = json!({"id": id, "username": "李四"});
-        assert_eq!(tab.users().await[2], user);
-    }
-    let user = server.url(&format!("/users/{id}"));
-    server.client.delete(user).send().await.unwrap();
-    for tab in &mut tabs {
-        assert_eq!(tab.users().await.len(), 2);
-    }
-}
-
-/// The tempting wrong answer puts JSON into the script as it is: the first of these names ends the
-/// script and starts another one.
-#[tokio::test]
-async fn no_name_gets_out_of_its_string() {
+async fn no_name_can_leave_its_string() {
     let server = Server::start(BINARY, &[]);
     let mut document = Document::open(&server, "/users").await;
     document.users().await;
@@ -208,23 +209,23 @@ async fn no_name_gets_out_of_its_string() {
         let raw = argument.contains(['<', '>', '&', '\u{2028}', '\u{2029}']);
         assert!(!raw, "{argument}");
         let snapshot: Value = serde_json::from_str(&argument).unwrap();
-        let newest = snapshot["users"].as_array().unwrap().last().unwrap();
-        assert_eq!(newest["username"], name);
+        let latest = snapshot["users"].as_array().unwrap().last().unwrap();
+        assert_eq!(latest["username"], name);
     }
 }
 
 #[tokio::test]
-async fn the_clock_tells_each_second() {
+async fn the_clock_sends_each_second() {
     let server = Server::start(BINARY, &[]);
     let mut document = Document::open(&server, "/clock").await;
-    let mut told = Vec::new();
+    let mut times = Vec::new();
     for _ in 0..3 {
         let argument = document.next("setTime").await.unwrap();
         let digits = argument.replace(|letter: char| letter.is_ascii_digit(), "0");
         assert_eq!(digits, r#""0000-00-00 00:00:00""#);
-        told.push((argument, Instant::now()));
+        times.push((argument, Instant::now()));
     }
-    for pair in told.windows(2) {
+    for pair in times.windows(2) {
         assert_ne!(pair[0].0, pair[1].0);
         let apart = pair[1].1 - pair[0].1;
         assert!(apart < Duration::from_millis(1900), "{apart:?}");
@@ -232,20 +233,20 @@ async fn the_clock_tells_each_second() {
 }
 
 #[tokio::test]
-async fn a_quiet_document_says_that_it_is_alive() {
+async fn a_document_without_updates_sends_heartbeats() {
     let server = Server::start(BINARY, &["--heartbeat", "0.05"]);
     for path in ["/users", "/clock"] {
         let mut document = Document::open(&server, path).await;
-        let mut beats = 0;
-        while beats < 3 {
+        let mut heartbeats = 0;
+        while heartbeats < 3 {
             let call = document.next_call().await.unwrap();
-            beats += u32::from(call == "parent.alive()");
+            heartbeats += u32::from(call == "parent.alive()");
         }
     }
 }
 
-/// With actix's default settings this fails: a closed connection is then taken for one that only
-/// has nothing more to say.
+/// With actix's default settings this fails: actix then treats a closed connection as one whose client
+/// has only finished sending.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn clients_that_vanish_are_released_within_200_milliseconds() {
@@ -265,21 +266,21 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
     eventually("all are released", limit, || server.connections() == 0).await;
 }
 
-/// The tempting wrong answer sends to one client after the other and waits for each.
+/// A server that sends to one client after the other and waits for each fails here.
 #[tokio::test]
-async fn a_client_that_stops_reading_delays_nobody_and_ends_up_with_the_newest_list() {
+async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut stalled = server.send_raw_with_little_room(request).await;
     let mut reader = Document::open(&server, "/users").await;
     assert_eq!(reader.users().await.len(), 2);
 
-    // More than 1 MB, far more than the buffers between the two hold.
+    // All lists together have more than 1 MB. The buffers between server and client hold far less.
     let (long_name, changes) = ("三".repeat(32), 150);
-    let (mut slowest, mut newest) = (Duration::ZERO, 0);
+    let (mut slowest, mut latest) = (Duration::ZERO, 0);
     for number in 1..=changes {
         let start = Instant::now();
-        newest = server.add_user(&long_name).await;
+        latest = server.add_user(&long_name).await;
         while reader.users().await.len() < 2 + number {}
         slowest = slowest.max(start.elapsed());
     }
@@ -288,17 +289,17 @@ async fn a_client_that_stops_reading_delays_nobody_and_ends_up_with_the_newest_l
         "a change took {slowest:?}"
     );
 
-    let newest = format!("\"id\":{newest},");
-    let received = read_until(&mut stalled, |text| text.contains(&newest)).await;
+    let latest = format!("\"id\":{latest},");
+    let received = read_until(&mut stalled, |text| text.contains(&latest)).await;
     let lists = received.matches("setUsers").count();
     assert!(
         lists < changes / 2,
-        "it was sent {lists} lists of {changes}"
+        "it received {lists} lists of {changes}"
     );
 }
 
 #[tokio::test]
-async fn a_thousand_clients_all_hear_of_one_change() {
+async fn a_thousand_clients_all_get_one_change() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for _ in 0..1_000 {
@@ -314,7 +315,7 @@ async fn a_thousand_clients_all_hear_of_one_change() {
 }
 
 #[tokio::test]
-async fn a_cut_ends_the_open_documents_cleanly_and_the_next_ones_stay() {
+async fn a_cut_ends_open_documents_cleanly_and_later_ones_stay_open() {
     let server = Server::start(BINARY, &[]);
     let mut open = [
         Document::open(&server, "/users").await,
@@ -330,8 +331,9 @@ async fn a_cut_ends_the_open_documents_cleanly_and_the_next_ones_stay() {
     assert_eq!(next.users().await.len(), 3);
 }
 
+/// Even if there are a hundred of them, and one whose client has stopped reading.
 #[tokio::test]
-async fn a_stop_with_a_hundred_open_documents_and_a_stalled_one_is_quick_and_ends_them_cleanly() {
+async fn a_stop_is_quick_and_ends_open_documents_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(BINARY, &[]);
         let mut documents = Vec::new();
@@ -352,4 +354,10 @@ async fn a_stop_with_a_hundred_open_documents_and_a_stalled_one_is_quick_and_end
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
         assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
     }
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_them_all(BINARY).await;
 }

@@ -2,9 +2,10 @@
 //!
 //! `cargo run -p long-polling`
 //!
-//! The browser asks once and says which version it has. If the server has a newer one it answers at
-//! once; if not, it keeps the request and answers when there is news. After each answer the browser
-//! asks again. So news arrives as it happens, and silence costs one request in 25 seconds.
+//! The browser sends a request with the version that it has. If the server has another version, it
+//! responds at once. If not, it holds the request and responds after the next change. After each
+//! response the browser sends the next request. So a change arrives as soon as it happens, and while
+//! nothing happens there is one request in 25 seconds.
 
 use std::{pin::pin, process::ExitCode, time::Duration};
 
@@ -21,110 +22,122 @@ use shared::users::{Snapshot, Users};
 use shared::{Lesson, clock};
 use tokio::time;
 
-/// The name decides the port and the title, the folder where `static/` is.
+/// This lesson. `name` selects the port and the title in `shared::catalog`; the files of `static/`
+/// are served from `folder`.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
 };
 
-/// For how many seconds a request is held if it does not say. The least patient proxies give up on
-/// a request after 30 s, and their error would look like a server that is gone.
+/// How many seconds a request without `wait` is held. Some proxies give up on a request after 30 s and
+/// respond with an error, and then the page would report that the server is down.
 const DEFAULT_WAIT: u64 = 25;
 
-/// The most seconds that a request may ask for: few proxies have the patience for more.
+/// The largest `wait` that a request may have, in seconds. Few proxies wait longer than that.
 const MAX_WAIT: u64 = 60;
 
 #[actix_web::main]
 async fn main() -> ExitCode {
     shared::serve(LESSON, |app| {
-        // A request that is held needs its headers no more: a browser's take 6 to 7 KiB, a quarter of
-        // what it would cost.
-        let forget = || from_fn(shared::forget_headers);
-        app.route("/users", web::get().to(users).wrap(forget()))
-            .route("/clock", web::get().to(clock).wrap(forget()));
+        // A held request does not need its headers any more. Those of a browser take 6 to 7 KiB, a
+        // quarter of the memory that the request would need with them.
+        let without_headers = || from_fn(shared::forget_headers);
+        app.route("/users", web::get().to(users).wrap(without_headers()))
+            .route("/clock", web::get().to(clock).wrap(without_headers()));
     })
     .await
 }
 
-/// `?version=1790000000000&wait=25`: the version that the client has, if it has one, and for how many
-/// seconds it is willing to wait.
+/// The query `?version=1790000000000&wait=25`: the version that the client has, if it has one, and how
+/// many seconds the server may hold the request.
 #[derive(Deserialize)]
-struct Poll {
+struct UsersQuery {
     version: Option<u64>,
     wait: Option<u64>,
 }
 
-/// `GET /users`: the list as soon as its version is not the one that the client has; 204 if that
-/// does not happen in time.
+/// Handles `GET /users`: returns the list as soon as its version is not the client's. Returns 204 when
+/// that does not happen within `wait` seconds.
 async fn users(
-    poll: Option<web::Query<Poll>>,
-    users: web::Data<Users>,
+    query: Option<web::Query<UsersQuery>>,
+    store: web::Data<Users>,
     cut: web::Data<Cut>,
 ) -> Result<HttpResponse, Error> {
-    // `None` is a query that cannot be read, such as `?wait=soon`.
-    let poll = poll.ok_or_else(bad_poll)?;
-    let wait = poll.wait.unwrap_or(DEFAULT_WAIT);
+    // `None` is a query that could not be parsed, such as `?wait=soon`.
+    let query = query.ok_or_else(bad_query)?;
+    let wait = query.wait.unwrap_or(DEFAULT_WAIT);
     if wait > MAX_WAIT {
-        return Err(bad_poll());
+        return Err(bad_query());
     }
-    let Some(version) = poll.version else {
-        return Ok(news(&users.snapshot()));
+    let Some(version) = query.version else {
+        return Ok(snapshot_response(&store.snapshot()));
     };
+    // `select!` waits for several futures at the same time. When the first of them is ready, the code
+    // behind its `=>` runs. The other futures are dropped, which cancels them. `select!` checks the
+    // futures in a random order, and with `biased` from top to bottom. Here the order matters: with
+    // `wait=0` the sleep is over at once, and a change that has happened already must still win.
+    // https://docs.rs/tokio/latest/tokio/macro.select.html
     Ok(tokio::select! {
-        // From top to bottom: news that is there already is told even if the wait is 0.
         biased;
-        // It subscribes first and reads second, so that a change between the two is not lost. And it
-        // asks for another version, not for a larger one: after a restart it may be smaller.
-        snapshot = users.changed_since(version) => news(&snapshot),
-        () = cut.wait() => no_news(),
-        () = time::sleep(Duration::from_secs(wait)) => no_news(),
+        // `changed_since` subscribes first and reads second, so it cannot miss a change in between. It
+        // waits for another version, not for a larger one: after a restart the version may be smaller.
+        snapshot = store.changed_since(version) => snapshot_response(&snapshot),
+        // The server stops, or somebody presses the page's "Cut all connections" button.
+        () = cut.wait() => no_content(),
+        () = time::sleep(Duration::from_secs(wait)) => no_content(),
     })
 }
 
-/// `?after=2020-09-24 22:51:02`: the time that the client shows, if it shows one.
+/// The query `?after=2020-09-24 22:51:02`: the time that the client shows, if it shows one.
 #[derive(Deserialize)]
-struct ClockPoll {
+struct ClockQuery {
     after: Option<String>,
 }
 
-/// `GET /clock`: the time, `{"time":"2020-09-24 22:51:03"}`, as soon as it is not the one that the
-/// client shows.
-async fn clock(poll: web::Query<ClockPoll>, cut: web::Data<Cut>) -> HttpResponse {
-    let shown = poll.into_inner().after;
-    // Here, too, listen first and look second: a second that begins between the two is not missed.
+/// Handles `GET /clock`: returns the time, `{"time":"2020-09-24 22:51:03"}`, as soon as it is not the
+/// one that the client shows.
+async fn clock(query: web::Query<ClockQuery>, cut: web::Data<Cut>) -> HttpResponse {
+    let shown = query.into_inner().after;
+    // Here, too, the handler subscribes first and reads second, so it cannot miss a second that begins
+    // in between.
     let ticks = clock::ticks();
-    let now = stream::once(future::ready(Local::now()));
+    let now = stream::once(future::ready(Local::now())); // A stream with one item.
     let times = now.chain(ticks).map(clock::format);
-    let mut unseen = pin!(times.filter(|time| future::ready(Some(time) != shown.as_ref())));
+    // `filter` expects a future; `ready` makes one of a value that is known already.
+    let new_times = times.filter(|time| future::ready(Some(time) != shown.as_ref()));
+    // `next` needs a stream that cannot move to another address. `pin!` guarantees that.
+    let mut new_times = pin!(new_times);
     let time = tokio::select! {
         biased;
-        time = unseen.next() => time,
+        time = new_times.next() => time,
         () = cut.wait() => None,
     };
-    time.map_or_else(no_news, |time| {
-        HttpResponse::Ok()
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .json(json!({ "time": time }))
-    })
+    let Some(time) = time else {
+        return no_content();
+    };
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({ "time": time }))
 }
 
-/// 200 and the list. Nobody may keep it: the same address has another answer next time.
-fn news(snapshot: &Snapshot) -> HttpResponse {
+/// Returns 200 with the list. No cache may store it, because the next response for the same URL
+/// differs.
+fn snapshot_response(snapshot: &Snapshot) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type(ContentType::json())
         .body(snapshot.json())
 }
 
-/// 204: nothing has happened; ask again.
-fn no_news() -> HttpResponse {
+/// Returns 204: nothing has changed, and the client should send the next request.
+fn no_content() -> HttpResponse {
     HttpResponse::NoContent()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .finish()
 }
 
-/// 400, and what the query should have been.
-fn bad_poll() -> Error {
+/// Returns 400 with a message that says what the query may contain.
+fn bad_query() -> Error {
     Error::bad_request(format!(
         "version is a number that this server has sent, wait a number of whole seconds from 0 to \
          {MAX_WAIT}; each may be given once or not at all."

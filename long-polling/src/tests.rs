@@ -1,5 +1,5 @@
-//! How long a poll is held. Time is paused here: it moves only while everything waits, and then at
-//! once, so that a minute costs nothing and 25 seconds are 25 seconds.
+//! How long a poll is held. Time is paused in these tests: when all tasks wait, tokio's clock jumps to
+//! the end of the next wait. So a test of 25 seconds takes no time, and it measures exactly 25 seconds.
 
 use actix_web::{App, http::StatusCode, test};
 use shared::users::Username;
@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::*;
 
-/// Asks for what comes after the newest version, with `rest` in the query, and returns the answer's
-/// status and how long it took.
-async fn poll_without_news(rest: &str) -> (StatusCode, Duration) {
+/// Polls with the latest version and with `parameters` in the query. Returns the status of the response
+/// and how long it took.
+async fn poll_without_change(parameters: &str) -> (StatusCode, Duration) {
     let store = Users::in_memory().unwrap();
     let version = store.snapshot().version;
     let app = App::new()
@@ -17,37 +17,37 @@ async fn poll_without_news(rest: &str) -> (StatusCode, Duration) {
         .app_data(web::Data::new(Cut::default()))
         .route("/users", web::get().to(users));
     let app = test::init_service(app).await;
-    let path = format!("/users?version={version}{rest}");
+    let path = format!("/users?version={version}{parameters}");
     let request = test::TestRequest::with_uri(&path).to_request();
     let start = Instant::now();
-    let answer = test::call_service(&app, request).await;
-    (answer.status(), start.elapsed())
+    let response = test::call_service(&app, request).await;
+    (response.status(), start.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_is_held_for_as_long_as_it_says_and_for_25_seconds_if_it_does_not() {
+async fn a_poll_is_held_for_its_wait_or_for_25_seconds() {
     let waits = [("", 25), ("&wait=0", 0), ("&wait=1", 1), ("&wait=60", 60)];
-    for (rest, seconds) in waits {
-        let (status, held) = poll_without_news(rest).await;
-        assert_eq!(status, StatusCode::NO_CONTENT, "{rest}");
-        // tokio's timers count in milliseconds and are never early.
+    for (parameters, seconds) in waits {
+        let (status, held) = poll_without_change(parameters).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{parameters}");
+        // tokio's timers have a resolution of one millisecond and are never early.
         let late = held.checked_sub(Duration::from_secs(seconds));
-        let late = late.expect("not before its time");
-        assert!(late < Duration::from_millis(10), "{rest}: {held:?}");
+        let late = late.expect("not before the wait is over");
+        assert!(late < Duration::from_millis(10), "{parameters}: {held:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_may_not_ask_for_more_than_a_minute() {
-    let (status, held) = poll_without_news("&wait=61").await;
+async fn a_poll_with_a_wait_of_more_than_a_minute_is_rejected() {
+    let (status, held) = poll_without_change("&wait=61").await;
     assert_eq!((status, held), (StatusCode::BAD_REQUEST, Duration::ZERO));
 }
 
-/// A poll that reads first and subscribes second loses a change that comes in between. The gap is
-/// less than a microsecond wide, so there are many rounds, and in each the poll begins at another
-/// moment of the change, which runs on another thread.
+/// A poll that reads first and subscribes second misses a change that happens in between. This gap is
+/// less than a microsecond long. So the test has many rounds, and in each round the poll begins at
+/// another moment of the change, which runs on another thread.
 #[tokio::test]
-async fn a_change_that_comes_while_a_poll_begins_is_not_lost() {
+async fn a_change_while_a_poll_begins_is_not_missed() {
     let store = web::Data::new(Users::in_memory().unwrap());
     let cut = web::Data::new(Cut::default());
     for round in 0..20_000 {
@@ -64,11 +64,11 @@ async fn a_change_that_comes_while_a_poll_begins_is_not_lost() {
                 std::hint::spin_loop();
             }
             let (version, wait) = (Some(before.version), Some(5));
-            let query = web::Query(Poll { version, wait });
+            let query = web::Query(UsersQuery { version, wait });
             users(Some(query), store.clone(), cut.clone()).await
         };
-        let (change, answer) = tokio::join!(change, poll);
+        let (change, response) = tokio::join!(change, poll);
         change.unwrap();
-        assert_eq!(answer.unwrap().status(), StatusCode::OK, "round {round}");
+        assert_eq!(response.unwrap().status(), StatusCode::OK, "round {round}");
     }
 }

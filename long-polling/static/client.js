@@ -1,12 +1,12 @@
-// Long polling: ask once, and the answer comes when there is news.
+// Long polling: the server holds a request until there is an update.
 
-/** For how many seconds the server may hold a request; many a proxy gives up after 30. */
+/** How many seconds the server may hold a request for the users. Some proxies give up after 30. */
 const WAIT = 25;
-/** For how many seconds it holds a request for the time, at most. */
-const NEXT_SECOND = 1;
-/** How much later than that an answer may come before it is given up, in milliseconds. */
-const GRACE = 10_000;
-/** How long to wait after the first error, in milliseconds; after each further one, twice as long. */
+/** How many seconds the server holds a request for the time at most: until the next second begins. */
+const CLOCK_WAIT = 1;
+/** How much later than that a response may arrive before we give up, in milliseconds. */
+const TIMEOUT_MARGIN = 10_000;
+/** How long to wait after the first error, in milliseconds. Each further error doubles it. */
 const BACK_OFF = 1000;
 /** The longest wait after an error, in milliseconds. */
 const MAX_BACK_OFF = 30_000;
@@ -16,68 +16,70 @@ const MAX_BACK_OFF = 30_000;
 /**
  * Shows the users, now and whenever they have changed.
  * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {Status} status is told the state of the connection
+ * @param {Status} status receives the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
-  let seen = "";
-  const address = (wait) => `/users?wait=${wait}${seen}`;
-  return poll(status, WAIT, address, (snapshot) => {
+  let version = null;
+  const url = (wait) => (version ? `/users?wait=${wait}&version=${version}` : `/users?wait=${wait}`);
+  return poll(status, WAIT, url, (snapshot) => {
     show(snapshot);
-    seen = `&version=${snapshot.version}`;
+    version = snapshot.version;
   });
 }
 
 /**
  * Shows the server's time, now and every second.
  * @param {(time: string) => void} show
- * @param {Status} status is told the state of the connection
+ * @param {Status} status receives the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
-  let seen = "";
-  const address = () => `/clock?after=${encodeURIComponent(seen)}`;
-  return poll(status, NEXT_SECOND, address, ({ time }) => {
+  let shown = "";
+  const url = () => `/clock?after=${encodeURIComponent(shown)}`;
+  return poll(status, CLOCK_WAIT, url, ({ time }) => {
     show(time);
-    seen = time;
+    shown = time;
   });
 }
 
-/** Asks again as soon as there is an answer, and after an error only when the back-off is over. */
-function poll(status, longestWait, address, hear) {
+/** Sends the next request right after each response, and after an error when the back-off is over.
+ *  `url` returns the URL for a request that may be held for so many seconds. */
+function poll(status, longestWait, url, onUpdate) {
   const stopped = new AbortController();
   let timer;
   let errors = 0;
-  async function ask() {
-    // After an error do not let the server wait for news: any answer shows that it is back.
-    const wait = errors ? 0 : longestWait;
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(wait * 1000 + GRACE)]);
+  async function sendRequest() {
+    // After an error the server should respond at once: any response shows that it is back.
+    const wait = errors > 0 ? 0 : longestWait;
+    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(wait * 1000 + TIMEOUT_MARGIN)]);
     try {
-      // Without "no-store", the browser lets a second tab wait for the answer to the first.
-      const response = await fetch(address(wait), { cache: "no-store", signal });
+      // Without "no-store", the browser lets a second tab wait for the response to the first.
+      const response = await fetch(url(wait), { cache: "no-store", signal });
       if (!response.ok) throw new Error(`the server answered ${response.status}`);
-      if (response.status === 200) hear(await response.json());
+      if (response.status === 200) onUpdate(await response.json()); // 204 means: no update.
       errors = 0;
       status("open", "waiting for news");
-      ask();
+      sendRequest();
     } catch (error) {
       if (stopped.signal.aborted) return;
-      const pause = backOff(errors++);
-      // Each browser has words of its own for a server that does not answer, in a TypeError.
+      const pause = backOff(errors);
+      errors += 1;
+      // Without a response, `fetch` throws a TypeError, whose text differs from browser to browser.
       const reason = error instanceof TypeError ? "no answer" : error.message;
       status("closed", `${reason}, asking again in ${(pause / 1000).toFixed(1)} s`);
-      timer = setTimeout(ask, pause);
+      timer = setTimeout(sendRequest, pause);
     }
   }
-  ask();
+  sendRequest();
   return () => {
     stopped.abort();
     clearTimeout(timer);
   };
 }
 
-/** 1 s, 2 s, 4 s … 30 s, and up to half of that less: each browser another time, so that after a
- *  restart of the server they do not all come back at once. */
+/** Returns how long to wait before the next request, in milliseconds: 1 s, 2 s, 4 s … 30 s, minus a
+ *  random part of up to half. So after a restart of the server not all browsers return at once. */
 function backOff(errors) {
   return Math.min(BACK_OFF * 2 ** errors, MAX_BACK_OFF) * (1 - Math.random() / 2);
 }

@@ -1,4 +1,5 @@
-//! What this lesson promises, checked over real sockets against the real binary.
+//! The promises of this lesson, checked over real sockets against the real binary. The first test is
+//! the whole lesson as a short story.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,11 +20,12 @@ use tokio::time::{sleep, timeout};
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// What comes at once takes less than this, also on a machine that is busy with other things. A poll
-/// that is held would take `PATIENCE` or longer.
+/// A response that comes "at once" takes less than this, even on a busy machine. A poll that is held
+/// takes longer.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Asks for what comes after `version`, and holds out for longer than any test does.
+/// Polls in the background with `version`. The server may hold the request for longer than any test
+/// takes.
 fn hanging(server: &Server, version: u64) -> JoinHandle<Response> {
     let url = server.url(&format!("/users?version={version}&wait=60"));
     let request = server.client.get(url).send();
@@ -55,14 +57,30 @@ async fn remove_user(client: &reqwest::Client, url: String) {
     assert_eq!(response.status(), 204);
 }
 
-/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
-async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+async fn a_client_gets_the_list_and_then_waits_for_each_change() {
+    let server = Server::start(BINARY, &[]);
+    // Poll without a version: the list comes at once.
+    let list = snapshot(server.get("/users").await).await;
+    assert_eq!(names(&list), ["张三", "Alice"]);
+    let version = version_of(&list);
+    // Poll with this version, and do not wait: there is no change.
+    let path = format!("/users?version={version}&wait=0");
+    assert_eq!(server.get(&path).await.status(), 204);
+    // Poll with this version, and wait. Add a user: the new list comes.
+    let poll = hanging(&server, version);
+    server.add_user("李四").await;
+    let list = snapshot(poll.await.unwrap()).await;
+    assert_eq!(names(&list), ["张三", "Alice", "李四"]);
+    // Poll with the new version, and wait for the next change. Remove a user: the new list comes.
+    let poll = hanging(&server, version_of(&list));
+    remove_user(&server.client, server.url("/users/1")).await;
+    let list = snapshot(poll.await.unwrap()).await;
+    assert_eq!(names(&list), ["Alice", "李四"]);
 }
 
 #[tokio::test]
-async fn a_client_without_a_version_gets_the_list_at_once_and_may_not_keep_it() {
+async fn a_client_without_a_version_gets_the_list_at_once() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/users?wait=60", "/users?unknown=1"] {
         let start = Instant::now();
@@ -75,14 +93,15 @@ async fn a_client_without_a_version_gets_the_list_at_once_and_may_not_keep_it() 
     }
 }
 
-/// The tempting wrong answer is "newer than": after a restart the client's version may be the larger.
+/// A server that compares with "newer than" fails here: after a restart, the client's version may be
+/// the larger one.
 #[tokio::test]
-async fn a_client_with_another_version_gets_the_list_at_once_whether_it_is_older_or_larger() {
+async fn a_client_with_another_version_gets_the_list_at_once() {
     let server = Server::start(BINARY, &[]);
     let current = current_version(&server).await;
     for version in [0, current - 1, current + 1, u64::MAX] {
         let start = Instant::now();
-        // No wait at all is enough: what is there already is told.
+        // A change that has happened already is returned even with a wait of 0.
         for wait in [0, 60] {
             let path = format!("/users?version={version}&wait={wait}");
             let list = snapshot(server.get(&path).await).await;
@@ -93,7 +112,7 @@ async fn a_client_with_another_version_gets_the_list_at_once_whether_it_is_older
 }
 
 #[tokio::test]
-async fn two_clients_both_hear_of_each_change_as_it_happens() {
+async fn all_waiting_clients_get_each_change() {
     let server = Server::start(BINARY, &[]);
     let mut version = current_version(&server).await;
     for name in ["李四", "Bob"] {
@@ -111,7 +130,7 @@ async fn two_clients_both_hear_of_each_change_as_it_happens() {
 }
 
 #[tokio::test]
-async fn a_poll_without_news_is_answered_with_204_when_its_wait_is_over_and_not_before() {
+async fn a_poll_without_a_change_gets_204_when_its_wait_is_over() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     for seconds in [0, 1] {
@@ -131,7 +150,7 @@ async fn a_poll_without_news_is_answered_with_204_when_its_wait_is_over_and_not_
 }
 
 #[tokio::test]
-async fn a_version_or_a_wait_that_makes_no_sense_is_refused_with_a_sentence_that_helps() {
+async fn an_invalid_version_or_wait_gets_an_error_that_helps() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let waits = [
@@ -167,14 +186,14 @@ async fn a_version_or_a_wait_that_makes_no_sense_is_refused_with_a_sentence_that
         assert_eq!(response.status(), 400, "{query}");
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
         let error: Value = response.json().await.unwrap();
-        let sentence = error["error"].as_str().unwrap();
-        assert!(sentence.contains("0 to 60"), "{query}: {sentence}");
+        let message = error["error"].as_str().unwrap();
+        assert!(message.contains("0 to 60"), "{query}: {message}");
     }
 }
 
-/// With a count for a version this fails: there are two users before and after.
+/// A version that is only a count of the users fails here: there are two users before and after.
 #[tokio::test]
-async fn one_user_who_left_and_one_who_came_between_two_polls_are_noticed() {
+async fn a_user_who_leaves_and_one_who_comes_between_two_polls_are_noticed() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     remove_user(&server.client, server.url("/users/1")).await;
@@ -184,7 +203,8 @@ async fn one_user_who_left_and_one_who_came_between_two_polls_are_noticed() {
     assert_eq!(version_of(&list), version + 2);
 }
 
-/// A version counts on from the wall clock, so the old one cannot be mistaken for the new.
+/// The first version after a start is the time of the start, so it is never one that an earlier run
+/// has sent.
 #[tokio::test]
 async fn a_client_that_outlives_a_restart_gets_the_new_list_at_once() {
     let server = Server::start(BINARY, &[]);
@@ -199,7 +219,7 @@ async fn a_client_that_outlives_a_restart_gets_the_new_list_at_once() {
     assert_eq!(names(&list), ["张三", "Alice"]);
 }
 
-/// Adds and removes users, as fast as the server lets it.
+/// Adds and removes users in the background, as fast as the server responds.
 fn write(server: &Server, changes: usize) -> JoinHandle<()> {
     let (client, url) = (server.client.clone(), server.url("/users"));
     tokio::spawn(async move {
@@ -212,26 +232,28 @@ fn write(server: &Server, changes: usize) -> JoinHandle<()> {
     })
 }
 
-/// Polls until it has seen `last`, and returns how many answers that took.
-fn follow(server: &Server, mut seen: u64, last: u64) -> JoinHandle<usize> {
+/// Polls in the background from version `current` until `last`. Returns the number of responses.
+fn follow(server: &Server, mut current: u64, last: u64) -> JoinHandle<usize> {
     let (client, url) = (server.client.clone(), server.url("/users"));
     tokio::spawn(async move {
-        let mut answers = 0;
-        while seen != last {
-            let request = client.get(format!("{url}?version={seen}&wait=60")).send();
+        let mut responses = 0;
+        while current != last {
+            let request = client
+                .get(format!("{url}?version={current}&wait=60"))
+                .send();
             let response = timeout(PATIENCE, request).await;
             let response = response.expect("no change is lost").unwrap();
             let version = version_of(&snapshot(response).await);
-            assert!(version > seen, "{version} came after {seen}");
-            seen = version;
-            answers += 1;
+            assert!(version > current, "{version} came after {current}");
+            current = version;
+            responses += 1;
         }
-        answers
+        responses
     })
 }
 
 #[tokio::test]
-async fn a_client_that_follows_eight_writers_never_goes_back_and_ends_with_the_final_list() {
+async fn a_client_that_follows_eight_writers_never_gets_an_older_list() {
     let server = Server::start(BINARY, &[]);
     let (writers, changes) = (8, 100);
     let first = current_version(&server).await;
@@ -251,7 +273,7 @@ async fn a_client_that_follows_eight_writers_never_goes_back_and_ends_with_the_f
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_thousand_hanging_polls_cost_no_processor_time_and_all_wake_on_one_change() {
+async fn a_thousand_held_polls_use_no_cpu_and_all_get_the_next_change() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let clients: Vec<_> = (0..1_000).map(|_| hanging(&server, version)).collect();
@@ -276,16 +298,16 @@ async fn a_thousand_hanging_polls_cost_no_processor_time_and_all_wake_on_one_cha
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
 }
 
-/// With actix's default settings this fails: a closed connection is then taken for one that only
-/// has nothing more to say.
+/// With actix's default settings this fails: actix then treats a closed connection as one whose client
+/// has only finished sending.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn clients_that_vanish_while_they_wait_are_released_within_200_milliseconds() {
+async fn clients_that_vanish_are_released_within_200_milliseconds() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let own = server.connections();
     let mut fastest = Duration::MAX;
-    // A machine that is busy with other things may be slow once, but hardly three times.
+    // A busy machine may be slow once, but hardly three times.
     for _ in 0..3 {
         let mut clients = Vec::new();
         for _ in 0..100 {
@@ -306,7 +328,7 @@ async fn clients_that_vanish_while_they_wait_are_released_within_200_millisecond
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_cut_answers_the_polls_that_hang_with_204_and_the_next_ones_are_held() {
+async fn a_cut_ends_held_polls_with_204_and_later_polls_are_held_again() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let cut_off: Vec<_> = (0..10).map(|_| hanging(&server, version)).collect();
@@ -328,7 +350,7 @@ async fn a_cut_answers_the_polls_that_hang_with_204_and_the_next_ones_are_held()
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_stop_with_a_hundred_hanging_polls_is_quick_and_answers_them_with_204() {
+async fn a_stop_is_quick_and_ends_held_polls_with_204() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(BINARY, &[]);
         let version = current_version(&server).await;
@@ -363,10 +385,10 @@ async fn a_head_is_held_like_a_get_and_has_no_body() {
     assert_eq!(length, body.len().to_string());
 }
 
-/// The one that hangs holds up those behind it (RFC 9112 §9.3.2): answers come in the order of their
-/// requests.
+/// Several requests on one connection get their responses in order (RFC 9112 §9.3.2), so a poll that is
+/// held delays the responses behind it.
 #[tokio::test]
-async fn polls_sent_in_one_go_are_answered_in_their_order() {
+async fn pipelined_polls_get_their_responses_in_order() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -386,7 +408,7 @@ async fn polls_sent_in_one_go_are_answered_in_their_order() {
     );
     assert!(third.starts_with("HTTP/1.1 200"), "{rest}");
 
-    // The connection is good for more.
+    // The connection can still be used.
     connection
         .write_all(get("/clock").as_bytes())
         .await
@@ -394,7 +416,8 @@ async fn polls_sent_in_one_go_are_answered_in_their_order() {
     read_until(&mut connection, |text| text.contains("\"time\"")).await;
 }
 
-/// It asks a thousand times and reads no answer; the others are served as if it were not there.
+/// One client sends a thousand requests and reads no response. The other clients get each change at
+/// once.
 #[tokio::test]
 async fn a_client_that_stops_reading_delays_nobody() {
     let server = Server::start(BINARY, &[]);
@@ -413,7 +436,8 @@ async fn a_client_that_stops_reading_delays_nobody() {
     }
 }
 
-/// Asks for a time other than `shown`, which may hold anything: each byte is sent as `%` and its code.
+/// Polls in the background for a time other than `shown`. Each byte of `shown` is percent-encoded, so it
+/// may be any text.
 fn poll_clock(server: &Server, shown: &str) -> JoinHandle<Response> {
     let code = |codes: String, byte| format!("{codes}%{byte:02X}");
     let after = shown.bytes().fold(String::new(), code);
@@ -435,12 +459,12 @@ fn parse(time: &str) -> NaiveDateTime {
 }
 
 #[tokio::test]
-async fn a_client_that_follows_the_clock_is_told_each_second_once_and_as_it_begins() {
+async fn a_client_that_follows_the_clock_gets_each_second_as_it_begins() {
     let server = Server::start(BINARY, &[]);
     let mut shown = next_time(&server, "").await;
     let mut in_a_row = 0;
     let start = Instant::now();
-    // A machine that is busy with other things may be late once, but not all the time.
+    // A busy machine may be late sometimes, but not all the time.
     while in_a_row < 3 {
         let next = next_time(&server, &shown).await;
         let late = chrono::Local::now().naive_local() - parse(&next);
@@ -458,7 +482,7 @@ async fn a_client_that_follows_the_clock_is_told_each_second_once_and_as_it_begi
 }
 
 #[tokio::test]
-async fn a_client_that_shows_any_other_time_is_told_the_time_at_once_whatever_it_says() {
+async fn a_client_that_shows_any_other_text_gets_the_time_at_once() {
     let server = Server::start(BINARY, &[]);
     let long = "9".repeat(4_000);
     let strange = [
@@ -489,9 +513,9 @@ async fn a_client_that_shows_any_other_time_is_told_the_time_at_once_whatever_it
     assert!(error["error"].is_string(), "{error}");
 }
 
-/// A poll for the time is over within a second anyway, but a stop should not have to wait for it.
+/// A poll for the time is held for a second at most, but a stop must not wait even that long.
 #[tokio::test]
-async fn a_cut_also_answers_the_polls_for_the_time() {
+async fn a_cut_also_ends_polls_for_the_time() {
     let server = Server::start(BINARY, &[]);
     // The second may end just before the cut; it does not do so five times in a row.
     for _ in 0..5 {
@@ -506,4 +530,10 @@ async fn a_cut_also_answers_the_polls_for_the_time() {
         }
     }
     panic!("a cut never ended a poll for the time");
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_them_all(BINARY).await;
 }

@@ -1,9 +1,10 @@
 //! Where polling is still right: a login with a QR code.
 //!
-//! The browser shows a QR code of a one-time link and asks every second what has become of it. The
-//! phone opens the link, and a person confirms there. That happens rarely and is over in two minutes,
-//! so the polls cost next to nothing; and a poll survives whatever happens meanwhile: a new network,
-//! a laptop that slept, a proxy that cuts idle connections. A stream would have to come back first.
+//! The browser shows the QR code of a one-time link and asks every second for the status of the
+//! login. The phone opens the link, and a person confirms there. A login is rare and over within two
+//! minutes, so its polls cost almost nothing. And each poll is a new request, so it works after
+//! anything that can happen in between: a new network, a laptop that slept, a proxy that closed an
+//! idle connection. A stream would have to reconnect first.
 //!
 //! | the browser | the phone |
 //! |---|---|
@@ -11,16 +12,16 @@
 //! | `POST /login`: a new ticket | `POST /login/{id}/scan`, sent when that page opens |
 //! | `GET /login/{id}`: its status | `POST /login/{id}/confirm` or `/refuse` |
 //!
-//! Two secrets keep apart who may do what. The ticket's id is in the QR code: whoever sees the screen
-//! can confirm, so a real login asks on the phone who that is. The browser's cookie says whose ticket
-//! it is: without it nobody hears the outcome.
+//! Two secrets decide who may do what. The ticket's id is in the QR code. Everybody who sees the
+//! screen can confirm, so a real login checks on the phone who the person is. The browser's cookie
+//! shows which tickets are its own. Without the cookie, nobody learns the outcome of a login.
 
 mod browser;
-mod link;
 mod phone;
+mod qr_code;
 mod secret;
 mod ticket;
-mod tickets;
+mod ticket_store;
 
 use std::{num::ParseFloatError, ops::RangeInclusive, time::Duration};
 
@@ -32,37 +33,37 @@ use clap::Args;
 use shared::{error::Error, resource};
 
 use secret::Secret;
-use ticket::Refusal;
-pub(crate) use tickets::Tickets;
+use ticket::TicketError;
+pub(crate) use ticket_store::TicketStore;
 
-/// What a ticket's lifetime may be, in seconds. An hour is as long as anybody may want to leave a
-/// code on a screen; the shortest is for tests.
-const TICKET_SECONDS: RangeInclusive<f64> = 0.05..=3600.0;
+/// The lifetimes that a ticket may have, in seconds. Nobody needs to leave a code on a screen for
+/// more than an hour; the shortest lifetimes are for tests.
+const TICKET_SECONDS_RANGE: RangeInclusive<f64> = 0.05..=3600.0;
 
 /// The flags of the login.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Flags {
     /// How long a login's QR code can be used, in seconds
-    // Two minutes are enough to find the phone, and short for somebody who films the screen.
-    #[arg(long, env, value_name = "SECONDS", default_value = "120", value_parser = ticket_seconds)]
+    // Two minutes are enough to find the phone, and leave little time to misuse a photo of the screen.
+    #[arg(long, env, value_name = "SECONDS", default_value = "120", value_parser = parse_ticket_seconds)]
     ticket_seconds: Duration,
 }
 
-/// A lifetime in seconds, such as `120` or `0.5`.
-fn ticket_seconds(text: &str) -> Result<Duration, String> {
+/// Parses a lifetime in seconds, such as `120` or `0.5`.
+fn parse_ticket_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|error: ParseFloatError| error.to_string())?;
-    if !TICKET_SECONDS.contains(&seconds) {
-        let (least, most) = TICKET_SECONDS.into_inner();
-        return Err(format!("must be between {least} and {most} seconds"));
+    if !TICKET_SECONDS_RANGE.contains(&seconds) {
+        let (shortest, longest) = TICKET_SECONDS_RANGE.into_inner();
+        return Err(format!("must be between {shortest} and {longest} seconds"));
     }
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// Adds the routes of the login. The tickets come from outside, because this runs once for each
-/// worker thread, and all of them share the tickets.
-pub(crate) fn routes(app: &mut ServiceConfig, flags: &Flags, tickets: &web::Data<Tickets>) {
+/// Adds the routes of the login. This function runs once for each worker thread. The store is a
+/// parameter, because all threads must share it.
+pub(crate) fn routes(app: &mut ServiceConfig, flags: &Flags, tickets: &web::Data<TicketStore>) {
     app.app_data(tickets.clone())
         .app_data(web::Data::new(flags.clone()))
         .service(
@@ -77,14 +78,14 @@ pub(crate) fn routes(app: &mut ServiceConfig, flags: &Flags, tickets: &web::Data
         .service(resource("/login/{id}/refuse", "POST").route(web::post().to(phone::refuse)));
 }
 
-/// The id of a ticket in the address. What cannot be one is a ticket that is not known.
-fn ticket_id(text: &str) -> Result<Secret, Refusal> {
-    Secret::parse(text).ok_or(Refusal::Unknown)
+/// Parses the ticket id of a URL. A malformed id is treated as an unknown one (404).
+fn parse_ticket_id(text: &str) -> Result<Secret, TicketError> {
+    Secret::parse(text).ok_or(TicketError::Unknown)
 }
 
-/// The answer that shows a page.
-fn show(page: &impl Template) -> Result<HttpResponse, Error> {
-    // None of the pages holds a value that could fail to be written.
+/// Renders `page` as a response.
+fn render(page: &impl Template) -> Result<HttpResponse, Error> {
+    // The pages contain no values, so rendering them cannot fail.
     let html = page.render().map_err(|_| Error::internal())?;
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())

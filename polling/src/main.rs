@@ -2,11 +2,12 @@
 //!
 //! `cargo run -p polling`
 //!
-//! The browser asks every second whether there is news. Mostly there is none, so the answer should
-//! cost little: the browser says which version it has (`If-None-Match`), and if that is still the
-//! newest, the server answers with headers only (`304 Not Modified`, RFC 9110 §13.1.2).
+//! The browser cannot know when the list changes, so it sends a request every second. Mostly nothing
+//! has changed, and then the response should be small: the browser sends the version that it has
+//! (`If-None-Match`), and if that is still the latest, the server responds with headers only
+//! (`304 Not Modified`, RFC 9110 §13.1.2).
 //!
-//! Where polling is still right is in `login.rs`: a login with a QR code.
+//! `login.rs` shows where polling is still the right choice: a login with a QR code.
 
 mod login;
 
@@ -18,7 +19,8 @@ use chrono::Local;
 use serde_json::json;
 use shared::{Lesson, clock, users::Users};
 
-/// The name decides the port and the title, the folder where `static/` is.
+/// This lesson. `name` selects the port and the title in `shared::catalog`; the files of `static/`
+/// are served from `folder`.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
@@ -26,7 +28,9 @@ const LESSON: Lesson = Lesson {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    let tickets = web::Data::default();
+    // actix starts one worker thread for each processor core, and calls the closure below once in
+    // each of them. The tickets are created here, outside, so that all threads share them.
+    let tickets = web::Data::<login::TicketStore>::default();
     shared::serve_with_flags(LESSON, move |app, flags: &login::Flags| {
         app.route("/users", web::get().to(users))
             .route("/clock", web::get().to(clock));
@@ -35,43 +39,45 @@ async fn main() -> ExitCode {
     .await
 }
 
-/// `GET /users`: the list, or 304 if the client has the newest version already.
-async fn users(request: HttpRequest, users: web::Data<Users>) -> HttpResponse {
-    let snapshot = users.snapshot();
-    let tag = EntityTag::new_strong(snapshot.version.to_string());
-    let seen = has_seen(&request, &tag);
-    let mut answer = if seen {
+/// Handles `GET /users`: returns the list, or 304 if the client has the latest version already.
+async fn users(request: HttpRequest, store: web::Data<Users>) -> HttpResponse {
+    let snapshot = store.snapshot();
+    let etag = EntityTag::new_strong(snapshot.version.to_string());
+    let not_modified = is_not_modified(&request, &etag);
+    let mut response = if not_modified {
         HttpResponse::NotModified()
     } else {
         HttpResponse::Ok()
     };
-    // "no-cache" means: keep it if you like, but ask each time whether it is still the newest.
-    answer
-        .insert_header(ETag(tag))
+    // "no-cache" allows a cache to store the response, but not to use it again before it has asked
+    // the server whether this is still the latest.
+    response
+        .insert_header(ETag(etag))
         .insert_header((header::CACHE_CONTROL, "no-cache"));
-    if seen {
-        return answer.finish();
+    if not_modified {
+        return response.finish();
     }
-    answer
+    response
         .content_type(ContentType::json())
         .body(snapshot.json())
 }
 
-/// `GET /clock`: what time it is, `{"time":"2020-09-24 22:51:02"}`. It is different each time, so
-/// nobody should keep it.
+/// Handles `GET /clock`: returns the time, `{"time":"2020-09-24 22:51:02"}`. The time differs in each
+/// response, so no cache may store it.
 async fn clock() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(json!({ "time": clock::format(Local::now()) }))
 }
 
-/// Whether `If-None-Match` names `tag`: the client already has this version. It may name several
-/// tags, or `*` for any. The comparison is the weak one, because a proxy that compresses the answer
-/// may have marked the tag as weak on its way.
-fn has_seen(request: &HttpRequest, tag: &EntityTag) -> bool {
+/// Returns whether `If-None-Match` contains `etag`: the client has this version already.
+///
+/// The header may hold several tags, or `*`, which stands for any. The comparison is the weak one
+/// (RFC 9110 §8.8.3.2), because a proxy that compresses the response may mark its tag as weak.
+fn is_not_modified(request: &HttpRequest, etag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
-        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|seen| seen.weak_eq(tag)),
+        Ok(IfNoneMatch::Items(known)) => known.iter().any(|tag| tag.weak_eq(etag)),
         Err(_) => false,
     }
 }

@@ -1,9 +1,9 @@
-// Polling: ask every second whether there is news.
+// Polling: a request every second asks whether something has changed.
 
-/** How long to wait after an answer before asking again, in milliseconds. A person notices that news
- *  is a second late, but is not disturbed by it yet. */
+/** How long to wait after a response before the next request, in milliseconds. A person notices that
+ *  an update is a second late, but is not disturbed by it yet. */
 const INTERVAL = 1000;
-/** How long to wait for an answer before giving up, in milliseconds. */
+/** How long to wait for a response before giving up, in milliseconds. */
 const TIMEOUT = 10_000;
 
 /** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
@@ -11,27 +11,27 @@ const TIMEOUT = 10_000;
 /**
  * Shows the users, now and whenever they have changed.
  * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {Status} status is told the state of the connection
+ * @param {Status} status receives the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
-  let tag = null;
+  let etag = null;
   return poll(status, async (signal) => {
-    // Without "no-store" the browser's cache would send tags of its own, hide the 304 and hand us the
-    // old list as if it were new.
-    const headers = tag ? { "If-None-Match": tag } : {};
+    // Without "no-store" the browser's cache would add an ETag of its own and turn the 304 into a 200
+    // with the stored list. The page would show the same list again and again.
+    const headers = etag ? { "If-None-Match": etag } : {};
     const response = await fetch("/users", { headers, cache: "no-store", signal });
     if (response.status === 304) return;
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     show(await response.json());
-    tag = response.headers.get("ETag");
+    etag = response.headers.get("ETag");
   });
 }
 
 /**
  * Shows the server's time, now and every second.
  * @param {(time: string) => void} show
- * @param {Status} status is told the state of the connection
+ * @param {Status} status receives the state of the connection
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
@@ -42,25 +42,27 @@ export function watchClock(show, status) {
   });
 }
 
-/** Asks again and again. The timer restarts after each answer, so that polls never overlap: with
- *  `setInterval`, a slow server would be sent more and more of them. */
-function poll(status, ask) {
+/** Calls `sendRequest` again and again. The timer starts after each response, so polls never overlap.
+ *  With `setInterval`, a slow server would get more and more of them. */
+function poll(status, sendRequest) {
   const stopped = new AbortController();
   let timer;
-  async function again() {
-    let state = ["open", `asking every ${INTERVAL / 1000} s`];
+  async function pollOnce() {
+    let state = "open";
+    let detail = `asking every ${INTERVAL / 1000} s`;
     try {
-      await ask(AbortSignal.any([stopped.signal, AbortSignal.timeout(TIMEOUT)]));
+      await sendRequest(AbortSignal.any([stopped.signal, AbortSignal.timeout(TIMEOUT)]));
     } catch (error) {
-      // Each browser has words of its own for a server that does not answer, in a TypeError.
+      // Without a response, `fetch` throws a TypeError, whose text differs from browser to browser.
       const reason = error instanceof TypeError ? "no answer" : error.message;
-      state = ["closed", `${reason}, asking again in ${INTERVAL / 1000} s`];
+      state = "closed";
+      detail = `${reason}, asking again in ${INTERVAL / 1000} s`;
     }
     if (stopped.signal.aborted) return;
-    status(...state);
-    timer = setTimeout(again, INTERVAL);
+    status(state, detail);
+    timer = setTimeout(pollOnce, INTERVAL);
   }
-  again();
+  pollOnce();
   return () => {
     stopped.abort();
     clearTimeout(timer);

@@ -1,13 +1,13 @@
-// The login page: shows a QR code, and asks every second what has become of it.
+// The login page: shows a QR code and asks every second for the status of the login.
 
-/** How long to wait after an answer before asking again, in milliseconds. A person notices that news
- *  is a second late, but is not disturbed by it yet. */
+/** How long to wait after a response before the next request, in milliseconds. A person notices that
+ *  an update is a second late, but is not disturbed by it yet. */
 const INTERVAL = 1000;
-/** How long to wait for an answer before giving up, in milliseconds. */
+/** How long to wait for a response before giving up, in milliseconds. */
 const TIMEOUT = 10_000;
 
-/** What the page says in each state. Only the first two are not the end. */
-const SENTENCES = {
+/** What the page shows for each status. Only the first two can still change. */
+const MESSAGES = {
   waiting: "Waiting for a phone to scan the code.",
   scanned: "Scanned. Now confirm on the phone.",
   confirmed: "Logged in as",
@@ -18,43 +18,44 @@ const SENTENCES = {
 
 const element = (id) => document.getElementById(id);
 
-/** Shows a new code and watches it until its end. */
-async function start() {
+/** Creates a ticket, shows its code, and polls until the login has ended. */
+async function startLogin() {
   element("again").hidden = true;
   element("error").textContent = "";
   try {
-    const response = await ask("/login", "POST");
+    const response = await send("/login", "POST");
     const ticket = await response.json();
     if (!response.ok) throw new Error(ticket.error);
     showCode(ticket);
     poll(ticket.id);
   } catch (error) {
-    say("closed", "There is no code.");
-    element("error").textContent = sentence(error);
+    showStatus("closed", "There is no code.");
+    element("error").textContent = errorMessage(error);
     element("again").hidden = false;
   }
 }
 
-/** Asks for the state of the ticket, and again a second after the answer, so that polls never
- *  overlap. What cannot be reached for a moment is asked again, too. */
+/** Requests the status of the ticket, and again one second after the response, so that polls never
+ *  overlap. An error does not end this: the next poll may succeed. */
 async function poll(id) {
   try {
-    const response = await ask(`/login/${id}`);
-    // After a restart the server knows no ticket any more.
+    const response = await send(`/login/${id}`);
+    // After a restart the server has no tickets.
     const ticket = response.status === 404 ? { status: "expired" } : await response.json();
     if (ticket.error) throw new Error(ticket.error);
     element("error").textContent = "";
-    if (showState(ticket)) return;
+    if (showTicket(ticket)) return;
   } catch (error) {
-    element("error").textContent = sentence(error);
+    element("error").textContent = errorMessage(error);
   }
   setTimeout(poll, INTERVAL, id);
 }
 
-const ask = (path, method = "GET") => fetch(path, { method, signal: AbortSignal.timeout(TIMEOUT) });
+const send = (path, method = "GET") => fetch(path, { method, signal: AbortSignal.timeout(TIMEOUT) });
 
-/** What went wrong. `fetch` reports a server out of reach in words that differ from browser to browser. */
-function sentence(error) {
+/** Returns what to show for `error`. If there is no response, `fetch` throws a TypeError, whose text
+ *  differs from browser to browser. */
+function errorMessage(error) {
   const unreachable = error instanceof TypeError || error.name === "TimeoutError";
   return unreachable ? "The server cannot be reached. Is it running?" : error.message;
 }
@@ -66,21 +67,25 @@ function showCode({ url, svg, expires_in }) {
   element("host").textContent = location.hostname;
   element("loopback").hidden = !/^(localhost|127\..*|\[::1\])$/.test(location.hostname);
   element("code").hidden = false;
-  showState({ status: "waiting" });
+  showTicket({ status: "waiting" });
 }
 
-/** Says what has become of the ticket, and returns whether that is its end. */
-function showState({ status, username }) {
-  const going = status === "waiting" || status === "scanned";
-  const state = going ? "connecting" : status === "confirmed" ? "open" : "closed";
-  say(state, SENTENCES[status] ?? status, username);
+/** Shows the status of the ticket. Returns whether the login has ended. */
+function showTicket({ status, username }) {
+  const isPending = status === "waiting" || status === "scanned";
+  const isConfirmed = status === "confirmed";
+  let state = "closed";
+  if (isPending) state = "connecting";
+  if (isConfirmed) state = "open";
+  showStatus(state, MESSAGES[status] ?? status, username);
   element("code").hidden = status !== "waiting";
-  element("again").hidden = going || status === "confirmed";
-  return !going;
+  element("again").hidden = isPending || isConfirmed;
+  return !isPending;
 }
 
-/** Shows a sentence, and at its end perhaps a name, which may be written from right to left. */
-function say(state, text, name) {
+/** Shows a message, and after it a name, if there is one. `<bdi>` isolates the name, because it may be
+ *  written from right to left. */
+function showStatus(state, text, name) {
   const status = element("status");
   const line = document.createElement("span");
   line.append(text);
@@ -89,10 +94,10 @@ function say(state, text, name) {
     isolated.textContent = name;
     line.append(" ", isolated, ".");
   }
-  if (status.textContent === line.textContent) return; // A screen reader would say it again.
+  if (status.textContent === line.textContent) return; // Otherwise a screen reader would read it again.
   status.dataset.state = state;
   status.replaceChildren(line);
 }
 
-element("again").addEventListener("click", start);
-start();
+element("again").addEventListener("click", startLogin);
+startLogin();

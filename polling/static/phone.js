@@ -1,23 +1,23 @@
-// The page behind the QR code. Opening it tells the server that the code was scanned; what happens
-// then is for the person to choose.
+// The page behind the QR code. When it opens, it reports to the server that the code was scanned. Then
+// the person confirms or refuses the login.
 
-/** How long to wait for an answer before giving up, in milliseconds. */
+/** How long to wait for a response before giving up, in milliseconds. */
 const TIMEOUT = 10_000;
 
 const element = (id) => document.getElementById(id);
 
-/** Sends one of the ticket's requests, beside this page: `scan`, `confirm`, `refuse`. Shows the
- *  server's sentence if it is refused. Resolves to whether it went well. */
-async function send(request, body) {
+/** Sends a POST to `scan`, `confirm` or `refuse`, which are relative to the URL of this page. Shows the
+ *  error message if it fails. Resolves to whether it succeeded. */
+async function send(path, body) {
   element("error").textContent = "";
   element("choice").disabled = true;
   try {
     const headers = body ? { "Content-Type": "application/json" } : {};
     const signal = AbortSignal.timeout(TIMEOUT);
-    const response = await fetch(request, { method: "POST", headers, body: body && JSON.stringify(body), signal });
+    const response = await fetch(path, { method: "POST", headers, body: body && JSON.stringify(body), signal });
     if (response.ok) return true;
     element("error").textContent = (await response.json()).error;
-    // A name that is refused can be mended; a ticket that has ended cannot.
+    // The person can correct a name that was rejected, but cannot use a ticket that has ended.
     if (response.status === 404 || response.status === 409) finish("closed", "This code cannot be used.");
   } catch {
     element("error").textContent = "The server cannot be reached. Try again.";
@@ -26,24 +26,24 @@ async function send(request, body) {
   return false;
 }
 
-function say(state, text) {
+function showStatus(state, text) {
   element("status").dataset.state = state;
   element("status").textContent = text;
 }
 
-/** The end: there is nothing more to choose. */
+/** Hides the form, because there is nothing more to choose, and shows the outcome. */
 function finish(state, text) {
   element("confirm").hidden = true;
-  say(state, text);
+  showStatus(state, text);
 }
 
 let scanned = false;
 
-/** Tells the server once that this phone is here. Resolves to whether it knows. */
+/** Reports the scan to the server, unless it has been reported. Resolves to whether it has. */
 async function scan() {
   if (!scanned && (await send("scan"))) {
     scanned = true;
-    say("connecting", "Scanned. The other screen waits for your answer.");
+    showStatus("connecting", "Scanned. The other screen waits for your answer.");
     element("choice").disabled = false;
   }
   return scanned;
@@ -53,10 +53,12 @@ element("confirm").addEventListener("submit", async (event) => {
   event.preventDefault();
   const input = element("username");
   const username = input.value;
-  // The first scan may have failed because the phone had no network for a moment.
+  // The scan may have failed when the page was opened, because the phone had no network for a moment.
   if ((await scan()) && (await send("confirm", { username }))) {
     finish("open", "Confirmed. The other screen is logged in.");
-  } else input.focus();
+  } else {
+    input.focus();
+  }
 });
 element("refuse").addEventListener("click", async () => {
   if (await send("refuse")) finish("closed", "Refused. The other screen is not logged in.");

@@ -13,37 +13,39 @@ async fn the_page_keeps_what_every_page_promises() {
     promises::keeps_them_all(BINARY, KeepsOpen::Nothing).await;
 }
 
-/// Opens the login page and waits for its code.
+/// Opens the login page and waits until it shows a code.
 async fn open_login<'browser>(browser: &'browser Browser, server: &Server) -> Tab<'browser> {
     let tab = browser.open(&server.url("/login")).await;
     tab.until("!document.getElementById('code').hidden").await;
-    tab.until(&says("Waiting for a phone")).await;
+    tab.until(&status_starts_with("Waiting for a phone")).await;
     tab
 }
 
-/// Whether the page's status begins with a sentence.
-fn says(sentence: &str) -> String {
-    format!("document.getElementById('status').textContent.startsWith('{sentence}')")
+/// Returns JavaScript that checks whether the page's status starts with `text`.
+fn status_starts_with(text: &str) -> String {
+    format!("document.getElementById('status').textContent.startsWith('{text}')")
 }
 
-/// Another browser plays the phone: it shares no cookie with the one that logs in.
+/// A second browser plays the phone, because it shares no cookies with the first one.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn a_login_by_phone_goes_from_the_code_to_the_name() {
+async fn a_person_logs_in_with_a_phone() {
     let server = Server::start(BINARY, &[]);
     let (laptop, phone) = (Browser::start().await, Browser::start().await);
     let login = open_login(&laptop, &server).await;
     login.is_accessible("the login page").await;
     let link = login.evaluate("document.getElementById('link').href").await;
     let scan = phone.open(link.as_str().unwrap_or_default()).await;
-    login.until(&says("Scanned.")).await;
+    login.until(&status_starts_with("Scanned.")).await;
     scan.until("!document.getElementById('choice').disabled")
         .await;
     scan.is_accessible("the phone's page").await;
     scan.type_text("#username", "<b>李四</b>\n").await;
-    login.until(&says("Logged in as <b>李四</b>")).await;
+    login
+        .until(&status_starts_with("Logged in as <b>李四</b>"))
+        .await;
 
-    // The link has done its work.
+    // The link is used up: there is no form any more.
     let again = phone.open(link.as_str().unwrap_or_default()).await;
     again
         .until("document.body.textContent.length > 20 && !document.getElementById('confirm')")
@@ -62,9 +64,13 @@ async fn a_login_that_is_refused_offers_a_new_code() {
     scan.until("!document.getElementById('choice').disabled")
         .await;
     scan.click("#refuse").await;
-    login.until(&says("The login was refused")).await;
+    login
+        .until(&status_starts_with("The login was refused"))
+        .await;
     login.click("#again").await;
-    login.until(&says("Waiting for a phone")).await;
+    login
+        .until(&status_starts_with("Waiting for a phone"))
+        .await;
     let other = login.evaluate("document.getElementById('link').href").await;
     assert_ne!(other, link);
     assert_eq!(browser.console_errors().await, [""; 0]);

@@ -1,4 +1,5 @@
-//! What this lesson promises, checked over real sockets against the real binary.
+//! The promises of this lesson, checked over real sockets against the real binary. The first test is
+//! the whole lesson as a short story.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,54 +15,68 @@ use shared::testing::{Server, eventually, promises, read_until};
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// Asks as a browser does that has the version in `tag` already.
-async fn poll(server: &Server, tag: &str) -> Response {
+/// Polls as a browser that has the version in `etag` already.
+async fn poll(server: &Server, etag: &str) -> Response {
     let request = server
         .client
         .get(server.url("/users"))
-        .header(header::IF_NONE_MATCH, tag);
+        .header(header::IF_NONE_MATCH, etag);
     request.send().await.unwrap()
 }
 
-fn tag_of(response: &Response) -> String {
+fn etag_of(response: &Response) -> String {
     response.headers()[header::ETAG]
         .to_str()
         .unwrap()
         .to_owned()
 }
 
-/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
-async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+async fn a_client_gets_the_list_once_and_again_when_it_has_changed() {
+    let server = Server::start(BINARY, &[]);
+    // Poll for the first time: the list comes, with an ETag for its version.
+    let response = server.get("/users").await;
+    assert_eq!(response.status(), 200);
+    let first = etag_of(&response);
+    // Poll again with the ETag: nothing has changed.
+    assert_eq!(poll(&server, &first).await.status(), 304);
+    // Add a user. The next poll gets the new list, with another ETag.
+    server.add_user("李四").await;
+    let response = poll(&server, &first).await;
+    assert_eq!(response.status(), 200);
+    let second = etag_of(&response);
+    let snapshot: Value = response.json().await.unwrap();
+    assert_eq!(snapshot["users"][2]["username"], "李四");
+    // Poll with the new ETag: again nothing has changed.
+    assert_eq!(poll(&server, &second).await.status(), 304);
 }
 
 #[tokio::test]
-async fn the_first_poll_gets_the_list_and_a_tag_for_its_version() {
+async fn the_first_poll_gets_the_list_and_an_etag_for_its_version() {
     let server = Server::start(BINARY, &[]);
     let response = server.get("/users").await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
-    let tag = tag_of(&response);
+    let etag = etag_of(&response);
     let snapshot: Value = response.json().await.unwrap();
-    assert_eq!(tag, format!("\"{}\"", snapshot["version"]));
+    assert_eq!(etag, format!("\"{}\"", snapshot["version"]));
     assert_eq!(snapshot["users"][0], json!({"id": 1, "username": "张三"}));
 }
 
 #[tokio::test]
-async fn a_poll_without_news_is_told_so_without_a_body() {
+async fn a_poll_with_the_latest_version_gets_304_without_a_body() {
     let server = Server::start(BINARY, &[]);
-    let tag = tag_of(&server.get("/users").await);
-    for seen in [
-        tag.clone(),
-        format!("W/{tag}"),
-        format!("\"1\", {tag}"),
+    let etag = etag_of(&server.get("/users").await);
+    for known in [
+        etag.clone(),
+        format!("W/{etag}"),
+        format!("\"1\", {etag}"),
         "*".to_owned(),
     ] {
-        let response = poll(&server, &seen).await;
-        assert_eq!(response.status(), 304, "{seen}");
-        assert_eq!(tag_of(&response), tag);
+        let response = poll(&server, &known).await;
+        assert_eq!(response.status(), 304, "{known}");
+        assert_eq!(etag_of(&response), etag);
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-cache");
         assert!(response.bytes().await.unwrap().is_empty());
     }
@@ -70,11 +85,12 @@ async fn a_poll_without_news_is_told_so_without_a_body() {
     }
 }
 
-/// Also when a count would be the same: one user left and another came.
+/// One user leaves and another comes, so the number of users is the same as before. A version that
+/// were only a count would miss the change.
 #[tokio::test]
-async fn two_clients_both_notice_a_change_with_their_next_poll() {
+async fn each_client_gets_a_change_with_its_next_poll() {
     let server = Server::start(BINARY, &[]);
-    let tag = tag_of(&server.get("/users").await);
+    let etag = etag_of(&server.get("/users").await);
     server
         .client
         .delete(server.url("/users/1"))
@@ -83,7 +99,7 @@ async fn two_clients_both_notice_a_change_with_their_next_poll() {
         .unwrap();
     server.add_user("李四").await;
     for client in 1..=2 {
-        let response = poll(&server, &tag).await;
+        let response = poll(&server, &etag).await;
         assert_eq!(response.status(), 200, "client {client}");
         let snapshot: Value = response.json().await.unwrap();
         let names: Vec<_> = snapshot["users"]
@@ -97,7 +113,7 @@ async fn two_clients_both_notice_a_change_with_their_next_poll() {
 }
 
 #[tokio::test]
-async fn the_clock_is_never_kept() {
+async fn no_cache_may_store_the_time() {
     let server = Server::start(BINARY, &[]);
     let response = server.get("/clock").await;
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
@@ -107,19 +123,19 @@ async fn the_clock_is_never_kept() {
     assert_eq!(digits, "0000-00-00 00:00:00");
 }
 
-/// A new connection a poll would cost more than the poll itself.
+/// A new connection for each poll would cost more than the poll itself.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn polls_share_one_connection_which_lasts_longer_than_the_time_between_two() {
+async fn polls_share_one_connection() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut connection = server.send_raw(request).await;
-    // A little more than the second between two polls of the page.
+    // The page polls every second. The connection must stay open for a little longer than that.
     let mut next_poll = tokio::time::interval(Duration::from_millis(1100));
     next_poll.tick().await;
     for _ in 0..2 {
-        let answer = read_until(&mut connection, |text| text.ends_with("]}")).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        let response = read_until(&mut connection, |text| text.ends_with("]}")).await;
+        assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
         next_poll.tick().await;
         assert_eq!(server.connections(), 1, "still open");
         tokio::io::AsyncWriteExt::write_all(&mut connection, request.as_bytes())
@@ -145,7 +161,8 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
     eventually("all are released", limit, || server.connections() == 0).await;
 }
 
-/// It asks a thousand times and reads no answer; another client is served as if it were not there.
+/// One client sends a thousand requests and reads no response. The server still responds to another
+/// client within a second.
 #[tokio::test]
 async fn a_client_that_stops_reading_delays_nobody() {
     let server = Server::start(BINARY, &[]);
@@ -163,4 +180,10 @@ async fn a_client_that_stops_reading_delays_nobody() {
             start.elapsed()
         );
     }
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_them_all(BINARY).await;
 }

@@ -1,4 +1,4 @@
-//! What the login with a QR code promises, checked over real sockets against the real binary. The
+//! The promises of the login with a QR code, checked over real sockets against the real binary. The
 //! transitions of a ticket have unit tests in `src/login/ticket/tests.rs`.
 #![allow(
     clippy::unwrap_used,
@@ -9,8 +9,8 @@
 
 #[path = "login/qr_code.rs"]
 mod qr_code;
-#[path = "login/refusals.rs"]
-mod refusals;
+#[path = "login/rejections.rs"]
+mod rejections;
 
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ use shared::testing::Server;
 
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// A browser or a phone: it keeps at most one cookie, by hand, so that each test sees what is sent.
+/// A browser or a phone. It stores one cookie at most, without a cookie jar, so that a test can see
+/// and replace what is sent.
 struct Client<'server> {
     server: &'server Server,
     cookie: String,
@@ -39,7 +40,7 @@ impl<'server> Client<'server> {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
-    /// Sends a POST and keeps the cookie of the answer.
+    /// Sends a POST and stores the cookie of the response.
     async fn post(&mut self, path: &str) -> Response {
         let response = self.request(Method::POST, path).send().await.unwrap();
         if let Some(cookie) = response.headers().get(header::SET_COOKIE) {
@@ -55,7 +56,7 @@ impl<'server> Client<'server> {
         response.json().await.unwrap()
     }
 
-    /// The path of a new ticket, `/login/…`.
+    /// Creates a ticket and returns its path, `/login/…`.
     async fn new_path(&mut self) -> String {
         let ticket = self.new_ticket().await;
         format!("/login/{}", ticket["id"].as_str().unwrap())
@@ -75,7 +76,7 @@ impl<'server> Client<'server> {
         request.send().await.unwrap()
     }
 
-    /// A phone that has scanned the code of `path`.
+    /// Returns a phone that has scanned the code of `path`.
     async fn that_scanned(server: &'server Server, path: &str) -> Self {
         let mut phone = Self::new(server);
         let response = phone.post(&format!("{path}/scan")).await;
@@ -88,19 +89,22 @@ fn status(name: &str) -> Value {
     json!({ "status": name })
 }
 
-async fn is_error(response: Response, status: u16, what: &str) {
-    assert_eq!(response.status(), status, "{what}");
+/// Checks that the response has this status and an error message. `request` names the
+/// request in the failure message.
+async fn is_error(response: Response, status: u16, request: &str) {
+    assert_eq!(response.status(), status, "{request}");
     let body: Value = response.json().await.unwrap();
-    let sentence = body["error"].as_str().unwrap();
+    let message = body["error"].as_str().unwrap();
     assert!(
-        sentence.contains(' ') && sentence.ends_with('.'),
-        "{what}: {sentence}"
+        message.contains(' ') && message.ends_with('.'),
+        "{request}: {message}"
     );
 }
 
 #[tokio::test]
 async fn a_login_goes_from_the_qr_code_to_the_username() {
     let server = Server::start(BINARY, &[]);
+    // The browser creates a ticket and shows its URL as a QR code.
     let mut browser = Client::new(&server);
     let ticket = browser.new_ticket().await;
     assert_eq!(ticket["expires_in"], 120);
@@ -111,9 +115,11 @@ async fn a_login_goes_from_the_qr_code_to_the_username() {
     assert_eq!(ticket["url"], server.url(&format!("{path}/phone")));
     assert_eq!(browser.poll(&path).await, status("waiting"));
 
+    // The phone scans the code, and a person confirms.
     let phone = Client::that_scanned(&server, &path).await;
     assert_eq!(browser.poll(&path).await, status("scanned"));
     assert_eq!(phone.confirm(&path, " 张三 ").await.status(), 204);
+    // The next poll gets the name. After that the ticket is used up.
     let confirmed = json!({ "status": "confirmed", "username": "张三" });
     assert_eq!(browser.poll(&path).await, confirmed);
     for _ in 0..3 {
@@ -121,9 +127,10 @@ async fn a_login_goes_from_the_qr_code_to_the_username() {
     }
 }
 
-/// A cookie for scripts, for other sites or for other paths would give the login away.
+/// With a cookie that scripts can read, or that is sent to other sites or paths, somebody else could
+/// take over the login.
 #[tokio::test]
-async fn the_cookie_is_a_secret_of_its_own_and_stays_where_it_belongs() {
+async fn the_cookie_is_another_secret_and_is_sent_only_to_the_login() {
     let server = Server::start(BINARY, &[]);
     let response = Client::new(&server).post("/login").await;
     let cookie = response.headers()[header::SET_COOKIE]
@@ -140,7 +147,7 @@ async fn the_cookie_is_a_secret_of_its_own_and_stays_where_it_belongs() {
     assert_eq!(attributes, ["HttpOnly", "Path=/login", "SameSite=Strict"]);
 }
 
-/// Each tab asks for a ticket of its own, and both have the same cookies.
+/// Each tab creates a ticket of its own, and both tabs have the same cookies.
 #[tokio::test]
 async fn two_tabs_of_one_browser_do_not_disturb_each_other() {
     let server = Server::start(BINARY, &[]);
@@ -154,7 +161,7 @@ async fn two_tabs_of_one_browser_do_not_disturb_each_other() {
     assert_eq!(browser.poll(&first).await["username"], "Alice");
 }
 
-/// Messengers fetch a link to show a preview of it, with GET or with HEAD.
+/// A messenger fetches a link to show a preview of it, with GET or with HEAD.
 #[tokio::test]
 async fn fetching_the_link_does_not_scan() {
     let server = Server::start(BINARY, &[]);
@@ -171,7 +178,7 @@ async fn fetching_the_link_does_not_scan() {
 }
 
 #[tokio::test]
-async fn asking_with_head_does_not_consume_the_ticket() {
+async fn a_poll_with_head_does_not_consume_the_ticket() {
     let server = Server::start(BINARY, &[]);
     let mut browser = Client::new(&server);
     let path = browser.new_path().await;
@@ -185,9 +192,9 @@ async fn asking_with_head_does_not_consume_the_ticket() {
     assert_eq!(browser.poll(&path).await, status("consumed"));
 }
 
-/// However many ask at the same moment.
+/// Even if many polls arrive at the same moment.
 #[tokio::test]
-async fn a_login_is_handed_over_once() {
+async fn only_one_poll_gets_the_confirmed_login() {
     let server = Server::start(BINARY, &[]);
     let mut browser = Client::new(&server);
     let path = browser.new_path().await;
@@ -198,17 +205,17 @@ async fn a_login_is_handed_over_once() {
         .collect();
     let mut confirmed = 0;
     for poll in polls {
-        let answer: Value = poll.await.unwrap().unwrap().json().await.unwrap();
-        let first = answer["status"] == "confirmed";
-        assert!(first || answer == status("consumed"), "{answer}");
-        confirmed += usize::from(first);
+        let body: Value = poll.await.unwrap().unwrap().json().await.unwrap();
+        let is_confirmed = body["status"] == "confirmed";
+        assert!(is_confirmed || body == status("consumed"), "{body}");
+        confirmed += usize::from(is_confirmed);
     }
     assert_eq!(confirmed, 1);
 }
 
-/// The QR code comes as a `data:` address, which the policy of the other pages would not show.
+/// The QR code is a `data:` image, which the policy of the other pages does not allow.
 #[tokio::test]
-async fn the_page_may_show_the_qr_code_and_nobody_may_frame_it() {
+async fn the_page_may_show_the_qr_code_and_must_not_be_framed() {
     let server = Server::start(BINARY, &[]);
     let response = server.get("/login").await;
     let policies: Vec<_> = response

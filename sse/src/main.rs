@@ -2,11 +2,11 @@
 //!
 //! `cargo run -p sse`
 //!
-//! The browser asks once, and the response never ends: whenever there is news, the server writes
-//! another event into it. `EventSource` in the browser reads the events, and when the connection
-//! breaks it comes back by itself and says which event it saw last.
+//! The browser sends one request, and the response never ends: the server writes each update into it
+//! as an event. `EventSource` in the browser reads the events. When the connection breaks, it
+//! reconnects by itself and sends the id of the last event that it has received.
 //!
-//! On the wire an event is a few lines of text and an empty line (WHATWG HTML, 9.2.6):
+//! On the wire, an event is a few lines of text and an empty line (WHATWG HTML, 9.2.6):
 //!
 //! ```text
 //! id: 1790000000007
@@ -28,17 +28,19 @@ use futures_util::{Stream, StreamExt as _, future, stream};
 use shared::{Lesson, Settings, clock, cut::Cut, users::Users};
 use tokio::time::{self, Instant, MissedTickBehavior};
 
-/// The name decides the port and the title, the folder where `static/` is.
+/// This lesson. `name` selects the port and the title in `shared::catalog`; the files of `static/`
+/// are served from `folder`.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
 };
 
-/// How long a browser waits before it comes back, in milliseconds. Each is told a time of its own,
-/// so that after a restart of the server not all of them return at the same moment.
-const RETRY: RangeInclusive<u32> = 1_500..=3_000;
+/// How long a browser waits before it reconnects, in milliseconds. Each response has a random
+/// time, so that after a restart of the server not all browsers reconnect at the same moment.
+const RETRY_MILLISECONDS: RangeInclusive<u32> = 1_500..=3_000;
 
-/// The largest id: what a JavaScript number can hold exactly (`Number.MAX_SAFE_INTEGER`).
+/// The largest id: the largest integer that JavaScript can represent exactly
+/// (`Number.MAX_SAFE_INTEGER`).
 const MAX_ID: u64 = (1 << 53) - 1;
 
 #[actix_web::main]
@@ -50,123 +52,130 @@ async fn main() -> ExitCode {
     .await
 }
 
-/// `GET /users`: the list at once, unless the client has already seen it, and after each change.
+/// Handles `GET /users`: sends the list after each change, and also at once, unless the client has the
+/// latest one already.
 async fn users(
     request: HttpRequest,
-    users: web::Data<Users>,
+    store: web::Data<Users>,
     settings: web::Data<Settings>,
     cut: web::Data<Cut>,
 ) -> HttpResponse {
-    let seen = last_event_id(&request);
-    let news = users
+    let last_seen_id = last_event_id(&request);
+    let updates = store
         .watch()
-        // A list that the client has seen can only be the first.
-        .skip_while(move |snapshot| future::ready(Some(snapshot.version) == seen))
-        .map(|snapshot| event(Name::Users, Some(snapshot.version), &snapshot.json()));
-    event_stream(news, settings.heartbeat, &cut)
+        // Only the first list can be one that the client has already.
+        .skip_while(move |snapshot| future::ready(Some(snapshot.version) == last_seen_id))
+        .map(|snapshot| {
+            let id = Some(snapshot.version);
+            encode_event(EventName::Users, id, &snapshot.json())
+        });
+    event_stream(updates, settings.heartbeat, &cut)
 }
 
-/// `GET /clock`: the time, every full second. The events have no name, so `onmessage` hears them.
-/// What an id means is for the server to say: here it counts the seconds that the client was told.
+/// Handles `GET /clock`: sends the time at each full second. The events have no name, so the browser
+/// passes them to `onmessage`. Each server decides what its ids mean: here an id is the number of
+/// seconds that the client has received.
 async fn clock(
     request: HttpRequest,
     settings: web::Data<Settings>,
     cut: web::Data<Cut>,
 ) -> HttpResponse {
-    let seen = last_event_id(&request);
-    let first_id = seen.map_or(1, |seen| seen + 1);
-    let news = clock::ticks()
+    let first_id = last_event_id(&request).unwrap_or(0) + 1;
+    let updates = clock::ticks()
         .zip(stream::iter(first_id..))
-        .map(|(second, id)| event(Name::Message, Some(id), &clock::format(second)));
-    event_stream(news, settings.heartbeat, &cut)
+        .map(|(second, id)| encode_event(EventName::Message, Some(id), &clock::format(second)));
+    event_stream(updates, settings.heartbeat, &cut)
 }
 
-/// The response that never ends: the retry time at once, then the news as it comes and a ping every
-/// `heartbeat`. It does end when the server cuts its streams.
+/// Returns a response whose body never ends: the retry time at once, then the `updates`, and a ping
+/// each `heartbeat`. It ends only when the server cuts its streams (`take_until`: see lesson 3).
 fn event_stream(
-    news: impl Stream<Item = ByteString> + 'static,
+    updates: impl Stream<Item = ByteString> + 'static,
     heartbeat: Duration,
     cut: &Cut,
 ) -> HttpResponse {
-    let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
+    let retry = format!("retry: {}\n\n", rand::random_range(RETRY_MILLISECONDS));
     let body = stream::once(future::ready(retry.into()))
-        .chain(stream::select(news, pings(heartbeat)))
+        .chain(stream::select(updates, pings(heartbeat)))
         .take_until(cut.wait());
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        // nginx would collect the events until its buffer is full.
+        // Without this header, nginx collects the events until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
-        // A body of actix may fail, this one cannot.
+        // actix expects items that may be errors. This stream has none: `Infallible` has no values.
         .streaming(body.map(|event| Ok::<_, Infallible>(event.into_bytes())))
 }
 
-/// A ping every `period`. It tells the page, and every proxy between, that the connection is alive.
-/// Whether the browser is still there, TCP keep-alive finds out without it
-/// (`shared/src/serve/sockets.rs`), but of that neither the page nor a proxy knows anything.
+/// Returns a stream of one ping each `period` (`stream::unfold`: see lesson 3). A ping shows the page,
+/// and each proxy in between, that the connection is alive. The server does not need it, because TCP
+/// keep-alive finds browsers that have vanished (`shared/src/serve/sockets.rs`). But the page and the
+/// proxies cannot see TCP keep-alive.
 fn pings(period: Duration) -> impl Stream<Item = ByteString> {
     let mut interval = time::interval_at(Instant::now() + period, period);
-    // After a stall, send one ping and not one for each period that was missed.
+    // A client that has not read for ten periods gets one ping afterwards, not ten.
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     stream::unfold(interval, |mut interval| async move {
         interval.tick().await;
         let time = clock::format(Local::now());
-        let ping = event(Name::Ping, None, &format!(r#"{{"time":"{time}"}}"#));
+        let ping = encode_event(EventName::Ping, None, &format!(r#"{{"time":"{time}"}}"#));
         Some((ping, interval))
     })
 }
 
-/// The id of the last event that the client has seen. The browser sends it when it comes back by
-/// itself; a page that opens a new `EventSource` can only put it into the address. An id that is not
-/// a number, or too large a one, did not come from this server and counts as none.
+/// Returns the id of the last event that the client has received.
+///
+/// When the browser reconnects by itself, it sends the id as a header. A page that opens a new
+/// `EventSource` cannot set headers, so it sends the id in the URL. An id that is not a number, or is
+/// too large, was not sent by this server. It is ignored.
 fn last_event_id(request: &HttpRequest) -> Option<u64> {
     let id: u64 = if let Some(header) = request.headers().get("Last-Event-ID") {
         header.to_str().ok()?.parse().ok()?
     } else {
-        let query =
-            web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
+        let query = request.query_string();
+        let query = web::Query::<HashMap<String, String>>::from_query(query).ok()?;
         query.get("lastEventId")?.parse().ok()?
     };
     (id <= MAX_ID).then_some(id)
 }
 
-/// What an event is called, which decides who hears it in the browser. An enum, because a line break
-/// in a name would end the field.
+/// The name of an event. The browser passes the event to the listeners for that name. This is an enum
+/// and not a text, because a line break in a name would end the field.
 #[derive(Debug, Clone, Copy)]
-enum Name {
-    /// No name on the wire: `onmessage` hears it.
+enum EventName {
+    /// This event has no name on the wire, so the browser passes it to `onmessage`.
     Message,
     Users,
     Ping,
 }
 
-/// How many bytes the fields of an event take besides its data, at most, if that is one line.
-const FIELDS: usize = 64;
+/// How many bytes the fields of an event add to its data, at most, if the data has one line.
+const FIELD_OVERHEAD: usize = 64;
 
-/// One event as it goes over the wire. Each line of the data is a field of its own, because a line
-/// break ends a field; the browser puts the lines together again with `\n`. `id` is what it sends
-/// back as `Last-Event-ID`.
-fn event(name: Name, id: Option<u64>, data: &str) -> ByteString {
-    // Room for the fields around the data, so that it need not grow for each client and event.
-    let mut wire = String::with_capacity(data.len() + FIELDS);
+/// Encodes an event for the wire. Each line of the data becomes a field of its own, because a line
+/// break ends a field. The browser joins the lines with `\n`. It sends the `id` back as
+/// `Last-Event-ID` when it reconnects.
+fn encode_event(name: EventName, id: Option<u64>, data: &str) -> ByteString {
+    // With this capacity, the text is allocated once and does not have to grow.
+    let mut text = String::with_capacity(data.len() + FIELD_OVERHEAD);
     if let Some(id) = id {
-        wire += "id: ";
-        wire += &id.to_string();
-        wire += "\n";
+        text += "id: ";
+        text += &id.to_string();
+        text += "\n";
     }
-    wire += match name {
-        Name::Message => "",
-        Name::Users => "event: users\n",
-        Name::Ping => "event: ping\n",
+    text += match name {
+        EventName::Message => "",
+        EventName::Users => "event: users\n",
+        EventName::Ping => "event: ping\n",
     };
-    // CRLF first, or it would count as two line breaks.
+    // A line break is CRLF, CR or LF. Split at CRLF first, or it would count as two line breaks.
     for line in data.split("\r\n").flat_map(|part| part.split(['\r', '\n'])) {
-        wire += "data: ";
-        wire += line;
-        wire += "\n";
+        text += "data: ";
+        text += line;
+        text += "\n";
     }
-    wire += "\n";
-    wire.into()
+    text += "\n";
+    text.into()
 }
 
 #[cfg(test)]

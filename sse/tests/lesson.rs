@@ -1,4 +1,5 @@
-//! What this lesson promises, checked over real sockets against the real binary.
+//! The promises of this lesson, checked over real sockets against the real binary. The first test is
+//! the whole lesson as a short story.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,7 +29,7 @@ impl Events {
         Self::resume(server, path, None).await
     }
 
-    /// Comes back as a browser does: with the id of the last event that it has seen.
+    /// Reconnects as a browser does: with the id of the last event that it has received.
     async fn resume(server: &Server, path: &str, last_event_id: Option<&str>) -> Self {
         let mut request = server.client.get(server.url(path));
         if let Some(id) = last_event_id {
@@ -42,7 +43,7 @@ impl Events {
         ))
     }
 
-    /// The next event that is no ping; `None` at the end of the stream.
+    /// Returns the next event that is not a ping; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let event = timeout(PATIENCE, self.0.next())
@@ -54,12 +55,13 @@ impl Events {
         }
     }
 
-    /// The number of users in the next event.
+    /// Returns the number of users in the next event.
     async fn count(&mut self) -> usize {
         users_in(&self.next().await.expect("an event")).len()
     }
 }
 
+/// Returns the users of a `users` event.
 fn users_in(event: &Event) -> Vec<Value> {
     assert_eq!(event.event, "users");
     let snapshot: Value = serde_json::from_str(&event.data).unwrap();
@@ -71,14 +73,37 @@ fn users_in(event: &Event) -> Vec<Value> {
     snapshot["users"].as_array().unwrap().clone()
 }
 
-/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
-async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+async fn two_clients_get_the_list_at_once_and_then_each_change() {
+    let server = Server::start(BINARY, &[]);
+    // Two tabs open the stream. Both get the list at once.
+    let mut tabs = [
+        Events::open(&server, "/users").await,
+        Events::open(&server, "/users").await,
+    ];
+    for tab in &mut tabs {
+        assert_eq!(tab.count().await, 2);
+    }
+    // Add a user: both get the new list, without another request.
+    let id = server.add_user("李四").await;
+    for tab in &mut tabs {
+        let users = users_in(&tab.next().await.unwrap());
+        assert_eq!(users[2], serde_json::json!({"id": id, "username": "李四"}));
+    }
+    // Remove the user: both get the list without it.
+    server
+        .client
+        .delete(server.url(&format!("/users/{id}")))
+        .send()
+        .await
+        .unwrap();
+    for tab in &mut tabs {
+        assert_eq!(tab.count().await, 2);
+    }
 }
 
 #[tokio::test]
-async fn the_response_says_that_it_is_an_event_stream_and_must_not_be_kept_or_collected() {
+async fn the_response_is_an_event_stream_with_the_right_headers() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/clock"] {
         let response = server.get(path).await;
@@ -92,9 +117,9 @@ async fn the_response_says_that_it_is_an_event_stream_and_must_not_be_kept_or_co
     }
 }
 
-/// Were it the same for all, a restart would bring all clients back in the same moment.
+/// With the same time for all, all clients would reconnect at the same moment after a restart.
 #[tokio::test]
-async fn each_client_is_told_its_own_time_to_come_back_after() {
+async fn each_response_has_another_retry_time() {
     let server = Server::start(BINARY, &[]);
     let mut times = HashSet::new();
     for _ in 0..20 {
@@ -113,61 +138,35 @@ async fn each_client_is_told_its_own_time_to_come_back_after() {
 }
 
 #[tokio::test]
-async fn two_clients_both_get_the_list_at_once_and_each_change_unasked() {
-    let server = Server::start(BINARY, &[]);
-    let mut tabs = [
-        Events::open(&server, "/users").await,
-        Events::open(&server, "/users").await,
-    ];
-    for tab in &mut tabs {
-        assert_eq!(tab.count().await, 2);
-    }
-    let id = server.add_user("李四").await;
-    for tab in &mut tabs {
-        let users = users_in(&tab.next().await.unwrap());
-        assert_eq!(users[2], serde_json::json!({"id": id, "username": "李四"}));
-    }
-    server
-        .client
-        .delete(server.url(&format!("/users/{id}")))
-        .send()
-        .await
-        .unwrap();
-    for tab in &mut tabs {
-        assert_eq!(tab.count().await, 2);
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_missed_nothing_is_sent_nothing_until_there_is_news() {
+async fn a_client_that_missed_nothing_gets_nothing_until_the_next_change() {
     let server = Server::start(BINARY, &["--heartbeat", "0.1"]);
-    let newest = Events::open(&server, "/users")
+    let latest = Events::open(&server, "/users")
         .await
         .next()
         .await
         .unwrap()
         .id;
-    let by_address = format!("/users?lastEventId={newest}");
-    let stale_address = "/users?lastEventId=1";
-    let mut came_back = [
-        Events::resume(&server, "/users", Some(&newest)).await,
-        Events::resume(&server, &by_address, None).await,
-        Events::resume(&server, stale_address, Some(&newest)).await,
+    let latest_url = format!("/users?lastEventId={latest}");
+    let stale_url = "/users?lastEventId=1";
+    let mut reconnected = [
+        Events::resume(&server, "/users", Some(&latest)).await,
+        Events::resume(&server, &latest_url, None).await,
+        Events::resume(&server, stale_url, Some(&latest)).await,
     ];
-    for client in &mut came_back {
+    for client in &mut reconnected {
         let first = timeout(PATIENCE, client.0.next()).await.unwrap().unwrap();
         assert_eq!(first.event, "ping", "a ping came before any list");
     }
     server.add_user("Bob").await;
-    for client in &mut came_back {
+    for client in &mut reconnected {
         assert_eq!(client.count().await, 3);
     }
 }
 
 #[tokio::test]
-async fn a_client_that_missed_something_gets_the_newest_list_at_once() {
+async fn a_client_that_missed_a_change_gets_the_latest_list_at_once() {
     let server = Server::start(BINARY, &[]);
-    let seen = Events::open(&server, "/users")
+    let last_seen_id = Events::open(&server, "/users")
         .await
         .next()
         .await
@@ -175,7 +174,7 @@ async fn a_client_that_missed_something_gets_the_newest_list_at_once() {
         .id;
     server.add_user("Bob").await;
     for id in [
-        seen.as_str(),
+        last_seen_id.as_str(),
         "0",
         "-1",
         "abc",
@@ -197,12 +196,13 @@ async fn a_client_that_missed_something_gets_the_newest_list_at_once() {
     }
 }
 
-/// A version counts on from the wall clock, so the old one cannot be mistaken for the new.
+/// The first version after a start is the time of the start, so it is never one that an earlier run
+/// has sent.
 #[tokio::test]
-async fn a_client_that_comes_back_after_a_restart_gets_the_new_list() {
+async fn a_client_that_reconnects_after_a_restart_gets_the_new_list() {
     let server = Server::start(BINARY, &[]);
     server.add_user("forgotten").await;
-    let seen = Events::open(&server, "/users")
+    let last_seen_id = Events::open(&server, "/users")
         .await
         .next()
         .await
@@ -214,7 +214,7 @@ async fn a_client_that_comes_back_after_a_restart_gets_the_new_list() {
 
     let server = Server::start_on(port, BINARY, &[]);
     assert_eq!(
-        Events::resume(&server, "/users", Some(&seen))
+        Events::resume(&server, "/users", Some(&last_seen_id))
             .await
             .count()
             .await,
@@ -223,20 +223,20 @@ async fn a_client_that_comes_back_after_a_restart_gets_the_new_list() {
 }
 
 #[tokio::test]
-async fn the_clock_tells_each_second_and_counts_on_where_the_client_left_off() {
+async fn the_clock_sends_each_second_and_continues_the_ids_of_the_client() {
     let server = Server::start(BINARY, &[]);
-    let mut fresh = Events::open(&server, "/clock").await;
-    let mut back = Events::resume(&server, "/clock", Some("41")).await;
+    let mut new_client = Events::open(&server, "/clock").await;
+    let mut reconnected = Events::resume(&server, "/clock", Some("41")).await;
     let mut confused = Events::resume(&server, "/clock", Some("18446744073709551614")).await;
     for (number, resumed) in [("1", "42"), ("2", "43")] {
-        let event = fresh.next().await.unwrap();
-        assert_eq!(event.event, "message", "no name, so onmessage hears it");
+        let event = new_client.next().await.unwrap();
+        assert_eq!(event.event, "message", "no name, so it goes to onmessage");
         let digits = event
             .data
             .replace(|letter: char| letter.is_ascii_digit(), "0");
         assert_eq!(digits, "0000-00-00 00:00:00");
         assert_eq!(event.id, number);
-        let resumed_event = back.next().await.unwrap();
+        let resumed_event = reconnected.next().await.unwrap();
         assert_eq!(
             (resumed_event.id.as_str(), &resumed_event.data),
             (resumed, &event.data)
@@ -246,7 +246,7 @@ async fn the_clock_tells_each_second_and_counts_on_where_the_client_left_off() {
 }
 
 #[tokio::test]
-async fn a_quiet_connection_pings_with_the_servers_time() {
+async fn a_stream_without_updates_sends_pings_with_the_time() {
     let server = Server::start(BINARY, &["--heartbeat", "0.05"]);
     for path in ["/users", "/clock"] {
         let mut events = Events::open(&server, path).await.0;
@@ -263,8 +263,8 @@ async fn a_quiet_connection_pings_with_the_servers_time() {
     }
 }
 
-/// With actix's default settings this fails: a closed connection is then taken for one that only
-/// has nothing more to say.
+/// With actix's default settings this fails: actix then treats a closed connection as one whose client
+/// has only finished sending.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn clients_that_vanish_are_released_within_200_milliseconds() {
@@ -282,21 +282,21 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
     eventually("all are released", limit, || server.connections() == 0).await;
 }
 
-/// The tempting wrong answer sends to one client after the other and waits for each.
+/// A server that sends to one client after the other and waits for each fails here.
 #[tokio::test]
-async fn a_client_that_stops_reading_delays_nobody_and_ends_up_with_the_newest_list() {
+async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut stalled = server.send_raw_with_little_room(request).await;
     let mut reader = Events::open(&server, "/users").await;
     assert_eq!(reader.count().await, 2);
 
-    // More than 1 MB, far more than the buffers between the two hold.
+    // All lists together have more than 1 MB. The buffers between server and client hold far less.
     let (long_name, changes) = ("三".repeat(32), 150);
-    let (mut slowest, mut newest) = (Duration::ZERO, 0);
+    let (mut slowest, mut latest) = (Duration::ZERO, 0);
     for number in 1..=changes {
         let start = Instant::now();
-        newest = server.add_user(&long_name).await;
+        latest = server.add_user(&long_name).await;
         while reader.count().await < 2 + number {}
         slowest = slowest.max(start.elapsed());
     }
@@ -305,17 +305,17 @@ async fn a_client_that_stops_reading_delays_nobody_and_ends_up_with_the_newest_l
         "a change took {slowest:?}"
     );
 
-    let newest = format!("\"id\":{newest},");
-    let received = read_until(&mut stalled, |text| text.contains(&newest)).await;
+    let latest = format!("\"id\":{latest},");
+    let received = read_until(&mut stalled, |text| text.contains(&latest)).await;
     let lists = received.matches("event: users").count();
     assert!(
         lists < changes / 2,
-        "it was sent {lists} lists of {changes}"
+        "it received {lists} lists of {changes}"
     );
 }
 
 #[tokio::test]
-async fn a_thousand_clients_all_hear_of_one_change() {
+async fn a_thousand_clients_all_get_one_change() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for _ in 0..1_000 {
@@ -331,7 +331,7 @@ async fn a_thousand_clients_all_hear_of_one_change() {
 }
 
 #[tokio::test]
-async fn a_cut_ends_the_open_streams_cleanly_and_the_next_ones_stay() {
+async fn a_cut_ends_open_streams_cleanly_and_later_ones_stay_open() {
     let server = Server::start(BINARY, &[]);
     let mut open = [
         Events::open(&server, "/users").await,
@@ -347,8 +347,9 @@ async fn a_cut_ends_the_open_streams_cleanly_and_the_next_ones_stay() {
     assert_eq!(next.count().await, 3);
 }
 
+/// Even if there are a hundred of them, and one whose client has stopped reading.
 #[tokio::test]
-async fn a_stop_with_a_hundred_open_streams_and_a_stalled_one_is_quick_and_ends_them_cleanly() {
+async fn a_stop_is_quick_and_ends_open_streams_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(BINARY, &[]);
         let _stalled = server
@@ -369,4 +370,10 @@ async fn a_stop_with_a_hundred_open_streams_and_a_stalled_one_is_quick_and_ends_
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
         assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
     }
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    promises::keeps_them_all(BINARY).await;
 }

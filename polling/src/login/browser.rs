@@ -1,4 +1,4 @@
-//! What the browser asks that wants to log in: the page, a ticket, and how it is going.
+//! The requests of the browser that wants to log in: the page, a new ticket, and its status.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,15 @@ use serde_json::json;
 use shared::{error::Error, was_head};
 
 use super::secret::Secret;
-use super::ticket::Refusal;
-use super::{Flags, Tickets, link, show, ticket_id};
+use super::ticket::TicketError;
+use super::{Flags, TicketStore, parse_ticket_id, qr_code, render};
 
-/// What a browser is known by. One for all its tabs: each may show a code of its own.
-const COOKIE: &str = "login";
+/// The name of the cookie that identifies a browser. The tabs of a browser share the cookie, and each
+/// tab may have a ticket of its own.
+const COOKIE_NAME: &str = "login";
 
-/// As for all pages, and the QR code comes as a `data:` address. Nobody may frame the page.
+/// The policy of this page. It allows what the policy of all pages allows, and `data:` images,
+/// because the QR code is one. No other page may show this one in a frame.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; base-uri 'none'; \
                                        form-action 'self'; frame-ancestors 'none'; object-src 'none'";
 
@@ -23,75 +25,79 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:;
 #[template(path = "login.html")]
 struct LoginPage;
 
-/// `GET /login`
+/// Handles `GET /login`: returns the page.
 pub(super) async fn page() -> Result<HttpResponse, Error> {
-    let mut answer = show(&LoginPage)?;
+    let mut response = render(&LoginPage)?;
     let policy = header::HeaderValue::from_static(CONTENT_SECURITY_POLICY);
-    let headers = answer.headers_mut();
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    Ok(answer)
+    Ok(response)
 }
 
-/// `POST /login`: a new ticket, `{"id","url","svg","expires_in"}`, and the cookie that makes it this
-/// browser's. `expires_in` is in whole seconds, rounded up.
+/// Handles `POST /login`: creates a ticket and returns `{"id","url","svg","expires_in"}`, with the
+/// cookie that shows later whose ticket it is. `expires_in` is in whole seconds, rounded up.
 pub(super) async fn create(
     request: HttpRequest,
-    tickets: web::Data<Tickets>,
+    tickets: web::Data<TicketStore>,
     flags: web::Data<Flags>,
 ) -> Result<HttpResponse, Error> {
-    // The same for all tabs, or a second tab would take the ticket of the first away.
-    let browser = secret_in_cookie(&request).unwrap_or_else(Secret::random);
-    let host = link::host(&request)?;
+    // All tabs of a browser share one secret. A new secret for each tab would replace the cookie, and
+    // the other tabs would lose their tickets.
+    let browser = browser_secret(&request).unwrap_or_else(Secret::random);
+    let host = qr_code::host(&request)?;
     let id = tickets.create(browser, flags.ticket_seconds, Instant::now());
-    let url = link::link(host, id);
+    let url = qr_code::phone_url(host, id);
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .cookie(cookie(browser))
         .json(json!({
             "id": id.to_string(),
             "url": url,
-            "svg": link::qr_code(&url)?,
-            "expires_in": whole_seconds(flags.ticket_seconds),
+            "svg": qr_code::svg(&url)?,
+            "expires_in": ceil_seconds(flags.ticket_seconds),
         })))
 }
 
-/// `GET /login/{id}`: `{"status":"waiting"}` and so on. Only the browser that asked for the ticket is
-/// told, and the first time that it is told "confirmed" consumes the ticket.
+/// Handles `GET /login/{id}`: returns the status of the ticket, such as `{"status":"waiting"}`, to the
+/// browser that created the ticket. The first response with "confirmed" consumes the ticket, so that
+/// a login succeeds only once.
 pub(super) async fn status(
     request: HttpRequest,
-    tickets: web::Data<Tickets>,
+    tickets: web::Data<TicketStore>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
-    let id = ticket_id(&id)?;
-    let browser = secret_in_cookie(&request).ok_or(Refusal::Unknown)?;
+    let id = parse_ticket_id(&id)?;
+    let browser = browser_secret(&request).ok_or(TicketError::Unknown)?;
     let now = Instant::now();
-    let status = tickets.with(id, now, |ticket| {
+    let status = tickets.with_ticket(id, now, |ticket| {
+        // The response to HEAD has no body, so the browser would not see the status that it consumes.
         if was_head(&request) {
             return ticket.status(browser, now);
         }
-        ticket.collect(browser, now)
+        ticket.poll(browser, now)
     })?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .json(status))
 }
 
-/// What the browser is known by, if it has a cookie of ours.
-fn secret_in_cookie(request: &HttpRequest) -> Option<Secret> {
-    Secret::parse(request.cookie(COOKIE)?.value())
+/// Returns the secret that identifies the browser, if its request has our cookie.
+fn browser_secret(request: &HttpRequest) -> Option<Secret> {
+    Secret::parse(request.cookie(COOKIE_NAME)?.value())
 }
 
-/// A cookie that scripts cannot read, that the browser sends only from our own pages, only to the
-/// addresses of the login, and forgets when it is closed. A server behind TLS adds `Secure`.
+/// Creates the cookie. Scripts cannot read it (`HttpOnly`). The browser sends it only from our own
+/// pages (`SameSite=Strict`), only to the URLs of the login (`Path`), and deletes it when the browser
+/// is closed (no `Max-Age`). A server behind TLS adds `Secure`.
 fn cookie(browser: Secret) -> Cookie<'static> {
-    Cookie::build(COOKIE, browser.to_string())
+    Cookie::build(COOKIE_NAME, browser.to_string())
         .path("/login")
         .http_only(true)
         .same_site(SameSite::Strict)
         .finish()
 }
 
-/// Rounded up: a ticket never lives longer than the page is told.
-fn whole_seconds(duration: Duration) -> u64 {
+/// Rounds up to whole seconds, so that a ticket never lives longer than the page shows.
+fn ceil_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

@@ -1,7 +1,7 @@
-//! What the phone asks: the page behind the QR code, and what its person decides there.
+//! The requests of the phone: the page behind the QR code, and what the person decides there.
 //!
-//! A link that has expired, is used up or was never there is 404. What cannot be done any more with
-//! a ticket that has ended, is 409.
+//! The response is 404 if the link is unknown, too old or used up. It is 409 if the ticket is in a
+//! state that does not allow the request, such as a confirmation after the login was refused.
 
 use std::time::Instant;
 
@@ -11,55 +11,58 @@ use shared::JsonObject;
 use shared::error::Error;
 use shared::users::{NewUser, Username};
 
-use super::{Tickets, show, ticket_id};
+use super::{TicketStore, parse_ticket_id, render};
 
 #[derive(Template)]
 #[template(path = "phone.html")]
 struct PhonePage;
 
-/// `GET /login/{id}/phone`: asks a person whether to confirm. Fetching it does not scan, because
-/// programs that show previews of links fetch it as well; its script does.
+/// Handles `GET /login/{id}/phone`: returns the page that asks a person whether to confirm. This
+/// request does not scan the ticket, because a messenger that shows a preview of a link sends it,
+/// too. The page's script scans the ticket with a request of its own.
 pub(super) async fn page(
-    tickets: web::Data<Tickets>,
+    tickets: web::Data<TicketStore>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let now = Instant::now();
-    tickets.with(ticket_id(&id)?, now, |ticket| ticket.open(now))?;
-    let mut answer = show(&PhonePage)?;
+    tickets.with_ticket(parse_ticket_id(&id)?, now, |ticket| ticket.check_open(now))?;
+    let mut response = render(&PhonePage)?;
     let no_store = header::HeaderValue::from_static("no-store");
-    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
-    Ok(answer)
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    Ok(response)
 }
 
-/// `POST /login/{id}/scan`: a phone has the link open.
+/// Handles `POST /login/{id}/scan`: a phone has opened the link.
 pub(super) async fn scan(
-    tickets: web::Data<Tickets>,
+    tickets: web::Data<TicketStore>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let now = Instant::now();
-    tickets.with(ticket_id(&id)?, now, |ticket| ticket.scan(now))?;
+    tickets.with_ticket(parse_ticket_id(&id)?, now, |ticket| ticket.scan(now))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /login/{id}/confirm` with `{"username":"…"}`
+/// Handles `POST /login/{id}/confirm` with `{"username":"…"}`: the person confirms the login.
 pub(super) async fn confirm(
-    tickets: web::Data<Tickets>,
+    tickets: web::Data<TicketStore>,
     id: web::Path<String>,
     new: web::Json<JsonObject<NewUser>>,
 ) -> Result<HttpResponse, Error> {
-    let (id, now) = (ticket_id(&id)?, Instant::now());
+    let (id, now) = (parse_ticket_id(&id)?, Instant::now());
     let JsonObject(new) = new.into_inner();
     let username = Username::parse(&new.username)?;
-    tickets.with(id, now, |ticket| ticket.confirm(username, now))?;
+    tickets.with_ticket(id, now, |ticket| ticket.confirm(username, now))?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// `POST /login/{id}/refuse`
+/// Handles `POST /login/{id}/refuse`: the person refuses the login.
 pub(super) async fn refuse(
-    tickets: web::Data<Tickets>,
+    tickets: web::Data<TicketStore>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let now = Instant::now();
-    tickets.with(ticket_id(&id)?, now, |ticket| ticket.refuse(now))?;
+    tickets.with_ticket(parse_ticket_id(&id)?, now, |ticket| ticket.refuse(now))?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -2,28 +2,31 @@
 
 use std::fmt;
 
-/// How many hexadecimal digits make a secret.
+/// The length of a secret on the wire, in hexadecimal digits.
 const DIGITS: usize = 32;
 
-/// The id of a ticket, or what a browser is known by. On the wire it has 32 hexadecimal digits.
+/// The id of a ticket, or the secret that identifies a browser. On the wire it has 32 hexadecimal
+/// digits.
 ///
-/// It is kept and compared as a number: one comparison takes the same time wherever two numbers
-/// differ, so that nobody can feel their way to a secret digit by digit.
+/// A secret is stored and compared as a number, because comparing two numbers always takes the same
+/// time. A comparison of texts stops at the first digit that differs, and an attacker who measures
+/// the time can guess a secret digit by digit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Secret(u128);
 
 impl Secret {
-    /// A new one, from a generator that is fit for secrets (`rand::rngs::ThreadRng`).
+    /// Creates a new secret, with a generator that is made for secrets (`rand::rngs::ThreadRng`).
     pub(super) fn random() -> Self {
         Self(rand::random())
     }
 
-    /// Reads what `Display` writes and nothing else: each secret is written in one way only.
+    /// Parses what `Display` writes and nothing else, so that there is one way to write a secret.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        let whole = text.len() == DIGITS && text.bytes().all(digit);
-        let number = u128::from_str_radix(text, 16).ok();
-        number.filter(|_| whole).map(Self)
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != DIGITS || !text.bytes().all(is_digit) {
+            return None;
+        }
+        u128::from_str_radix(text, 16).ok().map(Self)
     }
 }
 
@@ -33,7 +36,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Without the number, so that it does not end up in a log.
+/// Hides the number, so that no secret gets into a log.
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Secret(…)")

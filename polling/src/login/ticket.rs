@@ -6,8 +6,7 @@
 //!           └──time──▶ expired
 //! ```
 //!
-//! Nothing here waits or looks at a clock: whoever asks says what time it is, so that a test can be
-//! at any moment it likes.
+//! Nothing here waits or reads a clock. The caller passes the time, so that a test can choose it.
 
 use std::time::Instant;
 
@@ -19,13 +18,14 @@ use super::secret::Secret;
 /// One login.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    /// The browser that asked for it.
+    /// The secret of the browser that created the ticket.
     browser: Secret,
-    /// Until when a phone can do anything with it.
+    /// Until when a phone can use the ticket.
     deadline: Instant,
     state: State,
 }
 
+/// The state of a ticket. "Expired" is not one of them, because it follows from the time.
 #[derive(Debug, Clone)]
 enum State {
     Waiting,
@@ -35,7 +35,7 @@ enum State {
     Refused,
 }
 
-/// What the browser is told, `{"status":"confirmed","username":"…"}` for example.
+/// The status that the browser gets, for example `{"status":"confirmed","username":"…"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "lowercase")]
 pub(super) enum Status {
@@ -47,19 +47,22 @@ pub(super) enum Status {
     Expired,
 }
 
-/// Why something cannot be done with a ticket.
+/// Why a request for a ticket is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// There is none with this id, or none that the one who asks has to do with. Which of these it is
-    /// is not said: a guess must not learn that it was nearly right.
+pub(super) enum TicketError {
+    /// There is no ticket with this id, or it is too old, used up, or of another browser. The response
+    /// is the same in all cases: somebody who guesses must not learn that an id exists.
     Unknown,
-    /// It was to be confirmed before it was scanned.
+    /// The phone has to scan the ticket before it can confirm.
     NotScanned,
-    Confirmed,
-    Refused,
+    /// The login was confirmed before.
+    AlreadyConfirmed,
+    /// The login was refused before.
+    AlreadyRefused,
 }
 
 impl Ticket {
+    /// Creates a ticket for `browser` that a phone can use until `deadline`.
     pub(super) fn new(browser: Secret, deadline: Instant) -> Self {
         Self {
             browser,
@@ -68,16 +71,18 @@ impl Ticket {
         }
     }
 
+    /// Returns until when a phone can use the ticket.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
 
-    /// What `browser` may hear. An end stays what it is when the time has run out. A confirmation that
-    /// came in time counts as well, or a person would read "confirmed" on the phone and
-    /// "expired" on the screen.
-    pub(super) fn status(&self, browser: Secret, now: Instant) -> Result<Status, Refusal> {
+    /// Returns the status, if the ticket belongs to `browser`.
+    ///
+    /// Only a ticket without an outcome expires. A ticket that was confirmed in time stays confirmed
+    /// after its deadline: otherwise the phone would show "confirmed" and the screen "expired".
+    pub(super) fn status(&self, browser: Secret, now: Instant) -> Result<Status, TicketError> {
         if self.browser != browser {
-            return Err(Refusal::Unknown);
+            return Err(TicketError::Unknown);
         }
         Ok(match &self.state {
             State::Waiting | State::Scanned if now >= self.deadline => Status::Expired,
@@ -91,8 +96,8 @@ impl Ticket {
         })
     }
 
-    /// As [`Ticket::status`], and whoever hears "confirmed" uses the ticket up.
-    pub(super) fn collect(&mut self, browser: Secret, now: Instant) -> Result<Status, Refusal> {
+    /// Returns the status, as [`Ticket::status`] does, and consumes the ticket if it is confirmed.
+    pub(super) fn poll(&mut self, browser: Secret, now: Instant) -> Result<Status, TicketError> {
         let status = self.status(browser, now)?;
         if matches!(status, Status::Confirmed { .. }) {
             self.state = State::Consumed;
@@ -100,77 +105,80 @@ impl Ticket {
         Ok(status)
     }
 
-    /// What a phone finds here: nothing if the time has run out or the ticket is used up.
-    fn for_phone(&self, now: Instant) -> Result<&State, Refusal> {
+    /// Returns the state that a phone may see. After the deadline, or when the ticket is used up, the
+    /// ticket is unknown to phones.
+    fn state_for_phone(&self, now: Instant) -> Result<&State, TicketError> {
         if now >= self.deadline || matches!(self.state, State::Consumed) {
-            return Err(Refusal::Unknown);
+            return Err(TicketError::Unknown);
         }
         Ok(&self.state)
     }
 
-    /// Whether a phone that opens the link still finds something. This changes nothing: a
-    /// messenger that shows a preview of a link opens it as well.
-    pub(super) fn open(&self, now: Instant) -> Result<(), Refusal> {
-        self.for_phone(now).map(|_| ())
+    /// Checks that the phone's page may be opened. This changes nothing, because a messenger that
+    /// shows a preview of a link opens the page, too.
+    pub(super) fn check_open(&self, now: Instant) -> Result<(), TicketError> {
+        self.state_for_phone(now).map(|_| ())
     }
 
-    /// The phone's page is open. It may be opened again: a page that is loaded anew scans anew.
-    pub(super) fn scan(&mut self, now: Instant) -> Result<(), Refusal> {
-        match self.for_phone(now)? {
+    /// Marks the ticket as scanned. A second scan is allowed: a page that is reloaded sends one.
+    pub(super) fn scan(&mut self, now: Instant) -> Result<(), TicketError> {
+        match self.state_for_phone(now)? {
             State::Waiting | State::Scanned => {
                 self.state = State::Scanned;
                 Ok(())
             }
-            state => Err(state.refusal()),
+            state => Err(state.error()),
         }
     }
 
-    /// Only what was scanned can be confirmed.
-    pub(super) fn confirm(&mut self, username: Username, now: Instant) -> Result<(), Refusal> {
-        match self.for_phone(now)? {
+    /// Confirms the login as `username`. The ticket must have been scanned before.
+    pub(super) fn confirm(&mut self, username: Username, now: Instant) -> Result<(), TicketError> {
+        match self.state_for_phone(now)? {
             State::Scanned => {
                 self.state = State::Confirmed { username };
                 Ok(())
             }
-            state => Err(state.refusal()),
+            state => Err(state.error()),
         }
     }
 
-    /// What has not ended can be refused, scanned or not.
-    pub(super) fn refuse(&mut self, now: Instant) -> Result<(), Refusal> {
-        match self.for_phone(now)? {
+    /// Refuses the login, whether the ticket was scanned or not.
+    pub(super) fn refuse(&mut self, now: Instant) -> Result<(), TicketError> {
+        match self.state_for_phone(now)? {
             State::Waiting | State::Scanned => {
                 self.state = State::Refused;
                 Ok(())
             }
-            state => Err(state.refusal()),
+            state => Err(state.error()),
         }
     }
 }
 
 impl State {
-    /// Why a phone cannot do in this state what it wants to do.
-    fn refusal(&self) -> Refusal {
+    /// Returns why a phone's request is rejected in this state.
+    fn error(&self) -> TicketError {
         match self {
-            Self::Waiting | Self::Scanned => Refusal::NotScanned,
-            Self::Confirmed { .. } => Refusal::Confirmed,
-            Self::Refused => Refusal::Refused,
-            Self::Consumed => Refusal::Unknown,
+            Self::Waiting | Self::Scanned => TicketError::NotScanned,
+            Self::Confirmed { .. } => TicketError::AlreadyConfirmed,
+            Self::Refused => TicketError::AlreadyRefused,
+            Self::Consumed => TicketError::Unknown,
         }
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Unknown => Self::not_found(
+impl From<TicketError> for Error {
+    fn from(error: TicketError) -> Self {
+        match error {
+            TicketError::Unknown => Self::not_found(
                 "This login code is unknown here, used up or too old. Ask for a new code.",
             ),
-            Refusal::NotScanned => Self::conflict(
+            TicketError::NotScanned => Self::conflict(
                 "This login code has not been scanned yet. Open its link on the phone first.",
             ),
-            Refusal::Confirmed => Self::conflict("This login has been confirmed already."),
-            Refusal::Refused => {
+            TicketError::AlreadyConfirmed => {
+                Self::conflict("This login has been confirmed already.")
+            }
+            TicketError::AlreadyRefused => {
                 Self::conflict("This login has been refused already. Ask for a new code.")
             }
         }

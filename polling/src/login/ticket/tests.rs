@@ -1,15 +1,16 @@
-//! Every transition of a ticket, and everything that is refused.
+//! Every transition of a ticket, and every request that is rejected.
 
 use std::time::{Duration, Instant};
 
 use shared::users::Username;
 
-use super::{Refusal, Secret, Status, Ticket};
+use super::{Secret, Status, Ticket, TicketError};
 
 const LIFETIME: Duration = Duration::from_secs(120);
-const ALMOST_ALL: Duration = Duration::from_millis(119_999);
+/// One millisecond less than a lifetime.
+const ALMOST_LIFETIME: Duration = Duration::from_millis(119_999);
 
-/// A ticket at some moment, seen by the browser that asked for it.
+/// A ticket, the browser that created it, and the time.
 struct Scene {
     ticket: Ticket,
     browser: Secret,
@@ -41,7 +42,7 @@ impl Scene {
 
     fn consumed() -> Self {
         let mut scene = Self::confirmed();
-        assert_eq!(scene.collect(), Ok(confirmed()));
+        assert_eq!(scene.poll(), Ok(confirmed()));
         scene
     }
 
@@ -55,20 +56,20 @@ impl Scene {
         self.ticket.status(self.browser, self.now).unwrap()
     }
 
-    fn collect(&mut self) -> Result<Status, Refusal> {
-        self.ticket.collect(self.browser, self.now)
+    fn poll(&mut self) -> Result<Status, TicketError> {
+        self.ticket.poll(self.browser, self.now)
     }
 
-    fn confirm(&mut self) -> Result<(), Refusal> {
+    fn confirm(&mut self) -> Result<(), TicketError> {
         self.ticket.confirm(alice(), self.now)
     }
 
-    /// Everything that a phone can try is refused for this reason and changes nothing.
-    fn refuses_everything(&mut self, why: Refusal) {
+    /// Checks that each request of a phone is rejected with `error` and changes nothing.
+    fn rejects_everything(&mut self, error: TicketError) {
         let before = self.status();
-        assert_eq!(self.ticket.scan(self.now), Err(why));
-        assert_eq!(self.confirm(), Err(why));
-        assert_eq!(self.ticket.refuse(self.now), Err(why));
+        assert_eq!(self.ticket.scan(self.now), Err(error));
+        assert_eq!(self.confirm(), Err(error));
+        assert_eq!(self.ticket.refuse(self.now), Err(error));
         assert_eq!(self.status(), before);
     }
 }
@@ -84,32 +85,36 @@ fn confirmed() -> Status {
 #[test]
 fn a_login_goes_from_waiting_to_consumed() {
     let mut scene = Scene::waiting();
-    assert_eq!(scene.collect(), Ok(Status::Waiting));
+    assert_eq!(scene.poll(), Ok(Status::Waiting));
     assert_eq!(scene.ticket.scan(scene.now), Ok(()));
-    assert_eq!(scene.collect(), Ok(Status::Scanned));
+    assert_eq!(scene.poll(), Ok(Status::Scanned));
     assert_eq!(scene.confirm(), Ok(()));
-    assert_eq!(scene.status(), confirmed(), "asking alone consumes nothing");
-    assert_eq!(scene.collect(), Ok(confirmed()));
-    assert_eq!(scene.collect(), Ok(Status::Consumed));
-    assert_eq!(scene.collect(), Ok(Status::Consumed));
+    assert_eq!(
+        scene.status(),
+        confirmed(),
+        "reading the status consumes nothing"
+    );
+    assert_eq!(scene.poll(), Ok(confirmed()));
+    assert_eq!(scene.poll(), Ok(Status::Consumed));
+    assert_eq!(scene.poll(), Ok(Status::Consumed));
 }
 
 #[test]
-fn a_link_that_is_opened_is_not_scanned() {
+fn opening_the_link_does_not_scan() {
     let scene = Scene::waiting();
-    assert_eq!(scene.ticket.open(scene.now), Ok(()));
+    assert_eq!(scene.ticket.check_open(scene.now), Ok(()));
     assert_eq!(scene.status(), Status::Waiting);
 }
 
 #[test]
-fn what_was_not_scanned_cannot_be_confirmed() {
+fn a_ticket_cannot_be_confirmed_before_it_is_scanned() {
     let mut scene = Scene::waiting();
-    assert_eq!(scene.confirm(), Err(Refusal::NotScanned));
+    assert_eq!(scene.confirm(), Err(TicketError::NotScanned));
     assert_eq!(scene.status(), Status::Waiting);
 }
 
 #[test]
-fn a_page_that_is_loaded_again_scans_again() {
+fn a_page_that_is_reloaded_scans_again() {
     let mut scene = Scene::scanned();
     assert_eq!(scene.ticket.scan(scene.now), Ok(()));
     assert_eq!(scene.status(), Status::Scanned);
@@ -122,61 +127,67 @@ fn a_login_can_be_refused_before_and_after_the_scan() {
     assert_eq!(scene.ticket.refuse(scene.now), Ok(()));
     assert_eq!(scene.status(), Status::Refused);
     let mut scene = Scene::refused();
-    assert_eq!(scene.collect(), Ok(Status::Refused));
-    assert_eq!(scene.collect(), Ok(Status::Refused));
+    assert_eq!(scene.poll(), Ok(Status::Refused));
+    assert_eq!(scene.poll(), Ok(Status::Refused));
 }
 
 #[test]
-fn an_end_is_final() {
+fn an_outcome_is_final() {
     let mut scene = Scene::confirmed();
-    scene.refuses_everything(Refusal::Confirmed);
+    scene.rejects_everything(TicketError::AlreadyConfirmed);
     let mut scene = Scene::refused();
-    scene.refuses_everything(Refusal::Refused);
+    scene.rejects_everything(TicketError::AlreadyRefused);
     let mut scene = Scene::consumed();
-    scene.refuses_everything(Refusal::Unknown);
+    scene.rejects_everything(TicketError::Unknown);
 }
 
 #[test]
-fn the_link_is_dead_once_the_ticket_is_consumed_and_not_before() {
+fn the_link_works_until_the_ticket_is_consumed() {
     for scene in [Scene::scanned(), Scene::confirmed(), Scene::refused()] {
-        assert_eq!(scene.ticket.open(scene.now), Ok(()));
+        assert_eq!(scene.ticket.check_open(scene.now), Ok(()));
     }
     let scene = Scene::consumed();
-    assert_eq!(scene.ticket.open(scene.now), Err(Refusal::Unknown));
+    assert_eq!(
+        scene.ticket.check_open(scene.now),
+        Err(TicketError::Unknown)
+    );
 }
 
 #[test]
-fn another_browser_hears_nothing_and_consumes_nothing() {
+fn another_browser_sees_nothing_and_consumes_nothing() {
     let mut scene = Scene::confirmed();
-    let (other, unknown) = (Secret::random(), Err(Refusal::Unknown));
+    let (other, unknown) = (Secret::random(), Err(TicketError::Unknown));
     assert_eq!(scene.ticket.status(other, scene.now), unknown);
-    assert_eq!(scene.ticket.collect(other, scene.now), unknown);
-    assert_eq!(scene.collect(), Ok(confirmed()));
+    assert_eq!(scene.ticket.poll(other, scene.now), unknown);
+    assert_eq!(scene.poll(), Ok(confirmed()));
 }
 
 #[test]
-fn a_ticket_lasts_until_its_deadline_and_not_longer() {
+fn a_ticket_expires_at_its_deadline() {
     for mut scene in [Scene::waiting(), Scene::scanned()] {
         let (before, start) = (scene.status(), scene.now);
-        scene.now = start + ALMOST_ALL;
+        scene.now = start + ALMOST_LIFETIME;
         assert_eq!(scene.status(), before);
         scene.now = start + LIFETIME;
         assert_eq!(scene.status(), Status::Expired);
-        assert_eq!(scene.ticket.open(scene.now), Err(Refusal::Unknown));
-        scene.refuses_everything(Refusal::Unknown);
+        assert_eq!(
+            scene.ticket.check_open(scene.now),
+            Err(TicketError::Unknown)
+        );
+        scene.rejects_everything(TicketError::Unknown);
     }
 }
 
 #[test]
-fn an_outcome_stays_what_it_is_when_the_time_has_run_out() {
+fn an_outcome_does_not_expire() {
     for mut scene in [Scene::confirmed(), Scene::consumed(), Scene::refused()] {
         let before = scene.status();
         scene.now += LIFETIME;
         assert_eq!(scene.status(), before);
-        scene.refuses_everything(Refusal::Unknown);
+        scene.rejects_everything(TicketError::Unknown);
     }
     let mut scene = Scene::confirmed();
     scene.now += LIFETIME;
-    assert_eq!(scene.collect(), Ok(confirmed()));
-    assert_eq!(scene.collect(), Ok(Status::Consumed));
+    assert_eq!(scene.poll(), Ok(confirmed()));
+    assert_eq!(scene.poll(), Ok(Status::Consumed));
 }

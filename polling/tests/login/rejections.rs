@@ -1,4 +1,4 @@
-//! What is refused, and that it changes nothing.
+//! Requests that are rejected and must change nothing.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use shared::testing::{PATIENCE, Server, run};
 use super::{BINARY, Client, is_error, status};
 
 #[tokio::test]
-async fn another_browser_cannot_hear_the_outcome() {
+async fn another_browser_does_not_get_the_outcome() {
     let server = Server::start(BINARY, &[]);
     let (mut browser, mut other) = (Client::new(&server), Client::new(&server));
     let path = browser.new_path().await;
@@ -29,7 +29,7 @@ async fn another_browser_cannot_hear_the_outcome() {
 }
 
 #[tokio::test]
-async fn what_was_not_scanned_is_not_confirmed() {
+async fn a_ticket_is_not_confirmed_before_it_is_scanned() {
     let server = Server::start(BINARY, &[]);
     let mut browser = Client::new(&server);
     let path = browser.new_path().await;
@@ -37,25 +37,25 @@ async fn what_was_not_scanned_is_not_confirmed() {
     is_error(early, 409, "not scanned").await;
     assert_eq!(browser.poll(&path).await, status("waiting"));
     let mut phone = Client::that_scanned(&server, &path).await;
-    // Its page may be loaded again.
+    // The page of the phone may be reloaded.
     assert_eq!(phone.post(&format!("{path}/scan")).await.status(), 204);
     assert_eq!(phone.confirm(&path, "Alice").await.status(), 204);
 }
 
 #[tokio::test]
-async fn a_refused_login_is_over() {
+async fn a_refused_login_stays_refused() {
     let server = Server::start(BINARY, &[]);
     let mut browser = Client::new(&server);
     let (unscanned, path) = (browser.new_path().await, browser.new_path().await);
     let mut phone = Client::that_scanned(&server, &path).await;
-    let refusals = [
+    let responses = [
         Client::new(&server)
             .post(&format!("{unscanned}/refuse"))
             .await,
         phone.post(&format!("{path}/refuse")).await,
     ];
-    for (refusal, path) in refusals.iter().zip([unscanned, path]) {
-        assert_eq!(refusal.status(), 204);
+    for (response, path) in responses.iter().zip([unscanned, path]) {
+        assert_eq!(response.status(), 204);
         assert_eq!(browser.poll(&path).await, status("refused"));
         is_error(phone.confirm(&path, "Alice").await, 409, "confirm").await;
         for request in ["scan", "refuse"] {
@@ -65,9 +65,9 @@ async fn a_refused_login_is_over() {
     }
 }
 
-/// Confirmed but not yet collected: 409. Used up, or never there: 404.
+/// 409 while the ticket is confirmed, 404 when it is used up or has never existed.
 #[tokio::test]
-async fn replays_and_guesses_find_nothing() {
+async fn repeated_and_guessed_requests_are_rejected() {
     let server = Server::start(BINARY, &[]);
     let mut browser = Client::new(&server);
     let path = browser.new_path().await;
@@ -110,10 +110,10 @@ async fn replays_and_guesses_find_nothing() {
 }
 
 #[tokio::test]
-async fn a_code_expires_and_its_link_with_it() {
+async fn an_expired_code_cannot_be_used() {
     let server = Server::start(BINARY, &["--ticket-seconds", "0.3"]);
     let mut browser = Client::new(&server);
-    // Before it was made.
+    // The time starts before the ticket does, so a ticket that expires too early is noticed.
     let start = Instant::now();
     let ticket = browser.new_ticket().await;
     assert_eq!(ticket["expires_in"], 1, "rounded up");
@@ -132,7 +132,7 @@ async fn a_code_expires_and_its_link_with_it() {
 }
 
 #[tokio::test]
-async fn a_lifetime_that_is_none_stops_the_start() {
+async fn the_server_does_not_start_with_an_invalid_lifetime() {
     for seconds in ["0", "-1", "3601", "inf", "NaN", "two", ""] {
         let exit = run(
             BINARY,
@@ -146,7 +146,7 @@ async fn a_lifetime_that_is_none_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_confirms_nothing_and_a_hostile_one_stays_data() {
+async fn an_invalid_name_confirms_nothing_and_a_hostile_name_stays_text() {
     let server = Server::start(BINARY, &[]);
     let mut browser = Client::new(&server);
     let path = browser.new_path().await;
@@ -179,7 +179,7 @@ async fn a_name_that_is_none_confirms_nothing_and_a_hostile_one_stays_data() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_can_do_nothing() {
+async fn a_page_of_another_site_is_rejected() {
     let server = Server::start(BINARY, &[]);
     let mut browser = Client::new(&server);
     let path = browser.new_path().await;
@@ -197,7 +197,7 @@ async fn a_page_of_another_site_can_do_nothing() {
 }
 
 #[tokio::test]
-async fn each_address_says_which_methods_it_takes() {
+async fn each_url_names_the_methods_that_it_allows() {
     let server = Server::start(BINARY, &[]);
     for (path, allowed) in [
         ("/login", "GET, HEAD, POST"),

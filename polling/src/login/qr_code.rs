@@ -1,64 +1,65 @@
-//! The link that the phone opens, and its QR code.
+//! The URL that the phone opens, and its QR code.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::http::uri::Authority;
-use qrcode::{QrCode, render::svg};
+use qrcode::{QrCode, render::svg::Color};
 use shared::error::Error;
 
 use super::secret::Secret;
 
-/// The longest `Host` in bytes: a name of 253 characters (RFC 1035 §2.3.4), a colon and a port.
+/// The longest `Host` header in bytes: a name of 253 characters (RFC 1035 §2.3.4), a colon and a
+/// port of five digits.
 const MAX_HOST: usize = 259;
 
-/// The host that the page was asked by, from the `Host` header. The phone can reach that one as well,
-/// while the address that this server listens on may be 0.0.0.0 or hidden behind a proxy.
+/// Returns the host and port of the request's URL, from the `Host` header. The browser has reached the
+/// server under this name, so the phone can probably do so, too. The address that the server listens
+/// on would be of no use: it may be 0.0.0.0, or hidden behind a proxy.
 pub(super) fn host(request: &HttpRequest) -> Result<&str, Error> {
     let mut hosts = request.headers().get_all(header::HOST);
     let host = hosts.next().and_then(|host| host.to_str().ok());
-    let only = hosts.next().is_none();
-    host.filter(|host| only && is_host(host)).ok_or_else(|| {
-        let sentence = "The request must say in its Host header which host and port it is for.";
-        Error::bad_request(sentence)
-    })
+    let is_only = hosts.next().is_none();
+    match host {
+        Some(host) if is_only && is_host(host) => Ok(host),
+        _ => Err(Error::bad_request(
+            "The request must say in its Host header which host and port it is for.",
+        )),
+    }
 }
 
-/// What the QR code of the ticket `id` opens.
-pub(super) fn link(host: &str, id: Secret) -> String {
+/// Returns the URL of the phone's page for the ticket `id`.
+pub(super) fn phone_url(host: &str, id: Secret) -> String {
     format!("http://{host}/login/{id}/phone")
 }
 
-/// Whether `text` is a host name or an address, and perhaps a port.
+/// Returns whether `text` is a host name or an IP address, with or without a port.
 fn is_host(text: &str) -> bool {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
-    if text.len() > MAX_HOST || !text.chars().all(plain) {
+    let is_host_char = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
+    if text.len() > MAX_HOST || !text.chars().all(is_host_char) {
         return false;
     }
     let Ok(authority) = text.parse::<Authority>() else {
         return false;
     };
-    // A colon without a number behind it is no port.
+    // A colon needs a port behind it. The parser does not check that.
     let has_port = authority.host().len() < text.len();
     !authority.host().is_empty() && has_port == authority.port_u16().is_some()
 }
 
-/// The QR code of `url` as an SVG picture: black modules on white, with the empty margin of four
-/// modules that a reader needs (ISO/IEC 18004). A module is one unit wide, and the page scales it.
-pub(super) fn qr_code(url: &str) -> Result<String, Error> {
+/// Draws the QR code of `url` as an SVG image: black squares on white, with the empty margin of four
+/// squares that a scanner needs (ISO/IEC 18004). A square is one unit wide; the page scales the image.
+pub(super) fn svg(url: &str) -> Result<String, Error> {
     let too_long = |_| Error::bad_request("The host is too long for a QR code.");
     let code = QrCode::new(url).map_err(too_long)?;
-    Ok(code
-        .render::<svg::Color<'_>>()
-        .module_dimensions(1, 1)
-        .build())
+    Ok(code.render::<Color<'_>>().module_dimensions(1, 1).build())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_HOST, is_host, qr_code};
+    use super::{MAX_HOST, is_host, svg};
 
     #[test]
-    fn a_host_is_a_name_or_an_address_and_perhaps_a_port() {
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
         for host in [
             "localhost",
             "localhost:8001",
@@ -104,6 +105,6 @@ mod tests {
             "a".repeat(MAX_HOST),
             "0".repeat(32)
         );
-        assert!(qr_code(&url).is_ok());
+        assert!(svg(&url).is_ok());
     }
 }
