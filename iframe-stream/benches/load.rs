@@ -4,8 +4,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::headers::{IFRAME, get};
-use shared::testing::load::{self, Technique, Then};
+use testing::load::headers::{IFRAME, get};
+use testing::load::{self, Technique, Then};
 
 /// How often the server says that it is still there, unless a flag says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);

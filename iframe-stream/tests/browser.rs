@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a broken promise ends the test")]
 
 use serde_json::{Value, json};
-use shared::testing::browser::Browser;
-use shared::testing::browser::promises::{self, KeepsOpen};
-use shared::testing::{PATIENCE, Server, Signal, eventually};
+use testing::browser::Browser;
+use testing::browser::promises::{self, KeepsOpen};
+use testing::{PATIENCE, Server, Signal, eventually};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.

@@ -1,6 +1,6 @@
 //! The page in a real browser. `cargo test -p long-polling --test browser -- --ignored`
 
-use shared::testing::browser::promises::{self, KeepsOpen};
+use testing::browser::promises::{self, KeepsOpen};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));

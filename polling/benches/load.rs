@@ -4,8 +4,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::headers::{FETCH_NO_STORE, get};
-use shared::testing::load::{self, Technique, Then};
+use testing::load::headers::{FETCH_NO_STORE, get};
+use testing::load::{self, Technique, Then};
 
 /// As in `static/client.js`.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -1,8 +1,8 @@
 //! The page in a real browser. `cargo test -p polling --test browser -- --ignored`
 
-use shared::testing::Server;
-use shared::testing::browser::promises::{self, KeepsOpen};
-use shared::testing::browser::{Browser, Tab};
+use testing::Server;
+use testing::browser::promises::{self, KeepsOpen};
+use testing::browser::{Browser, Tab};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));

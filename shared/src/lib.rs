@@ -19,8 +19,6 @@ mod lock;
 mod object;
 pub mod page;
 mod serve;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod users;
 pub mod websocket;
 

@@ -4,8 +4,8 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::headers::{EVENT_SOURCE, get};
-use shared::testing::load::{self, Technique, Then};
+use testing::load::headers::{EVENT_SOURCE, get};
+use testing::load::{self, Technique, Then};
 
 /// How often the server sends a ping, unless a flag says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);

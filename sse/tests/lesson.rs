@@ -14,7 +14,7 @@ use eventsource_stream::{Event, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::header;
 use serde_json::Value;
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.

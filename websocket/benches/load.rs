@@ -4,7 +4,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::{self, Technique, Then, headers::WEB_SOCKET};
+use testing::load::{self, Technique, Then, headers::WEB_SOCKET};
 
 /// How often the server sends a ping, unless a flag says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -1,9 +1,9 @@
 //! The page in a real browser. `cargo test -p websocket --test browser -- --ignored`
 
-use shared::testing::Server;
-use shared::testing::browser::Browser;
-use shared::testing::browser::promises::{self, KeepsOpen, until_the_wire_is_right};
-use shared::testing::browser::relay::Relay;
+use testing::Server;
+use testing::browser::Browser;
+use testing::browser::promises::{self, KeepsOpen, until_the_wire_is_right};
+use testing::browser::relay::Relay;
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));

@@ -15,7 +15,7 @@ use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use raw::Raw;
 use reqwest::header;
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises};
+use testing::{PATIENCE, Server, Signal, eventually, promises};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -270,7 +270,7 @@ async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
     ];
     for handshake in handshakes {
         let mut connection = server.send_raw(&handshake).await;
-        let answer = shared::testing::read_until(&mut connection, |text| text.contains('}')).await;
+        let answer = testing::read_until(&mut connection, |text| text.contains('}')).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{handshake}: {answer}");
     }
 }
@@ -279,7 +279,7 @@ async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
 #[test]
 fn a_limit_that_nobody_could_want_is_refused() {
     for bytes in ["0", "124", "16777217", "18446744073709551615"] {
-        let exit = shared::testing::run(BINARY, &["--max-message", bytes]);
+        let exit = testing::run(BINARY, &["--max-message", bytes]);
         assert_eq!(exit.code, Some(2), "{bytes}: {}", exit.stderr);
         assert!(exit.stderr.contains("--max-message"), "{}", exit.stderr);
     }
@@ -291,7 +291,7 @@ async fn a_page_of_another_origin_cannot_connect_and_is_not_kept_waiting() {
     let handshake =
         Raw::handshake("/users").replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
     let mut connection = server.send_raw(&handshake).await;
-    let answer = shared::testing::read_until(&mut connection, |text| text.contains('}')).await;
+    let answer = testing::read_until(&mut connection, |text| text.contains('}')).await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     // It keeps its end open; the server must not.
     eventually("it is released", PATIENCE, || server.connections() == 0).await;

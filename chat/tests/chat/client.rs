@@ -8,7 +8,7 @@ use eventsource_stream::Eventsource as _;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use reqwest::{RequestBuilder, Response, header};
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server};
+use testing::{PATIENCE, Server};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::header;
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server};
+use testing::{PATIENCE, Server};
 
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, Transport, start};
 

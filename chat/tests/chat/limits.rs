@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, eventually};
+use testing::{PATIENCE, eventually};
 
 use crate::client::{Client, LOBBY, Person, Socket, Transport, expect_error, start};
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, start};

@@ -18,7 +18,7 @@ mod lives;
 mod redis;
 mod sessions;
 
-use shared::testing::promises::{self, Subject};
+use testing::promises::{self, Subject};
 
 /// The same for all servers: errors, origins, flags, files, stopping.
 #[tokio::test]

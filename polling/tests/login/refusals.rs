@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, header};
 use serde_json::json;
-use shared::testing::{PATIENCE, Server, run};
+use testing::{PATIENCE, Server, run};
 
 use super::{BINARY, Client, is_error, status};
 

@@ -1,7 +1,7 @@
 //! The promises of the log, kept by Redis. `cargo test -p chat --features redis redis -- --ignored`
 
 use ::redis::Client;
-use shared::testing;
+use testing;
 use tokio::runtime;
 
 use super::*;

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::{Then, wire::find};
-use crate::testing::{Server, lesson};
+use crate::{Server, lesson};
 
 /// What the limit says besides the news, as bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

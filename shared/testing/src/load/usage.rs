@@ -15,7 +15,7 @@ impl ThreadTimes {
     ///
     /// # Errors
     /// When `/proc` does not say.
-    pub(in crate::testing) fn of(process: u32) -> io::Result<Self> {
+    pub(crate) fn of(process: u32) -> io::Result<Self> {
         let mut times = HashMap::new();
         for thread in fs::read_dir(format!("/proc/{process}/task"))? {
             let thread = thread?;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use serde_json::json;
 use tokio::time;
 
-use crate::testing::browser::relay::Relay;
-use crate::testing::browser::{Browser, LOOK_AGAIN, Tab};
-use crate::testing::{PATIENCE, Server, Signal};
+use crate::browser::relay::Relay;
+use crate::browser::{Browser, LOOK_AGAIN, Tab};
+use crate::{PATIENCE, Server, Signal};
 
 /// Counted on both sides: what the page says has crossed is what the server received and sent.
 pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &str) {

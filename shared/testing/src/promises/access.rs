@@ -4,7 +4,7 @@ use reqwest::{Method, Response, header};
 use serde_json::{Value, json};
 
 use super::{JSON, Server, Subject, add_probe, expect_error, send};
-use crate::testing::read_until;
+use crate::read_until;
 
 /// Files of every page.
 const FILES: &[(&str, &str)] = &[

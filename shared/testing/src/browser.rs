@@ -2,8 +2,8 @@
 //! the environment says `BROWSER=firefox`, Firefox, through `geckodriver`.
 //!
 //! ```no_run
-//! # async fn example(server: shared::testing::Server) {
-//! # use shared::testing::browser::Browser;
+//! # async fn example(server: testing::Server) {
+//! # use testing::browser::Browser;
 //! let browser = Browser::start().await;
 //! let [a, b] = [browser.open(&server.url("/")).await, browser.open(&server.url("/")).await];
 //! a.type_text("input[name=username]", "Bob\n").await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Browser, Tab};
-use crate::testing::Server;
+use crate::Server;
 
 impl Browser {
     /// Opens the lesson's page and waits until it shows the list.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Browser, Tab, relay::Relay};
-use crate::testing::{PATIENCE, Server, Signal};
+use crate::{PATIENCE, Server, Signal};
 
 /// What the technique keeps open that `POST /cut` can end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

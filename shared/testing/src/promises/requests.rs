@@ -7,8 +7,8 @@ use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::{JSON, Server, Subject, add_probe, expect_error, send};
-use crate::catalog::LESSONS;
-use crate::testing::{PATIENCE, eventually, read_until};
+use crate::{PATIENCE, eventually, read_until};
+use shared::catalog::LESSONS;
 
 pub(super) async fn users_are_added_and_removed(binary: &str) {
     let server = Server::start(binary, &[]);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run::{Load, Measured, Turn, Use};
 use super::usage::{invocation, parents_arguments};
-use crate::catalog::LESSONS;
+use shared::catalog::LESSONS;
 
 /// Lessons 1 to 5 are the same app, so that they stand side by side.
 const SAME_APP: u8 = 5;
@@ -161,7 +161,7 @@ fn is_for_all(arguments: &[String]) -> bool {
 }
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 fn microseconds(time: Duration) -> f64 {

@@ -5,7 +5,7 @@ use std::{fs, net::TcpListener, thread};
 use serde_json::Value;
 
 use super::{STOP_LIMIT, Server, Subject};
-use crate::testing::{Signal, run};
+use crate::{Signal, run};
 
 /// A flag with a value that keeps a lesson from starting, its exit code, and what stderr says.
 type BadStart<'text> = (&'text str, &'text str, i32, [&'text str; 2]);

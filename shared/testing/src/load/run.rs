@@ -14,7 +14,7 @@ use super::maker::Maker;
 use super::report::Row;
 use super::usage::{ThreadTimes, memory};
 use super::{Flags, Technique, Then};
-use crate::testing::{Server, raise_file_limit};
+use crate::{Server, raise_file_limit};
 
 /// How many files a process has open besides its clients.
 const OTHER_FILES: u64 = 64;

@@ -12,7 +12,7 @@ use std::{env, thread};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::testing::PATIENCE;
+use crate::PATIENCE;
 
 /// What Chromium is started with, besides a profile of its own. As root it does not start with its
 /// sandbox, and it should not call home.
