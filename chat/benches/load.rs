@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::{Value, json};
-use testing::{Server, load};
+use testing::{Server, bench};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
@@ -101,7 +101,7 @@ const TRANSPORTS: [Transport; 2] = [
 ];
 
 fn main() -> ExitCode {
-    if let Some(ended) = load::be_the_limit() {
+    if let Some(ended) = bench::be_the_limit() {
         return ended;
     }
     let flags = Flags::parse();
@@ -271,7 +271,7 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.get(transport.path, transport.headers);
     let idle = attach(&room.server, &request, flags.readers).await;
-    let limit = load::limit(&MESSAGE).expect("the limit");
+    let limit = bench::limit(&MESSAGE).expect("the limit");
     attach(&limit, &request, flags.readers).await;
 
     let mut author = TcpStream::connect(room.server.address()).await.unwrap();
@@ -292,7 +292,7 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
             .zip(figures)
             .for_each(|(all, one)| all.push(one));
     }
-    let [chat, limit, multiple] = turns.map(load::median);
+    let [chat, limit, multiple] = turns.map(bench::median);
     println!(
         "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {multiple:.2} times \
          the limit; an idle reader: {idle:.1} KiB",

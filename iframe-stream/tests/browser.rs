@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use testing::browser::Browser;
-use testing::browser::promises::{self, KeepsOpen};
+use testing::browser::conformance::{self, KeepsOpen};
 use testing::{PATIENCE, Server, Signal, eventually};
 
 /// The lesson itself, as `cargo run` starts it.
@@ -18,7 +18,7 @@ const FRAMES: &str = "document.querySelectorAll('iframe').length";
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
+    conformance::keeps_them_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// `load` never fires if the frame is in the HTML: a page is loading while one of its frames is.

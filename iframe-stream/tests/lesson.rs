@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{PATIENCE, Server, Signal, conformance, eventually, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.
@@ -113,7 +113,7 @@ fn nonce_of(response: &Response) -> String {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::keeps_them_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -350,6 +350,6 @@ async fn a_stop_with_a_hundred_open_documents_and_a_stalled_one_is_quick_and_end
         }
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::{NaiveDateTime, TimeDelta};
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{PATIENCE, Server, Signal, conformance, eventually, read_until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -58,7 +58,7 @@ async fn remove_user(client: &reqwest::Client, url: String) {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::keeps_them_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -344,7 +344,7 @@ async fn a_stop_with_a_hundred_hanging_polls_is_quick_and_answers_them_with_204(
         }
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }
 

@@ -4,14 +4,14 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use testing::load::headers::{FETCH_NO_STORE, get};
-use testing::load::{self, Technique, Then};
+use testing::bench::headers::{FETCH_NO_STORE, get};
+use testing::bench::{self, Technique, Then};
 
 /// As in `static/client.js`.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    load::main(Technique {
+    bench::main(Technique {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request,

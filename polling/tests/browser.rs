@@ -1,7 +1,7 @@
 //! The page in a real browser. `cargo test -p polling --test browser -- --ignored`
 
 use testing::Server;
-use testing::browser::promises::{self, KeepsOpen};
+use testing::browser::conformance::{self, KeepsOpen};
 use testing::browser::{Browser, Tab};
 
 /// The lesson itself, as `cargo run` starts it.
@@ -10,7 +10,7 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    promises::keeps_them_all(BINARY, KeepsOpen::Nothing).await;
+    conformance::keeps_them_all(BINARY, KeepsOpen::Nothing).await;
 }
 
 /// Opens the login page and waits for its code.

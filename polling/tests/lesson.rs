@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use testing::{Server, eventually, promises, read_until};
+use testing::{Server, conformance, eventually, read_until};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -33,7 +33,7 @@ fn tag_of(response: &Response) -> String {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::keeps_them_all(BINARY).await;
 }
 
 #[tokio::test]

@@ -4,14 +4,14 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use testing::load::headers::{EVENT_SOURCE, get};
-use testing::load::{self, Technique, Then};
+use testing::bench::headers::{EVENT_SOURCE, get};
+use testing::bench::{self, Technique, Then};
 
 /// How often the server sends a ping, unless a flag says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
-    load::main(Technique {
+    bench::main(Technique {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request: |_| get("/users", EVENT_SOURCE),

@@ -14,7 +14,7 @@ use eventsource_stream::{Event, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::header;
 use serde_json::Value;
-use testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{PATIENCE, Server, Signal, conformance, eventually, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.
@@ -74,7 +74,7 @@ fn users_in(event: &Event) -> Vec<Value> {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::keeps_them_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -367,6 +367,6 @@ async fn a_stop_with_a_hundred_open_streams_and_a_stalled_one_is_quick_and_ends_
         }
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }

@@ -4,13 +4,13 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use testing::load::{self, Technique, Then, headers::WEB_SOCKET};
+use testing::bench::{self, Technique, Then, headers::WEB_SOCKET};
 
 /// How often the server sends a ping, unless a flag says otherwise.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
-    load::main(Technique {
+    bench::main(Technique {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request: |_| WEB_SOCKET.to_owned(),

@@ -15,7 +15,7 @@ use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use raw::Raw;
 use reqwest::header;
 use serde_json::{Value, json};
-use testing::{PATIENCE, Server, Signal, eventually, promises};
+use testing::{PATIENCE, Server, Signal, conformance, eventually};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -83,7 +83,7 @@ impl Client {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::keeps_them_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -634,5 +634,5 @@ async fn a_stop_with_a_hundred_open_connections_and_a_stalled_one_is_quick_and_s
     }
     let exit = server.wait();
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-    assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+    assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
 }

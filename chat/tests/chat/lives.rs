@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{PATIENCE, Server, Signal, conformance, eventually, read_until};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, start};
@@ -236,7 +236,7 @@ async fn a_stop_with_a_hundred_open_connections_and_stalled_ones_is_quick_and_cl
         open.ends_well().await;
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }
 

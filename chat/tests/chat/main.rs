@@ -18,12 +18,12 @@ mod lives;
 mod redis;
 mod sessions;
 
-use testing::promises::{self, Subject};
+use testing::conformance::{self, Subject};
 
 /// The same for all servers: errors, origins, flags, files, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_those_of_every_server(Subject {
+    conformance::keeps_those_of_every_server(Subject {
         binary: client::BINARY,
         flags: &["--database", ":memory:"],
         post: "/session",

@@ -15,9 +15,9 @@
 //! The two talk `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>. The few commands that
 //! tests need are sent with reqwest; fantoccini, without its TLS features, wants a connector that it does not offer.
 
+pub mod conformance;
 mod driver;
 mod lesson;
-pub mod promises;
 pub mod relay;
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, time::Duration};
 
 use tokio::time;
 
-use super::{PATIENCE, Server, load::ThreadTimes};
+use super::{PATIENCE, Server, proc::ThreadTimes};
 
 #[cfg(target_os = "linux")]
 impl Server {

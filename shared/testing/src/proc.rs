@@ -46,7 +46,7 @@ fn run_time(schedstat: &str) -> Option<Duration> {
 }
 
 /// The resident memory of a process in bytes.
-pub(super) fn memory(process: u32) -> io::Result<u64> {
+pub(crate) fn memory(process: u32) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     resident(&status).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
@@ -60,7 +60,7 @@ fn resident(status: &str) -> Option<u64> {
 
 /// The `cargo bench` that started this process, as its id and when it began: an id alone is used again.
 #[must_use]
-pub(super) fn invocation() -> String {
+pub(crate) fn invocation() -> String {
     #[cfg(unix)]
     let parent = std::os::unix::process::parent_id();
     #[cfg(not(unix))]
@@ -76,7 +76,7 @@ fn start_time(stat: &str) -> Option<u64> {
 }
 
 /// What the process that started this one was called with.
-pub(super) fn parents_arguments() -> Vec<String> {
+pub(crate) fn parents_arguments() -> Vec<String> {
     #[cfg(unix)]
     let parent = std::os::unix::process::parent_id();
     #[cfg(not(unix))]

@@ -8,13 +8,13 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::LocalSet;
 use tokio::{runtime, time};
 
-use super::crowd::{Crowd, Traffic};
-use super::limit::{self, Answers};
-use super::maker::Maker;
+use super::baseline::{self, Answers};
+use super::change_maker::Maker;
+use super::clients::{Crowd, Traffic};
 use super::report::Row;
-use super::usage::{ThreadTimes, memory};
 use super::{Flags, Technique, Then};
-use crate::{Server, raise_file_limit};
+use crate::proc::{ThreadTimes, memory};
+use crate::server::{Server, raise_file_limit};
 
 /// How many files a process has open besides its clients.
 const OTHER_FILES: u64 = 64;
@@ -201,7 +201,7 @@ impl Load {
             answers.nothing = nothing.map_err(|error| error.to_string())?;
         }
         lesson.crowd.rest();
-        let server = limit::start(&answers).map_err(|error| format!("the limit: {error}"))?;
+        let server = baseline::start(&answers).map_err(|error| format!("the limit: {error}"))?;
         let limit = Side::new(self, server);
         self.say(&format!("{} clients come, the limit", self.clients));
         let clients = self.clients as usize;

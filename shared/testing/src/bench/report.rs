@@ -7,7 +7,7 @@ use std::{fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::run::{Load, Measured, Turn, Use};
-use super::usage::{invocation, parents_arguments};
+use crate::proc::{invocation, parents_arguments};
 use shared::catalog::LESSONS;
 
 /// Lessons 1 to 5 are the same app, so that they stand side by side.

@@ -23,18 +23,17 @@
     reason = "nothing here is counted up to 2^53"
 )]
 
-mod crowd;
+mod baseline;
+mod change_maker;
+mod clients;
+mod decoder;
 pub mod headers;
-mod limit;
-mod maker;
+mod recording;
 mod report;
 mod run;
-mod tape;
-mod usage;
-mod wire;
 
+pub use crate::proc::ThreadTimes;
 pub use report::median;
-pub use usage::ThreadTimes;
 
 use std::{env, io, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -137,7 +136,7 @@ const LIMIT: &str = "--limit";
 /// # Errors
 /// When it cannot be started.
 pub fn limit(first: &[u8]) -> io::Result<Server> {
-    limit::start(&limit::Answers {
+    baseline::start(&baseline::Answers {
         first: first.to_vec(),
         nothing: Vec::new(),
     })
@@ -149,7 +148,7 @@ pub fn be_the_limit() -> Option<ExitCode> {
     if !env::args().any(|argument| argument == LIMIT) {
         return None;
     }
-    let outcome = limit::serve(Then::Listen(""));
+    let outcome = baseline::serve(Then::Listen(""));
     let failed = outcome.inspect_err(|error| eprintln!("the limit: {error}."));
     Some(failed.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
 }
@@ -171,7 +170,7 @@ pub fn main(technique: Technique) -> ExitCode {
         Flags::parse_from(arguments)
     };
     let outcome = if flags.limit {
-        limit::serve(technique.then).map_err(|error| error.to_string())
+        baseline::serve(technique.then).map_err(|error| error.to_string())
     } else {
         run::run(technique, &flags).and_then(|row| {
             if is_test {

@@ -1,6 +1,6 @@
 //! [`Tape`]: what a client has received, for the limit to say again.
 
-use super::wire::Message;
+use super::decoder::Message;
 
 /// What one client has received, as bytes.
 #[derive(Debug, Default)]

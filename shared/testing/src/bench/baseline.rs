@@ -20,8 +20,8 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::{Then, wire::find};
-use crate::{Server, lesson};
+use super::{Then, decoder::find};
+use crate::server::{Server, lesson};
 
 /// What the limit says besides the news, as bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::wire::{Wire, number_in};
+use super::decoder::{Wire, number_in};
 
 /// The user that comes and goes.
 const ADD: &str = "POST /users HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nContent-Type: application/json\r\n\

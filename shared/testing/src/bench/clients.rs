@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::tape::Tape;
-use super::wire::{Message, Wire, pong};
+use super::decoder::{Message, Wire, pong};
+use super::recording::Tape;
 use super::{Technique, Then};
 
 /// How many clients may be on their way to their first list at the same time: the server's queue for
