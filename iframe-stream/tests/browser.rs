@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use testing::browser::Browser;
 use testing::browser::conformance::{self, KeepsOpen};
-use testing::{PATIENCE, Server, Signal, eventually};
+use testing::{Server, Signal, TEST_TIMEOUT, eventually};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -18,7 +18,7 @@ const FRAMES: &str = "document.querySelectorAll('iframe').length";
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    conformance::keeps_them_all(BINARY, KeepsOpen::Connection).await;
+    conformance::check_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// `load` never fires if the frame is in the HTML: a page is loading while one of its frames is.
@@ -206,7 +206,7 @@ async fn what_is_switched_off_holds_no_connection_and_never_asks_again() {
     let with_frames = server.connections();
     tab.click("#clock-toggle").await;
     tab.click("#users-toggle").await;
-    eventually("both connections end", PATIENCE, || {
+    eventually("both connections end", TEST_TIMEOUT, || {
         server.connections() <= with_frames - 2
     })
     .await;

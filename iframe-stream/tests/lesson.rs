@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use testing::{PATIENCE, Server, Signal, conformance, eventually, read_until};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.
@@ -48,7 +48,7 @@ impl Document {
 
     /// Waits for more bytes; false at the clean end of the body.
     async fn read(&mut self) -> bool {
-        let chunk = timeout(PATIENCE, self.response.chunk()).await;
+        let chunk = timeout(TEST_TIMEOUT, self.response.chunk()).await;
         let chunk = chunk.expect("news in time").expect("a clean end");
         self.received
             .extend_from_slice(chunk.as_deref().unwrap_or_default());
@@ -113,7 +113,7 @@ fn nonce_of(response: &Response) -> String {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    conformance::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -259,7 +259,10 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
     }
     // The system's table of sockets is not read in one go, and while other tests run a socket may be
     // counted twice.
-    eventually("each is counted", PATIENCE, || server.connections() == 100).await;
+    eventually("each is counted", TEST_TIMEOUT, || {
+        server.connections() == 100
+    })
+    .await;
     drop(clients);
     let limit = Duration::from_millis(200);
     eventually("all are released", limit, || server.connections() == 0).await;
@@ -270,7 +273,7 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 async fn a_client_that_stops_reading_delays_nobody_and_ends_up_with_the_newest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
-    let mut stalled = server.send_raw_with_little_room(request).await;
+    let mut stalled = server.send_raw_small_window(request).await;
     let mut reader = Document::open(&server, "/users").await;
     assert_eq!(reader.users().await.len(), 2);
 
@@ -339,7 +342,7 @@ async fn a_stop_with_a_hundred_open_documents_and_a_stalled_one_is_quick_and_end
             documents.push(Document::open(&server, path).await);
         }
         let _stalled = server
-            .send_raw_with_little_room("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
+            .send_raw_small_window("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
             .await;
         for _ in 0..100 {
             server.add_user(&"三".repeat(32)).await;

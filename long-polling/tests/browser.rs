@@ -8,5 +8,5 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    conformance::keeps_them_all(BINARY, KeepsOpen::Request).await;
+    conformance::check_all(BINARY, KeepsOpen::Request).await;
 }

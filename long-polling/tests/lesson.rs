@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::{NaiveDateTime, TimeDelta};
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use testing::{PATIENCE, Server, Signal, conformance, eventually, read_until};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -20,14 +20,14 @@ use tokio::time::{sleep, timeout};
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
 /// What comes at once takes less than this, also on a machine that is busy with other things. A poll
-/// that is held would take `PATIENCE` or longer.
+/// that is held would take `TEST_TIMEOUT` or longer.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// Asks for what comes after `version`, and holds out for longer than any test does.
 fn hanging(server: &Server, version: u64) -> JoinHandle<Response> {
     let url = server.url(&format!("/users?version={version}&wait=60"));
     let request = server.client.get(url).send();
-    tokio::spawn(async { timeout(PATIENCE, request).await.unwrap().unwrap() })
+    tokio::spawn(async { timeout(TEST_TIMEOUT, request).await.unwrap().unwrap() })
 }
 
 async fn snapshot(response: Response) -> Value {
@@ -58,7 +58,7 @@ async fn remove_user(client: &reqwest::Client, url: String) {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    conformance::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ fn follow(server: &Server, mut seen: u64, last: u64) -> JoinHandle<usize> {
         let mut answers = 0;
         while seen != last {
             let request = client.get(format!("{url}?version={seen}&wait=60")).send();
-            let response = timeout(PATIENCE, request).await;
+            let response = timeout(TEST_TIMEOUT, request).await;
             let response = response.expect("no change is lost").unwrap();
             let version = version_of(&snapshot(response).await);
             assert!(version > seen, "{version} came after {seen}");
@@ -255,7 +255,7 @@ async fn a_thousand_hanging_polls_cost_no_processor_time_and_all_wake_on_one_cha
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let clients: Vec<_> = (0..1_000).map(|_| hanging(&server, version)).collect();
-    eventually("all are connected", PATIENCE, || {
+    eventually("all are connected", TEST_TIMEOUT, || {
         server.connections() >= 1_000
     })
     .await;
@@ -292,14 +292,14 @@ async fn clients_that_vanish_while_they_wait_are_released_within_200_millisecond
             let request = format!("GET /users?version={version} HTTP/1.1\r\nHost: x\r\n\r\n");
             clients.push(server.send_raw(&request).await);
         }
-        eventually("all are connected", PATIENCE, || {
+        eventually("all are connected", TEST_TIMEOUT, || {
             server.connections() == own + 100
         })
         .await;
         server.settle().await;
         drop(clients);
         let released = || server.connections() <= own;
-        fastest = fastest.min(eventually("all are released", PATIENCE, released).await);
+        fastest = fastest.min(eventually("all are released", TEST_TIMEOUT, released).await);
     }
     assert!(fastest < Duration::from_millis(200), "{fastest:?}");
 }
@@ -310,7 +310,10 @@ async fn a_cut_answers_the_polls_that_hang_with_204_and_the_next_ones_are_held()
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let cut_off: Vec<_> = (0..10).map(|_| hanging(&server, version)).collect();
-    eventually("all are connected", PATIENCE, || server.connections() >= 10).await;
+    eventually("all are connected", TEST_TIMEOUT, || {
+        server.connections() >= 10
+    })
+    .await;
     server.settle().await;
     server.cut().await;
     for client in cut_off {
@@ -333,7 +336,7 @@ async fn a_stop_with_a_hundred_hanging_polls_is_quick_and_answers_them_with_204(
         let server = Server::start(BINARY, &[]);
         let version = current_version(&server).await;
         let clients: Vec<_> = (0..100).map(|_| hanging(&server, version)).collect();
-        eventually("all are connected", PATIENCE, || {
+        eventually("all are connected", TEST_TIMEOUT, || {
             server.connections() >= 100
         })
         .await;
@@ -355,7 +358,7 @@ async fn a_head_is_held_like_a_get_and_has_no_body() {
     let url = server.url(&format!("/users?version={version}&wait=60"));
     let head = tokio::spawn(server.client.head(url).send());
     server.add_user("Bob").await;
-    let head = timeout(PATIENCE, head).await.unwrap().unwrap().unwrap();
+    let head = timeout(TEST_TIMEOUT, head).await.unwrap().unwrap().unwrap();
     assert_eq!(head.status(), 200);
     let length = head.headers()[header::CONTENT_LENGTH].clone();
     assert!(head.bytes().await.unwrap().is_empty());
@@ -419,7 +422,7 @@ fn poll_clock(server: &Server, shown: &str) -> JoinHandle<Response> {
     let after = shown.bytes().fold(String::new(), code);
     let url = server.url(&format!("/clock?after={after}"));
     let request = server.client.get(url).send();
-    tokio::spawn(async { timeout(PATIENCE, request).await.unwrap().unwrap() })
+    tokio::spawn(async { timeout(TEST_TIMEOUT, request).await.unwrap().unwrap() })
 }
 
 async fn next_time(server: &Server, shown: &str) -> String {
@@ -450,7 +453,7 @@ async fn a_client_that_follows_the_clock_is_told_each_second_once_and_as_it_begi
         let on_time = step == TimeDelta::seconds(1) && as_it_begins;
         in_a_row = if on_time { in_a_row + 1 } else { 0 };
         assert!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < TEST_TIMEOUT,
             "{next} after {shown}, {late} late"
         );
         shown = next;

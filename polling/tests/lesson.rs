@@ -33,7 +33,7 @@ fn tag_of(response: &Response) -> String {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    conformance::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }
 
 #[tokio::test]

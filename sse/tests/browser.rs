@@ -11,7 +11,7 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    conformance::keeps_them_all(BINARY, KeepsOpen::Connection).await;
+    conformance::check_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// The browser asks again by itself, and names the last event that it has seen. The page is told neither.

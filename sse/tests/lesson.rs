@@ -14,7 +14,7 @@ use eventsource_stream::{Event, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::header;
 use serde_json::Value;
-use testing::{PATIENCE, Server, Signal, conformance, eventually, read_until};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.
@@ -34,7 +34,10 @@ impl Events {
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }
-        let response = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+        let response = timeout(TEST_TIMEOUT, request.send())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(response.status(), 200);
         let events = response.bytes_stream().eventsource();
         Self(Box::pin(
@@ -45,7 +48,7 @@ impl Events {
     /// The next event that is no ping; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            let event = timeout(PATIENCE, self.0.next())
+            let event = timeout(TEST_TIMEOUT, self.0.next())
                 .await
                 .expect("an event in time")?;
             if event.event != "ping" {
@@ -74,7 +77,7 @@ fn users_in(event: &Event) -> Vec<Value> {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    conformance::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -155,7 +158,10 @@ async fn a_client_that_missed_nothing_is_sent_nothing_until_there_is_news() {
         Events::resume(&server, stale_address, Some(&newest)).await,
     ];
     for client in &mut came_back {
-        let first = timeout(PATIENCE, client.0.next()).await.unwrap().unwrap();
+        let first = timeout(TEST_TIMEOUT, client.0.next())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(first.event, "ping", "a ping came before any list");
     }
     server.add_user("Bob").await;
@@ -253,7 +259,10 @@ async fn a_quiet_connection_pings_with_the_servers_time() {
         let pings = (&mut events)
             .filter(|event| std::future::ready(event.event == "ping"))
             .take(3);
-        for ping in timeout(PATIENCE, pings.collect::<Vec<_>>()).await.unwrap() {
+        for ping in timeout(TEST_TIMEOUT, pings.collect::<Vec<_>>())
+            .await
+            .unwrap()
+        {
             let data: Value = serde_json::from_str(&ping.data).unwrap();
             assert_eq!(
                 data["time"].as_str().unwrap().len(),
@@ -287,7 +296,7 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 async fn a_client_that_stops_reading_delays_nobody_and_ends_up_with_the_newest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
-    let mut stalled = server.send_raw_with_little_room(request).await;
+    let mut stalled = server.send_raw_small_window(request).await;
     let mut reader = Events::open(&server, "/users").await;
     assert_eq!(reader.count().await, 2);
 
@@ -352,7 +361,7 @@ async fn a_stop_with_a_hundred_open_streams_and_a_stalled_one_is_quick_and_ends_
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(BINARY, &[]);
         let _stalled = server
-            .send_raw_with_little_room("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
+            .send_raw_small_window("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
             .await;
         for _ in 0..100 {
             server.add_user(&"三".repeat(32)).await;

@@ -4,9 +4,9 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use testing::bench::{self, Technique, Then, headers::WEB_SOCKET};
+use testing::bench::{self, Pattern, Technique, headers::WEB_SOCKET};
 
-/// How often the server sends a ping, unless a flag says otherwise.
+/// How often the server sends a ping, unless a flag sets another time.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request: |_| WEB_SOCKET.to_owned(),
-        then: Then::Listen(""),
-        silence: HEARTBEAT,
+        pattern: Pattern::Stream(""),
+        idle_period: HEARTBEAT,
     })
 }

@@ -11,7 +11,7 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    conformance::keeps_them_all(BINARY, KeepsOpen::Connection).await;
+    conformance::check_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// Frames of every length in both directions, and both ways to close.

@@ -10,7 +10,7 @@ use ::redis::{Connection, cmd};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use testing::redis::Redis;
-use testing::{PATIENCE, Server, Signal, run};
+use testing::{Server, Signal, TEST_TIMEOUT, run};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
@@ -255,7 +255,7 @@ async fn a_redis_that_hangs_refuses_posts_within_five_seconds_and_loses_nothing(
             }
         }
     };
-    let status = timeout(PATIENCE, repeat).await.unwrap();
+    let status = timeout(TEST_TIMEOUT, repeat).await.unwrap();
     assert!([200, 201].contains(&status), "{status}");
     ann.say(&a, "after", None).await;
     for reader in &mut readers {

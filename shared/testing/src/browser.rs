@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::Mutex, time};
 
-use super::PATIENCE;
+use crate::TEST_TIMEOUT;
 use driver::{Driver, Kind};
 
 /// How long to wait between two looks at a page.
@@ -75,10 +75,13 @@ impl Browser {
         let mut wanted = kind.capabilities(folder.path());
         // Do not wait for a page to load before each command: a page that streams may never have.
         wanted["pageLoadStrategy"] = json!("none");
-        wanted["timeouts"] = json!({ "script": PATIENCE.as_millis() });
+        wanted["timeouts"] = json!({ "script": TEST_TIMEOUT.as_millis() });
         let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
         let driver = Driver::start(kind, folder.path());
-        let client = Client::builder().no_proxy().timeout(3 * PATIENCE).build();
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(3 * TEST_TIMEOUT)
+            .build();
         let mut browser = Self {
             session: format!("http://127.0.0.1:{}/session", driver.port),
             driver,
@@ -172,10 +175,10 @@ impl Tab<'_> {
             let outcome = self.try_evaluate(expression).await;
             match outcome {
                 Ok(value) if is_truthy(&value) => return value,
-                outcome if start.elapsed() > PATIENCE => {
+                outcome if start.elapsed() > TEST_TIMEOUT => {
                     let errors = self.browser.console_errors().await;
                     panic!(
-                        "not within {PATIENCE:?}: {expression}\n{outcome:?}\nconsole: {errors:?}"
+                        "not within {TEST_TIMEOUT:?}: {expression}\n{outcome:?}\nconsole: {errors:?}"
                     )
                 }
                 _ => time::sleep(LOOK_AGAIN).await,

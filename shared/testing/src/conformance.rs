@@ -1,8 +1,8 @@
-//! What every lesson promises, whatever its technique: `POST /users` and `DELETE /users/{id}`, clear
-//! errors, limits, the same-origin rule, headers, flags, saving and stopping.
+//! The promises of every server, over HTTP: `POST /users` and `DELETE /users/{id}`, clear errors, limits, the
+//! same-origin rule, headers, flags, saving and stopping.
 //!
-//! Each lesson's tests call [`keeps_them_all`] with their own binary; those of a server without users
-//! call [`keeps_those_of_every_server`].
+//! Each lesson's tests call [`check_all`] with their own binary. The tests of a server without users call
+//! [`check_every_server`].
 
 mod access;
 mod process;
@@ -13,31 +13,31 @@ use std::time::Duration;
 use reqwest::{Method, Response, header};
 use serde_json::Value;
 
-use super::Server;
+use crate::Server;
 
-/// The content type of what is sent and of every error.
+/// The content type of request bodies and of every error.
 const JSON: &str = "application/json";
 
-/// A stop, with whatever is still open, takes less than this.
+/// A stop takes less than this, whatever connections are open.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 
-/// A server whose promises are checked.
+/// The server to check.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject {
-    /// The binary.
+pub struct Target {
+    /// The path of the binary.
     pub binary: &'static str,
-    /// Flags that it always needs, such as where to store things.
+    /// Flags that the binary always needs, such as where to store its data.
     pub flags: &'static [&'static str],
-    /// An address that takes a POST of JSON, and nothing from other sites.
+    /// A path that accepts a POST of JSON from its own origin only.
     pub post: &'static str,
-    /// Addresses that anybody may GET.
+    /// Paths that everybody may GET.
     pub pages: &'static [&'static str],
     /// Files of the page and their content types.
     pub files: &'static [(&'static str, &'static str)],
 }
 
-impl Subject {
-    /// Lessons 1 to 5.
+impl Target {
+    /// Returns the target for one of lessons 1 to 5.
     const fn lesson(binary: &'static str) -> Self {
         Self {
             binary,
@@ -52,13 +52,14 @@ impl Subject {
         }
     }
 
+    /// Starts the server with further flags.
     fn start(&self, flags: &[&str]) -> Server {
         Server::start(self.binary, &[self.flags, flags].concat())
     }
 }
 
 /// Checks every promise of this module against the lesson `binary`.
-pub async fn keeps_them_all(binary: &'static str) {
+pub async fn check_all(binary: &'static str) {
     requests::users_are_added_and_removed(binary).await;
     requests::bad_input_gets_a_clear_error(binary).await;
     requests::a_body_that_is_too_large_or_breaks_off_changes_nothing(binary).await;
@@ -71,40 +72,40 @@ pub async fn keeps_them_all(binary: &'static str) {
     process::a_users_file_that_cannot_be_used_is_left_as_it_is(binary);
     process::the_users_file_can_be_set_by_the_environment(binary).await;
     process::an_acknowledged_user_survives_a_kill(binary).await;
-    keeps_those_of_every_server(Subject::lesson(binary)).await;
+    check_every_server(Target::lesson(binary)).await;
 }
 
-/// Checks what has nothing to do with users: files, foreign sites, the own machine, flags, limits,
-/// stopping.
-pub async fn keeps_those_of_every_server(subject: Subject) {
-    access::files_are_served_and_folders_are_not_listed(subject).await;
-    access::another_site_may_not_change_anything(subject).await;
-    access::another_site_may_if_a_flag_says_so(subject).await;
-    access::only_the_own_machine_may_cut(subject).await;
-    requests::head_is_get_without_a_body(subject).await;
-    requests::a_thousand_requests_at_once_are_all_answered(subject).await;
-    process::a_server_that_cannot_start_says_why(subject);
-    process::flags_can_be_set_by_the_environment(subject).await;
-    requests::a_body_that_nobody_reads_does_not_keep_its_connection(subject).await;
-    requests::an_http_1_0_client_gets_no_chunks(subject).await;
-    process::a_stop_is_quick_and_clean(subject).await;
+/// Checks what does not depend on users: files, other origins, requests from other machines, flags, limits, stopping.
+pub async fn check_every_server(target: Target) {
+    access::files_are_served_and_folders_are_not_listed(target).await;
+    access::another_site_may_not_change_anything(target).await;
+    access::another_site_may_if_a_flag_says_so(target).await;
+    access::only_the_own_machine_may_cut(target).await;
+    requests::head_is_get_without_a_body(target).await;
+    requests::a_thousand_requests_at_once_are_all_answered(target).await;
+    process::a_server_that_cannot_start_says_why(target);
+    process::flags_can_be_set_by_the_environment(target).await;
+    requests::a_body_that_nobody_reads_does_not_keep_its_connection(target).await;
+    requests::an_http_1_0_client_gets_no_chunks(target).await;
+    process::a_stop_is_quick_and_clean(target).await;
 }
 
-/// Adds a user and returns its id, which shows how many were added before. What `GET /users` answers
-/// differs from lesson to lesson.
+/// Adds a user and returns its id, which shows how many users were added before. (The response to `GET /users` differs
+/// from lesson to lesson.)
 async fn add_probe(server: &Server) -> u64 {
     server.add_user("probe").await
 }
 
+/// Sends a request with a body of the content type `kind`.
 async fn send(server: &Server, method: Method, path: &str, kind: &str, body: &str) -> Response {
     let request = server.client.request(method, server.url(path));
     let request = request
         .header(header::CONTENT_TYPE, kind)
         .body(body.to_owned());
-    request.send().await.expect("an answer")
+    request.send().await.expect("a response")
 }
 
-/// Checks that `response` is an error of `status` with a sentence.
+/// Checks that `response` is an error with this status and a message in JSON.
 async fn expect_error(response: Response, status: u16, request: &str) {
     assert_eq!(response.status(), status, "{request}");
     assert_eq!(
@@ -113,10 +114,10 @@ async fn expect_error(response: Response, status: u16, request: &str) {
         "{request}"
     );
     let body: Value = response.json().await.expect("JSON");
-    let sentence = body["error"].as_str().expect("a sentence");
+    let message = body["error"].as_str().expect("a message");
     assert!(
-        sentence.len() > 20 && sentence.contains(' '),
-        "{request}: {sentence:?}"
+        message.len() > 20 && message.contains(' '),
+        "{request}: {message:?}"
     );
     assert_eq!(
         body.as_object().map(serde_json::Map::len),

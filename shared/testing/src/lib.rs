@@ -1,6 +1,14 @@
-//! Starts a lesson's binary, talks to it and measures it, for the lessons' own tests.
+//! For the tests and benchmarks of the lessons: starts a lesson's binary, talks to it and measures it.
 //!
-//! Everything here panics when it fails, as a test should.
+//! | module | what it is for |
+//! |---|---|
+//! | [`Server`] | a running server under test |
+//! | [`conformance`] | the promises of every server, over HTTP |
+//! | [`browser`] | a real browser, and the promises of every page |
+//! | [`bench`] | what a technique costs: the `main` of each lesson's `benches/load.rs` |
+//! | [`redis`] | a Redis server for one test |
+//!
+//! Everything here panics when it fails, because a test should.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -12,9 +20,11 @@
 pub mod bench;
 pub mod browser;
 pub mod conformance;
-mod measure;
 mod proc;
 pub mod redis;
 mod server;
+mod wait;
 
-pub use server::{Exit, PATIENCE, Server, Signal, eventually, read_until, run};
+pub use proc::ThreadTimes;
+pub use server::{Exit, Server, Signal, run};
+pub use wait::{TEST_TIMEOUT, eventually, read_until};

@@ -1,4 +1,4 @@
-//! A Redis server of a test's own. Debian has it: `apt-get install redis-server`.
+//! [`Redis`]: a Redis server for one test. Debian has it: `apt-get install redis-server`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::PATIENCE;
+use crate::TEST_TIMEOUT;
 
-/// A running `redis-server` whose writes are on disk before it answers. It is killed when this is dropped.
+/// A running `redis-server` that writes to disk before it responds. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Redis {
     child: Child,
     port: u16,
-    /// What it keeps.
+    /// The data of the server.
     folder: TempDir,
 }
 
 impl Redis {
-    /// Starts one that holds nothing yet, and waits until it listens.
+    /// Starts an empty server and waits until it listens.
     #[must_use]
     pub fn start() -> Self {
-        // Redis takes no port 0 for a free one. Another program may take it first, which is unlikely.
+        // Redis cannot choose a free port by itself. That another program takes this one first is unlikely.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = free.local_addr().expect("an address").port();
         drop(free);
@@ -36,29 +36,30 @@ impl Redis {
         }
     }
 
-    /// Its address, for `--redis`.
+    /// Returns the URL for `--redis`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
-    /// Sends it a signal: [`Signal::STOP`] lets it hang, [`Signal::CONT`] ends that.
+    /// Sends a signal: after [`Signal::STOP`] the server hangs, after [`Signal::CONT`] it works again.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it is running");
     }
 
-    /// Kills it, as a power cut does.
+    /// Kills the server, as a power cut does.
     pub fn kill(&mut self) {
         self.child.kill().expect("it is running");
         self.child.wait().expect("it has ended");
     }
 
-    /// Starts it again after [`Redis::kill`], with what is on disk.
+    /// Starts the server again after [`Redis::kill`], with the data on disk.
     pub fn restart(&mut self) {
         self.child = spawn(self.port, &self.folder);
     }
 }
 
+/// Starts `redis-server` on `port` and waits until it listens.
 fn spawn(port: u16, folder: &TempDir) -> Child {
     let mut child = Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
@@ -70,7 +71,7 @@ fn spawn(port: u16, folder: &TempDir) -> Child {
         .expect("redis-server: apt-get install redis-server");
     let start = Instant::now();
     while TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_err() {
-        assert!(start.elapsed() < PATIENCE, "Redis does not listen");
+        assert!(start.elapsed() < TEST_TIMEOUT, "Redis does not listen");
         let ended = child.try_wait().expect("a child");
         assert!(ended.is_none(), "Redis has ended: {ended:?}");
         thread::sleep(Duration::from_millis(5));

@@ -9,20 +9,26 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Response};
 pub use rustix::process::Signal;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time;
 
-/// How long a test waits for what should happen at once. Only a broken promise takes that long.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+use crate::TEST_TIMEOUT;
+use crate::proc::{self, ThreadTimes};
 
-/// A running lesson. It is killed when this is dropped.
+/// How long [`Server::settle`] watches the server: several of the kernel's ticks of 10 ms.
+const SEVERAL_TICKS: Duration = Duration::from_millis(100);
+
+/// The requirement of everything that is read from `/proc`.
+const RUNNING: &str = "a running server, on Linux";
+
+/// A running server. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Server {
-    pub(crate) child: Child,
-    /// The sockets that it has open without any client.
-    pub(crate) own_sockets: usize,
-    /// When it was asked to stop.
+    child: Child,
+    /// How many sockets the server has open without any client.
+    idle_sockets: usize,
+    /// When the server got a signal to stop.
     stopped: Cell<Option<Instant>>,
     address: SocketAddr,
     /// An HTTP client that is not actix.
@@ -32,25 +38,25 @@ pub struct Server {
 /// How a server ended.
 #[derive(Debug)]
 pub struct Exit {
-    /// Its exit code, if no signal ended it.
+    /// The exit code, unless a signal ended the server.
     pub code: Option<i32>,
-    /// What it wrote to stderr.
+    /// The server's stderr.
     pub stderr: String,
-    /// From the start, or from the signal, to the end.
+    /// The time from the start, or from the signal, to the end.
     pub elapsed: Duration,
 }
 
 impl Server {
-    /// Starts `binary` on a free port and waits until it says which.
+    /// Starts `binary` on a free port and waits until the server prints its address.
     #[must_use]
     pub fn start(binary: &str, flags: &[&str]) -> Self {
         Self::start_on(0, binary, flags)
     }
 
-    /// Starts `binary` on `port`, say to take the place of one that has stopped.
+    /// Starts `binary` on `port`, for example after another server on it has stopped.
     #[must_use]
     pub fn start_on(port: u16, binary: &str, flags: &[&str]) -> Self {
-        let mut command = lesson(binary, flags);
+        let mut command = server_command(binary, flags);
         command.args(["--port", &port.to_string()]);
         Self::spawn(command)
     }
@@ -58,11 +64,12 @@ impl Server {
     /// Starts `binary` on a free port with these environment variables and no flags.
     #[must_use]
     pub fn start_with(binary: &str, environment: &[(&str, &str)]) -> Self {
-        let mut command = lesson(binary, &[]);
+        let mut command = server_command(binary, &[]);
         command.env("PORT", "0").envs(environment.iter().copied());
         Self::spawn(command)
     }
 
+    /// Starts the program of `command`, which must print its address in one line as a lesson does.
     pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -84,7 +91,7 @@ impl Server {
             .build()
             .expect("a client without TLS");
         Self {
-            own_sockets: crate::measure::sockets(child.id()),
+            idle_sockets: proc::socket_count(child.id()),
             child,
             stopped: Cell::default(),
             address,
@@ -92,25 +99,25 @@ impl Server {
         }
     }
 
-    /// Where the server listens.
+    /// Returns the address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of `path` on this server.
+    /// Returns the URL of `path` on this server.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Sends a GET and waits for the head of the answer.
+    /// Sends a GET and waits for the headers of the response.
     pub async fn get(&self, path: &str) -> Response {
         let request = self.client.get(self.url(path)).send();
-        time::timeout(PATIENCE, request)
+        time::timeout(TEST_TIMEOUT, request)
             .await
-            .expect("an answer in time")
-            .expect("an answer")
+            .expect("a response in time")
+            .expect("a response")
     }
 
     /// Adds a user and returns its id.
@@ -122,37 +129,35 @@ impl Server {
             .json(&user)
             .send()
             .await;
-        let response = response.expect("an answer");
+        let response = response.expect("a response");
         assert_eq!(response.status(), 201, "{username:?} is added");
         let user: serde_json::Value = response.json().await.expect("JSON");
         user["id"].as_u64().expect("an id")
     }
 
-    /// Ends every open stream and every request that the server holds.
+    /// Sends `POST /cut`, which ends every open stream and every request that the server holds.
     pub async fn cut(&self) {
         let response = self.client.post(self.url("/cut")).send().await;
-        assert_eq!(response.expect("an answer").status(), 204, "a cut");
+        assert_eq!(response.expect("a response").status(), 204, "a cut");
     }
 
-    /// Opens a connection, sends `text` over it, and leaves the rest to the caller.
+    /// Opens a connection, sends `text` and returns the connection.
     pub async fn send_raw(&self, text: &str) -> TcpStream {
         let mut connection = TcpStream::connect(self.address)
             .await
             .expect("a connection");
-        connection
-            .write_all(text.as_bytes())
-            .await
-            .expect("the request is sent");
+        let sent = connection.write_all(text.as_bytes()).await;
+        sent.expect("the request is sent");
         connection
     }
 
-    /// The same for a client that is going to stop reading. It takes in little at a time, so that the server is
-    /// stuck with it after some 100 kB, and not after 4 MB. (On Linux: elsewhere it takes in larger pieces.)
-    pub async fn send_raw_with_little_room(&self, text: &str) -> TcpStream {
+    /// Does the same as [`Server::send_raw`] with a small receive window, for a client that stops reading. The server
+    /// then blocks after about 100 kB instead of 4 MB. (On Linux; other systems have larger windows.)
+    pub async fn send_raw_small_window(&self, text: &str) -> TcpStream {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a buffer");
-        // A system holds back so many segments for a slow reader, and over the loopback interface one has 64 KiB.
-        // This is the size that every system can take (RFC 9293 §3.7.1).
+        // The kernel buffers a number of segments, and on the loopback interface a segment has 64 KiB. 536 bytes is
+        // the size that every system supports (RFC 9293 §3.7.1).
         #[cfg(target_os = "linux")]
         socket2::SockRef::from(&socket)
             .set_tcp_mss(536)
@@ -164,8 +169,7 @@ impl Server {
         connection
     }
 
-    /// Asks the server to stop, as Ctrl-C (`Signal::INT`) or a service manager (`Signal::TERM`)
-    /// does, without waiting for it.
+    /// Sends a signal and does not wait: `Signal::INT` is Ctrl-C, `Signal::TERM` is what a service manager sends.
     pub fn signal(&self, signal: Signal) {
         self.stopped.set(Some(Instant::now()));
         let id = i32::try_from(self.child.id())
@@ -178,60 +182,98 @@ impl Server {
     /// Waits until the server has ended.
     #[must_use]
     pub fn wait(mut self) -> Exit {
-        finish(
-            &mut self.child,
-            self.stopped.get().unwrap_or_else(Instant::now),
-        )
+        let start = self.stopped.get().unwrap_or_else(Instant::now);
+        wait_for_exit(&mut self.child, start)
+    }
+
+    /// Returns how many connections of clients the server holds. A connection whose client has disconnected counts
+    /// until the server closes it.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        proc::socket_count(self.child.id()).saturating_sub(self.idle_sockets)
+    }
+
+    /// Returns the server's resident memory in bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        proc::resident_memory(self.child.id()).expect(RUNNING)
+    }
+
+    /// Returns how much processor time the server has used so far, in the kernel's ticks of 10 ms.
+    #[must_use]
+    pub fn cpu_ticks(&self) -> u64 {
+        proc::cpu_ticks(self.child.id()).expect(RUNNING)
+    }
+
+    /// Returns how much processor time each thread of the server has used so far, in nanoseconds.
+    #[must_use]
+    pub fn thread_times(&self) -> ThreadTimes {
+        ThreadTimes::read(self.child.id()).expect(RUNNING)
+    }
+
+    /// Waits until the server has finished its work, which is when it uses no more processor time.
+    pub async fn settle(&self) {
+        let working = async {
+            let mut ticks = self.cpu_ticks();
+            loop {
+                time::sleep(SEVERAL_TICKS).await;
+                let now = self.cpu_ticks();
+                if std::mem::replace(&mut ticks, now) == now {
+                    break;
+                }
+            }
+        };
+        let outcome = time::timeout(TEST_TIMEOUT, working).await;
+        outcome.expect("the server comes to rest");
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself, and then there is nothing to kill.
+        // Both fail if the server has ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
-/// Runs `binary` with flags that should keep it from starting, and waits for its end.
+/// Runs `binary` with flags that should prevent its start, and waits until it has ended.
 #[must_use]
 pub fn run(binary: &str, flags: &[&str]) -> Exit {
     let start = Instant::now();
-    let mut command = lesson(binary, flags);
-    let mut child = command
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    finish(&mut child, start)
+    let mut command = server_command(binary, flags);
+    let child = command.stdout(Stdio::null()).spawn();
+    wait_for_exit(&mut child.expect("the binary starts"), start)
 }
 
-pub(crate) fn lesson(binary: &str, flags: &[&str]) -> Command {
+/// Returns the command that runs `binary` with `flags` and nothing else.
+pub(crate) fn server_command(binary: &str, flags: &[&str]) -> Command {
     raise_file_limit();
     let mut command = Command::new(binary);
-    // Without whatever flags the environment of the tests may hold.
+    // The environment of the tests may hold variables that set a flag, such as `PORT`.
     command.env_clear().args(flags);
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     command
 }
 
-/// Lets this process, and the servers that it starts, open as many sockets as the system allows: the
-/// usual limit of 1,024 files is too low for a test with 1,000 clients.
+/// Allows this process, and the servers that it starts, as many open sockets as the system permits: the usual limit of
+/// 1,024 files is too low for a test with 1,000 clients.
 pub(crate) fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
-    let most = Rlimit {
+    let highest = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // Some systems refuse the maximum; then the usual limit has to do.
-    setrlimit(Resource::Nofile, most).ok();
+    // Some systems refuse their own maximum. Then the usual limit stays.
+    setrlimit(Resource::Nofile, highest).ok();
 }
 
-fn finish(child: &mut Child, start: Instant) -> Exit {
+/// Waits until `child` has ended, and kills it after [`TEST_TIMEOUT`].
+fn wait_for_exit(child: &mut Child, start: Instant) -> Exit {
     let status = loop {
         if let Some(status) = child.try_wait().expect("a child process") {
             break status;
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TEST_TIMEOUT {
             child.kill().expect("a running server");
             panic!("the server does not end");
         }
@@ -246,34 +288,4 @@ fn finish(child: &mut Child, start: Instant) -> Exit {
         stderr,
         elapsed,
     }
-}
-
-/// Waits until `condition` holds, at most `limit`, and returns how long it took.
-pub async fn eventually(
-    what: &str,
-    limit: Duration,
-    mut condition: impl FnMut() -> bool,
-) -> Duration {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
-        time::sleep(Duration::from_millis(1)).await;
-    }
-    start.elapsed()
-}
-
-/// Reads from `connection` until it has ended or `enough` says so.
-pub async fn read_until(connection: &mut TcpStream, enough: impl Fn(&str) -> bool) -> String {
-    let mut bytes = Vec::new();
-    let reading = async {
-        while !enough(&String::from_utf8_lossy(&bytes)) {
-            if connection.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
-                break;
-            }
-        }
-    };
-    let done = time::timeout(PATIENCE, reading).await;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    assert!(done.is_ok(), "nothing more came after {text:?}");
-    text
 }

@@ -1,7 +1,6 @@
 //! The promises of the log, kept by Redis. `cargo test -p chat --features redis redis -- --ignored`
 
 use ::redis::Client;
-use testing;
 use tokio::runtime;
 
 use super::*;

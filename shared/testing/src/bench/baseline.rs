@@ -1,15 +1,15 @@
-//! The limit: a server that holds the same sockets as a lesson and only writes the same bytes.
+//! The baseline: a server that holds the same sockets as a lesson and only writes the same bytes.
 //!
-//! It is what any server for this technique has to do at least, so a lesson's processor time as a multiple
-//! of it means the same on every machine. To be fair it has what a lesson's server has: a process of its own,
-//! a thread per core, each with an event loop of its own (tokio's) and its share of the connections.
-//! It has nothing else: it looks at no header of its clients and writes from memory what it was given, one
-//! write per socket and piece of news. A piece of news is whatever somebody posts to it.
+//! Any server for the technique has to do at least this, so a lesson's processor time as a multiple of the baseline's
+//! means the same on every machine. For a fair comparison the baseline has what a lesson's server has: a process of its
+//! own, and one thread per core with an event loop (tokio's) and a share of the connections. It has nothing else: it
+//! parses no headers, and it sends prepared bytes, with one write per socket and update. An update is whatever a client
+//! posts to the baseline.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::Command;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::{env, thread};
@@ -20,42 +20,70 @@ use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
-use super::{Then, decoder::find};
-use crate::server::{Server, lesson};
+use super::decoder::find;
+use super::technique::Pattern;
+use crate::server::{Server, server_command};
 
-/// What the limit says besides the news, as bytes.
+/// What the baseline sends besides updates, as bytes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Answers {
-    /// To a client that comes: up to and with the first list.
+pub(super) struct Responses {
+    /// To a new client: everything up to the end of the first list.
     pub(super) first: Vec<u8>,
-    /// To a client that has seen everything.
-    pub(super) nothing: Vec<u8>,
+    /// To a client that polls and has the latest update.
+    pub(super) unchanged: Vec<u8>,
 }
 
-/// The newest piece of news, and which one it is, counted from 1.
+/// The latest update and its number, counted from 1.
 #[derive(Debug, Default)]
-struct News {
+struct Update {
     number: usize,
     bytes: Vec<u8>,
 }
 
-/// The answer to whoever has posted news.
-const TAKEN: &[u8] = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
+/// The argument that makes a program the baseline.
+const BASELINE: &str = "--baseline";
+
+/// The response to a client that has posted an update.
+const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
 
 /// How many new connections may wait for a thread.
-const WAITING: usize = 64;
+const ACCEPT_QUEUE: usize = 64;
 
-/// Starts this program once more, as the limit.
-pub(super) fn start(answers: &Answers) -> io::Result<Server> {
+/// Starts a baseline for another kind of benchmark: it sends `first` to each new client, and sends whatever is posted to
+/// it to all clients, unchanged. The `main` of the calling program has to begin with [`serve_baseline`].
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn start_baseline(first: &[u8]) -> io::Result<Server> {
+    start(&Responses {
+        first: first.to_vec(),
+        unchanged: Vec::new(),
+    })
+}
+
+/// Serves as the baseline if the command line asks for it, until the process that has started this one ends. Returns
+/// `None` if the command line asks for something else.
+#[must_use]
+pub fn serve_baseline(pattern: Pattern) -> Option<ExitCode> {
+    if !env::args().any(|argument| argument == BASELINE) {
+        return None;
+    }
+    let outcome = serve(pattern).inspect_err(|error| eprintln!("the baseline: {error}."));
+    Some(outcome.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
+}
+
+/// Starts this program a second time, as the baseline.
+pub(super) fn start(responses: &Responses) -> io::Result<Server> {
     let program = env::current_exe()?;
-    let mut command: Command = lesson(&program.to_string_lossy(), &["--limit"]);
-    let (theirs, mut ours) = io::pipe()?;
-    command.stdin(theirs);
-    let line = serde_json::to_string(answers)? + "\n";
-    // Written beside, because a pipe may hold less than this. It stays open as long as this process lives.
+    let mut command = server_command(&program.to_string_lossy(), &[BASELINE]);
+    let (reader, mut writer) = io::pipe()?;
+    command.stdin(reader);
+    let line = serde_json::to_string(responses)? + "\n";
+    // A thread writes, because the line may be longer than the pipe's buffer. The pipe stays open until this process
+    // ends.
     thread::spawn(move || {
-        ours.write_all(line.as_bytes())
-            .expect("a limit that listens");
+        let written = writer.write_all(line.as_bytes());
+        written.expect("a baseline that reads");
         loop {
             thread::park();
         }
@@ -63,25 +91,26 @@ pub(super) fn start(answers: &Answers) -> io::Result<Server> {
     Ok(Server::spawn(command))
 }
 
-/// Runs until stdin ends, from which it reads a line with the [`Answers`] first. Says where it listens as a
-/// lesson does.
-pub(super) fn serve(then: Then) -> io::Result<()> {
+/// Serves until stdin ends. The first line of stdin is the [`Responses`] as JSON. Prints the address as a lesson does.
+fn serve(pattern: Pattern) -> io::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
-    let answers: Arc<Answers> = Arc::new(serde_json::from_str(&line)?);
-    let news = watch::Sender::new(News::default());
+    let responses: Arc<Responses> = Arc::new(serde_json::from_str(&line)?);
+    let updates = watch::Sender::new(Update::default());
     let mut workers = Vec::new();
     for _ in 0..thread::available_parallelism()?.get() {
-        let (hand_over, connections) = mpsc::channel(WAITING);
+        let (worker, connections) = mpsc::channel(ACCEPT_QUEUE);
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let (answers, news) = (Arc::clone(&answers), news.clone());
-        let work =
-            move || LocalSet::new().block_on(&runtime, work(connections, then, answers, news));
+        let (responses, updates) = (Arc::clone(&responses), updates.clone());
+        let work = move || {
+            let work = run_worker(connections, pattern, responses, updates);
+            LocalSet::new().block_on(&runtime, work);
+        };
         thread::spawn(work);
-        workers.push(hand_over);
+        workers.push(worker);
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    println!("limit: http://{}/", listener.local_addr()?);
+    println!("baseline: http://{}/", listener.local_addr()?);
     io::stdout().flush()?;
     thread::spawn(move || {
         for (connection, worker) in listener.incoming().zip(workers.iter().cycle()) {
@@ -89,7 +118,7 @@ pub(super) fn serve(then: Then) -> io::Result<()> {
             worker.blocking_send(connection).expect("a worker");
         }
     });
-    // Whoever started this has ended when nobody can write to it any more.
+    // Stdin ends when the process at the other end of the pipe has ended.
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
@@ -97,60 +126,56 @@ pub(super) fn serve(then: Then) -> io::Result<()> {
 /// One client's connection.
 struct Connection {
     stream: TcpStream,
-    /// The number of the last news that it was told; `None` before its first request.
-    told: Cell<Option<usize>>,
-    /// Whether there is a request that waits for an answer.
-    waits: Cell<bool>,
+    /// The number of the last update that was sent; `None` before the first request.
+    last_sent: Cell<Option<usize>>,
+    /// Whether a request waits for a response.
+    is_waiting: Cell<bool>,
 }
 
-/// One thread: takes connections and tells them the news.
-async fn work(
-    mut new: mpsc::Receiver<std::net::TcpStream>,
-    then: Then,
-    answers: Arc<Answers>,
-    news: watch::Sender<News>,
+/// Runs one thread: accepts connections and sends each update to all of them.
+async fn run_worker(
+    mut accepted: mpsc::Receiver<std::net::TcpStream>,
+    pattern: Pattern,
+    responses: Arc<Responses>,
+    updates: watch::Sender<Update>,
 ) {
-    let all = RefCell::new(Vec::<Rc<Connection>>::new());
-    let mut changed = news.subscribe();
+    let connections = RefCell::new(Vec::<Rc<Connection>>::new());
+    let mut changed = updates.subscribe();
     let accept = async {
-        while let Some(stream) = new.recv().await {
+        while let Some(stream) = accepted.recv().await {
             stream.set_nonblocking(true).expect("a socket");
             stream.set_nodelay(true).expect("a socket");
             let connection = Rc::new(Connection {
                 stream: TcpStream::from_std(stream).expect("a socket"),
-                told: Cell::new(None),
-                waits: Cell::new(false),
+                last_sent: Cell::new(None),
+                is_waiting: Cell::new(false),
             });
-            all.borrow_mut().push(Rc::clone(&connection));
-            spawn_local(serve_one(
-                connection,
-                then,
-                Arc::clone(&answers),
-                news.clone(),
-            ));
+            connections.borrow_mut().push(Rc::clone(&connection));
+            let (responses, updates) = (Arc::clone(&responses), updates.clone());
+            spawn_local(serve_connection(connection, pattern, responses, updates));
         }
     };
-    let tell = async {
+    let send = async {
         while changed.changed().await.is_ok() {
-            let news = changed.borrow_and_update();
-            for connection in &*all.borrow() {
-                // Where a request is needed for an answer, this is the answer.
-                let asked = matches!(then, Then::Listen(_)) || connection.waits.take();
-                if asked && connection.told.get().is_some() {
-                    connection.tell(&news);
+            let update = changed.borrow_and_update();
+            for connection in &*connections.borrow() {
+                // Without a stream, the update is the response to a request.
+                let is_due = matches!(pattern, Pattern::Stream(_)) || connection.is_waiting.take();
+                if is_due && connection.last_sent.get().is_some() {
+                    connection.send(&update);
                 }
             }
         }
     };
-    tokio::join!(accept, tell);
+    tokio::join!(accept, send);
 }
 
-/// Answers what comes over one connection. Over the loopback interface a GET comes in one piece.
-async fn serve_one(
+/// Responds to the requests of one connection. On the loopback interface a GET arrives in one piece.
+async fn serve_connection(
     connection: Rc<Connection>,
-    then: Then,
-    answers: Arc<Answers>,
-    news: watch::Sender<News>,
+    pattern: Pattern,
+    responses: Arc<Responses>,
+    updates: watch::Sender<Update>,
 ) {
     let mut bytes = Vec::with_capacity(2048);
     while connection.stream.readable().await.is_ok() {
@@ -159,53 +184,53 @@ async fn serve_one(
             Ok(1..) => {}
             Ok(0) | Err(_) => break,
         }
-        if connection.told.get().is_none() && !bytes.starts_with(b"GET") {
-            let Some(posted) = posted(&bytes) else {
+        if connection.last_sent.get().is_none() && !bytes.starts_with(b"GET") {
+            let Some(posted) = complete_body(&bytes) else {
                 continue;
             };
-            news.send_modify(|news| {
-                news.number += 1;
-                news.bytes = posted.to_vec();
+            updates.send_modify(|update| {
+                update.number += 1;
+                update.bytes = posted.to_vec();
             });
-            connection.write(TAKEN);
+            connection.write(CREATED);
         } else {
-            connection.answer(then, &answers, &news.borrow());
+            connection.respond(pattern, &responses, &updates.borrow());
         }
         bytes.clear();
     }
-    connection.told.set(None);
+    connection.last_sent.set(None);
 }
 
-/// The body of a request, as soon as all of it is there.
-fn posted(request: &[u8]) -> Option<&[u8]> {
-    let (head, body) = request.split_at(find(request, b"\r\n\r\n")?);
-    let head = std::str::from_utf8(head).ok()?;
-    let mut lines = head.lines();
+/// Returns the body of a request as soon as it is complete.
+fn complete_body(request: &[u8]) -> Option<&[u8]> {
+    let (headers, body) = request.split_at(find(request, b"\r\n\r\n")?);
+    let headers = std::str::from_utf8(headers).ok()?;
+    let mut lines = headers.lines();
     let length = lines.find_map(|line| line.strip_prefix("Content-Length: "))?;
     body.get(..length.parse().ok()?)
 }
 
 impl Connection {
-    /// Answers a GET; on a stream, what comes after the first is a pong.
-    fn answer(&self, then: Then, answers: &Answers, news: &News) {
-        match (self.told.get(), then) {
+    /// Responds to a GET. On a stream, everything after the GET is a pong.
+    fn respond(&self, pattern: Pattern, responses: &Responses, update: &Update) {
+        match (self.last_sent.get(), pattern) {
             (None, _) => {
-                self.told.set(Some(news.number));
-                self.write(&answers.first);
+                self.last_sent.set(Some(update.number));
+                self.write(&responses.first);
             }
-            (Some(_), Then::Listen(_)) => {}
-            (Some(told), _) if told < news.number => self.tell(news),
-            (Some(_), Then::AskAfter(_)) => self.write(&answers.nothing),
-            (Some(_), Then::AskAtOnce) => self.waits.set(true),
+            (Some(_), Pattern::Stream(_)) => {}
+            (Some(last_sent), _) if last_sent < update.number => self.send(update),
+            (Some(_), Pattern::Poll(_)) => self.write(&responses.unchanged),
+            (Some(_), Pattern::LongPoll) => self.is_waiting.set(true),
         }
     }
 
-    fn tell(&self, news: &News) {
-        self.told.set(Some(news.number));
-        self.write(&news.bytes);
+    fn send(&self, update: &Update) {
+        self.last_sent.set(Some(update.number));
+        self.write(&update.bytes);
     }
 
-    /// The buffers of a client that reads are never full; one that has gone away needs nothing.
+    /// Writes all `bytes` at once: the clients of a benchmark read at once, so their buffers are never full.
     fn write(&self, bytes: &[u8]) {
         let written = self.stream.try_write(bytes);
         assert!(
@@ -220,11 +245,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_posted_is_there_when_all_of_it_is() {
+    fn a_body_is_returned_when_it_is_complete() {
         let request = b"POST / HTTP/1.1\r\nContent-Length: 4\r\nHost: x\r\n\r\nnews";
-        for (length, posted_so_far) in [(10, None), (50, None), (51, Some(&b"news"[..]))] {
-            assert_eq!(posted(&request[..length]), posted_so_far, "{length} bytes");
+        for (length, body) in [(10, None), (50, None), (51, Some(&b"news"[..]))] {
+            assert_eq!(complete_body(&request[..length]), body, "{length} bytes");
         }
-        assert_eq!(posted(b"POST / HTTP/1.1\r\n\r\nnews"), None);
+        assert_eq!(complete_body(b"POST / HTTP/1.1\r\n\r\nnews"), None);
     }
 }

@@ -1,69 +1,71 @@
-//! [`Maker`]: whoever makes the changes.
+//! [`ChangeMaker`]: the client that makes the changes.
 
 use std::{io, net::SocketAddr};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::decoder::{Wire, number_in};
+use super::decoder::{Decoder, number_in};
 
-/// The user that comes and goes.
+/// Adds the user that the next change removes.
 const ADD: &str = "POST /users HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nContent-Type: application/json\r\n\
-    Content-Length: 19\r\n\r\n{\"username\":\"news\"}";
+    Content-Length: 19\r\n\r\n{\"username\":\"user\"}";
 
-/// Makes the changes, over a connection of its own.
-pub(super) struct Maker {
+/// Makes the changes, on a connection of its own.
+pub(super) struct ChangeMaker {
     address: SocketAddr,
-    /// Opened for the first change: a server does not wait for long for the first request.
+    /// Opened for the first change, because a server closes a connection that sends no request for some time.
     stream: Option<TcpStream>,
-    wire: Wire,
-    /// The user that it has added and not removed again.
+    decoder: Decoder,
+    /// The id of the user that was added and not removed yet.
     added: Option<u64>,
 }
 
-impl Maker {
+impl ChangeMaker {
+    /// Returns a client for the server at `address`, not connected yet.
     pub(super) fn new(address: SocketAddr) -> Self {
         Self {
             address,
             stream: None,
-            wire: Wire::new(""),
+            decoder: Decoder::new(""),
             added: None,
         }
     }
 
-    /// In a lesson: adds a user or removes the one that was added.
+    /// Changes the list of a lesson: adds a user, or removes the user that was added.
     pub(super) async fn change(&mut self) -> io::Result<()> {
         if let Some(id) = self.added.take() {
             let remove = format!("DELETE /users/{id} HTTP/1.1\r\nHost: 127.0.0.1:8001\r\n\r\n");
-            self.ask(remove.as_bytes()).await?;
+            self.request(remove.as_bytes()).await?;
         } else {
-            let answer = self.ask(ADD.as_bytes()).await?;
-            self.added = number_in(&answer, "id");
+            let response = self.request(ADD.as_bytes()).await?;
+            self.added = number_in(&response, "id");
         }
         Ok(())
     }
 
-    /// For the limit: the bytes that it is to send to its clients.
-    pub(super) async fn post(&mut self, news: &[u8]) -> io::Result<()> {
-        let head = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", news.len());
-        self.ask(&[head.as_bytes(), news].concat()).await?;
+    /// Posts an update to the baseline, which sends it to its clients.
+    pub(super) async fn post(&mut self, update: &[u8]) -> io::Result<()> {
+        let length = update.len();
+        let headers = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+        self.request(&[headers.as_bytes(), update].concat()).await?;
         Ok(())
     }
 
-    /// Sends a request and returns the whole answer.
-    pub(super) async fn ask(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
+    /// Sends a request and returns the whole response.
+    pub(super) async fn request(&mut self, request: &[u8]) -> io::Result<Vec<u8>> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => TcpStream::connect(self.address).await?,
         };
         stream.set_nodelay(true)?;
         stream.write_all(request).await?;
-        while self.wire.message().map_err(io::Error::other)?.is_none() {
-            if stream.read_buf(self.wire.room()).await? == 0 {
+        while self.decoder.message().map_err(io::Error::other)?.is_none() {
+            if stream.read_buf(self.decoder.buffer_mut()).await? == 0 {
                 return Err(io::Error::other("the server has closed the connection"));
             }
         }
         self.stream = Some(stream);
-        Ok(self.wire.last_message().to_vec())
+        Ok(self.decoder.last_message().to_vec())
     }
 }

@@ -1,4 +1,4 @@
-//! [`Crowd`]: many clients in one thread, each a socket that does what the lesson's `client.js` does.
+//! [`Clients`]: many clients in one thread. Each is a socket that does what the lesson's `client.js` does.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -15,115 +15,97 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::decoder::{Message, Wire, pong};
-use super::recording::Tape;
-use super::{Technique, Then};
+use super::decoder::{Decoder, Message, pong};
+use super::measurement::Traffic;
+use super::recording::Recording;
+use super::technique::{Pattern, Technique};
 
-/// How many clients may be on their way to their first list at the same time: the server's queue for
-/// new connections is not endless.
+/// How many clients may wait for their first list at the same time: the server's queue for new connections is bounded.
 const CONNECTING: usize = 64;
 
-/// How long everybody together may take to hear of a change. Only a mistake takes that long.
+/// How long a change may take to all clients. Only a bug takes that long.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// What all clients together have sent and received so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Traffic {
-    pub(super) requests: u64,
-    /// Answers and events, with news or without.
-    pub(super) messages: u64,
-    /// In both directions, heads included.
-    pub(super) bytes: u64,
-}
-
-impl Traffic {
-    pub(super) fn since(self, earlier: Self) -> Self {
-        Self {
-            requests: self.requests - earlier.requests,
-            messages: self.messages - earlier.messages,
-            bytes: self.bytes - earlier.bytes,
-        }
-    }
-}
-
-/// All clients of a run.
-pub(super) struct Crowd {
+/// All clients of one server.
+pub(super) struct Clients {
     technique: Technique,
     address: SocketAddr,
-    clients: RefCell<Vec<JoinHandle<()>>>,
+    tasks: RefCell<Vec<JoinHandle<()>>>,
     traffic: Cell<Traffic>,
-    /// The version that everybody waits for now, and since when.
+    /// The version that all clients wait for, and since when.
     awaited: Cell<(u64, Instant)>,
-    /// The newest version that any client has.
-    newest: Cell<u64>,
-    /// How long it took to reach each client that has it.
+    /// The latest version that any client has.
+    latest: Cell<u64>,
+    /// The delay of each client that has the awaited version.
     delays: RefCell<Vec<Duration>>,
-    /// How many of them have to have it before anybody is told.
+    /// How many clients must have the awaited version before `reached` is notified.
     wanted: Cell<usize>,
     reached: Notify,
     failure: RefCell<Option<String>>,
     /// What the first client has received.
-    tape: RefCell<Tape>,
-    /// Whether those that ask in intervals do.
-    asking: Cell<bool>,
+    recording: RefCell<Recording>,
+    /// Whether clients that poll send requests.
+    is_polling: Cell<bool>,
     resumed: Notify,
 }
 
-impl Crowd {
-    /// Nobody yet.
+impl Clients {
+    /// Returns no clients yet for the server at `address`.
     pub(super) fn new(technique: Technique, address: SocketAddr) -> Rc<Self> {
         Rc::new(Self {
             technique,
             address,
-            clients: RefCell::default(),
+            tasks: RefCell::default(),
             traffic: Cell::default(),
             awaited: Cell::new((0, Instant::now())),
-            newest: Cell::default(),
+            latest: Cell::default(),
             delays: RefCell::default(),
             wanted: Cell::default(),
             reached: Notify::new(),
             failure: RefCell::default(),
-            tape: RefCell::default(),
-            asking: Cell::new(true),
+            recording: RefCell::default(),
+            is_polling: Cell::new(true),
             resumed: Notify::new(),
         })
     }
 
-    /// Attaches some of all `clients`, until each has the list. Those that ask in intervals come spread over one, as
-    /// browsers do; otherwise all of them would ask in the same moment ever after.
-    pub(super) async fn attach(
+    /// Connects the clients with these numbers, `all` clients in total, and waits until each has the list. Clients that
+    /// poll connect at different times of the interval, as browsers do. Otherwise all would send each request in the
+    /// same moment.
+    pub(super) async fn connect(
         self: &Rc<Self>,
-        some: Range<usize>,
-        clients: usize,
+        numbers: Range<usize>,
+        all: usize,
     ) -> Result<(), String> {
         let start = Instant::now();
-        let (first, last) = (some.start, some.end);
-        for index in some {
-            self.reached(index.saturating_sub(CONNECTING)).await?;
-            if let Then::AskAfter(pause) = self.technique.then {
-                let share = (index - first) as f64 / clients as f64;
-                sleep_until(start + pause.mul_f64(share)).await;
+        let (first, last) = (numbers.start, numbers.end);
+        for number in numbers {
+            self.wait_until_reached(number.saturating_sub(CONNECTING))
+                .await?;
+            if let Pattern::Poll(interval) = self.technique.pattern {
+                let share = (number - first) as f64 / all as f64;
+                sleep_until(start + interval.mul_f64(share)).await;
             }
-            let crowd = Rc::clone(self);
-            let client = spawn_local(async move {
-                let Err(error) = crowd.take_part(index == 0).await;
-                let failure = format!("client {} of {clients}: {error}", index + 1);
-                crowd.failure.borrow_mut().get_or_insert(failure);
-                crowd.reached.notify_one();
+            let clients = Rc::clone(self);
+            let task = spawn_local(async move {
+                let Err(error) = clients.run_client(number == 0).await;
+                let failure = format!("client {} of {all}: {error}", number + 1);
+                clients.failure.borrow_mut().get_or_insert(failure);
+                clients.reached.notify_one();
             });
-            self.clients.borrow_mut().push(client);
+            self.tasks.borrow_mut().push(task);
         }
-        self.reached(last).await
+        self.wait_until_reached(last).await
     }
 
-    /// From now on everybody waits for `version`.
+    /// Starts to measure how long `version` takes to each client.
     pub(super) fn await_version(&self, version: u64) {
         self.awaited.set((version, Instant::now()));
         self.delays.borrow_mut().clear();
     }
 
-    /// Waits until the awaited version has reached `clients` of them.
-    pub(super) async fn reached(&self, clients: usize) -> Result<(), String> {
+    /// Waits until this number of clients have the awaited version.
+    pub(super) async fn wait_until_reached(&self, clients: usize) -> Result<(), String> {
         self.wanted.set(clients);
         let waiting = async {
             while self.failure.borrow().is_none() && self.delays.borrow().len() < clients {
@@ -137,118 +119,120 @@ impl Crowd {
         let reached = self.delays.borrow().len();
         in_time.map_err(|_| {
             format!(
-                "after {DEADLINE:?} the news has reached {reached} and not all {clients} clients"
+                "after {DEADLINE:?} the update has reached {reached} clients instead of {clients}"
             )
         })
     }
 
-    /// How long the awaited version took to each client.
+    /// Returns how long the awaited version took to each client.
     pub(super) fn delays(&self) -> Vec<Duration> {
         self.delays.borrow().clone()
     }
 
-    /// The newest version that any client has.
-    pub(super) fn version(&self) -> u64 {
-        self.newest.get()
+    /// Returns the latest version that any client has.
+    pub(super) fn latest_version(&self) -> u64 {
+        self.latest.get()
     }
 
+    /// Returns what all clients have sent and received so far.
     pub(super) fn traffic(&self) -> Traffic {
         self.traffic.get()
     }
 
-    /// What the first client has received since this was called last: the bytes of each piece of news.
-    pub(super) fn recorded(&self) -> Vec<Vec<u8>> {
-        self.tape.borrow_mut().take()
+    /// Returns the bytes of each update that the first client has received since the last call.
+    pub(super) fn take_recording(&self) -> Vec<Vec<u8>> {
+        self.recording.borrow_mut().take()
     }
 
-    /// Lets those that ask in intervals skip their turns.
-    pub(super) fn rest(&self) {
-        self.asking.set(false);
+    /// Lets clients that poll skip their requests.
+    pub(super) fn pause_polling(&self) {
+        self.is_polling.set(false);
     }
 
-    /// Lets them ask again.
-    pub(super) fn resume(&self) {
-        self.asking.set(true);
+    /// Ends the effect of [`Clients::pause_polling`].
+    pub(super) fn resume_polling(&self) {
+        self.is_polling.set(true);
         self.resumed.notify_waiters();
     }
 
-    /// Ends all clients.
-    pub(super) fn leave(&self) {
-        self.clients
-            .borrow_mut()
-            .drain(..)
-            .for_each(|client| client.abort());
+    /// Disconnects all clients.
+    pub(super) fn disconnect(&self) {
+        for task in self.tasks.borrow_mut().drain(..) {
+            task.abort();
+        }
     }
 
-    /// Tells why somebody could not go on, if so.
+    /// Returns the error of the first client that failed, if any did.
     pub(super) fn check(&self) -> Result<(), String> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
-    /// One client, from its connection to the end of the run.
-    async fn take_part(&self, recorded: bool) -> io::Result<Infallible> {
+    /// Runs one client, from its connection to the end of the run.
+    async fn run_client(&self, is_recorded: bool) -> io::Result<Infallible> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        // Closed without the farewell that would keep the port for a minute.
+        // Closed by a reset. After a normal close the port would be in use for another minute.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-        let mut wire = Wire::new(self.technique.then.ending());
-        let mut seen = None;
+        let mut decoder = Decoder::new(self.technique.pattern.event_end());
+        let mut version = None;
         loop {
-            let request = (self.technique.request)(seen);
+            let request = (self.technique.request)(version);
             self.count(|traffic| traffic.requests += 1);
             self.send(&mut stream, request.as_bytes()).await?;
             loop {
-                let message = self.read(&mut stream, &mut wire).await?;
-                let version = match message {
-                    Message::Answer(version) | Message::Event(version) => version,
+                let message = self.read(&mut stream, &mut decoder).await?;
+                let received = match message {
+                    Message::Response(version) | Message::Event(version) => version,
                     Message::Ping(payload) => {
                         self.send(&mut stream, &pong(&payload)).await?;
                         continue;
                     }
                 };
-                if recorded {
-                    self.tape.borrow_mut().record(&message, wire.last_message());
+                if is_recorded {
+                    let bytes = decoder.last_message();
+                    self.recording.borrow_mut().record(&message, bytes);
                 }
-                self.hear(&mut seen, version);
-                if matches!(message, Message::Answer(_)) {
+                self.note(&mut version, received);
+                if matches!(message, Message::Response(_)) {
                     break;
                 }
             }
-            if let Then::AskAfter(pause) = self.technique.then {
-                self.pause(pause).await;
+            if let Pattern::Poll(interval) = self.technique.pattern {
+                self.wait_for_next_poll(interval).await;
             }
         }
     }
 
-    /// Waits so long, and while nobody is to ask, so long again: a client keeps its place in the interval.
-    async fn pause(&self, pause: Duration) {
+    /// Waits for `interval`, and while polling is paused, for further whole intervals, so that the clients stay spread
+    /// over the interval.
+    async fn wait_for_next_poll(&self, interval: Duration) {
         loop {
-            if !pause.is_zero() {
-                sleep(pause).await;
+            if !interval.is_zero() {
+                sleep(interval).await;
             }
-            if self.asking.get() {
+            if self.is_polling.get() {
                 return;
             }
-            if pause.is_zero() {
+            if interval.is_zero() {
                 self.resumed.notified().await;
             }
         }
     }
 
-    /// Notes what a client has heard.
-    fn hear(&self, seen: &mut Option<u64>, version: Option<u64>) {
+    /// Notes that a client, which had the version `before`, has received a message, which may hold a version.
+    fn note(&self, before: &mut Option<u64>, received: Option<u64>) {
         self.count(|traffic| traffic.messages += 1);
-        let Some(version) = version else { return };
+        let Some(version) = received else { return };
         let (awaited, since) = self.awaited.get();
-        if version >= awaited && seen.is_none_or(|seen| seen < awaited) {
+        if version >= awaited && before.is_none_or(|before| before < awaited) {
             let mut delays = self.delays.borrow_mut();
             delays.push(since.elapsed());
             if delays.len() >= self.wanted.get() {
                 self.reached.notify_one();
             }
         }
-        *seen = Some(version);
-        self.newest.set(version.max(self.newest.get()));
+        *before = Some(version);
+        self.latest.set(version.max(self.latest.get()));
     }
 
     async fn send(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
@@ -256,12 +240,12 @@ impl Crowd {
         stream.write_all(bytes).await
     }
 
-    async fn read(&self, stream: &mut TcpStream, wire: &mut Wire) -> io::Result<Message> {
+    async fn read(&self, stream: &mut TcpStream, decoder: &mut Decoder) -> io::Result<Message> {
         loop {
-            if let Some(message) = wire.message().map_err(io::Error::other)? {
+            if let Some(message) = decoder.message().map_err(io::Error::other)? {
                 return Ok(message);
             }
-            let count = stream.read_buf(wire.room()).await?;
+            let count = stream.read_buf(decoder.buffer_mut()).await?;
             if count == 0 {
                 return Err(io::Error::other("the server has closed the connection"));
             }

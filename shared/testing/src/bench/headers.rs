@@ -1,8 +1,8 @@
-//! What a browser puts into its requests besides the address: about 500 bytes, which each poll costs
-//! again. These are Chromium 156's own bytes on Debian, read off the wire; the port is always lesson 1's,
-//! because a lesson on a free port should not cost other bytes than on its own.
+//! The headers of a browser's requests: about 500 bytes, which every poll repeats. These are the bytes of Chromium 156 on
+//! Debian, as they were on the wire. The port is always that of lesson 1, so that the port does not change the number of
+//! bytes.
 
-/// What every request of a page has, unless it is a WebSocket's.
+/// The headers of every request of a page, except a WebSocket's handshake.
 const PAGE: &str = "Host: 127.0.0.1:8001\r\n\
     Connection: keep-alive\r\n\
     sec-ch-ua-platform: \"Linux\"\r\n\
@@ -14,21 +14,21 @@ const PAGE: &str = "Host: 127.0.0.1:8001\r\n\
     Accept-Encoding: gzip, deflate, br, zstd\r\n\
     Accept-Language: en-US,en;q=0.9\r\n";
 
-/// `fetch(path, { cache: "no-store" })`.
+/// The further headers of `fetch(path, { cache: "no-store" })`.
 pub const FETCH_NO_STORE: &str = "Pragma: no-cache\r\nCache-Control: no-cache\r\n\
     Accept: */*\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
 
-/// `new EventSource(path)`.
+/// The further headers of `new EventSource(path)`.
 pub const EVENT_SOURCE: &str = "Pragma: no-cache\r\nCache-Control: no-cache\r\n\
     Accept: text/event-stream\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Dest: empty\r\n";
 
-/// `iframe.src = path`.
+/// The further headers of `iframe.src = path`.
 pub const IFRAME: &str = "Upgrade-Insecure-Requests: 1\r\n\
     Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\n\
     Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n";
 
-/// The whole handshake of `new WebSocket(…/users)`. The key may be anything of 16 bytes (RFC 6455
-/// §4.1); this is the one of the RFC's example.
+/// The whole handshake of `new WebSocket(…/users)`. The key may be any 16 bytes (RFC 6455 §4.1); this one is the RFC's
+/// example.
 pub const WEB_SOCKET: &str = "GET /users HTTP/1.1\r\n\
     Host: 127.0.0.1:8001\r\n\
     Connection: Upgrade\r\n\
@@ -43,10 +43,10 @@ pub const WEB_SOCKET: &str = "GET /users HTTP/1.1\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 
-/// A whole GET of `path`, with the headers that it has of its `own`, each with its line break.
+/// Returns a whole GET of `path` with `further` headers, each with its line break.
 #[must_use]
-pub fn get(path: &str, own: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\n{PAGE}{own}\r\n")
+pub fn get(path: &str, further: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\n{PAGE}{further}\r\n")
 }
 
 #[cfg(test)]

@@ -1,38 +1,38 @@
-//! [`Tape`]: what a client has received, for the limit to say again.
+//! [`Recording`]: what a client has received, for the baseline to send again.
 
 use super::decoder::Message;
 
 /// What one client has received, as bytes.
 #[derive(Debug, Default)]
-pub(super) struct Tape {
-    /// Up to and with a list each.
-    pieces: Vec<Vec<u8>>,
-    /// What is part of the next of these.
-    begun: Vec<u8>,
-    /// Whether there was a list.
+pub(super) struct Recording {
+    /// Each of them ends with a list.
+    updates: Vec<Vec<u8>>,
+    /// The start of the next update.
+    started: Vec<u8>,
+    /// Whether the client has received a list.
     has_list: bool,
 }
 
-impl Tape {
-    /// Notes a `message` that was made of these `bytes`.
+impl Recording {
+    /// Records a `message` that was decoded from these `bytes`.
     pub(super) fn record(&mut self, message: &Message, bytes: &[u8]) {
-        if matches!(message, Message::Answer(None)) {
+        if matches!(message, Message::Response(None)) {
             return;
         }
         let is_list = !matches!(message, Message::Event(None));
-        // Before its first list a client may be told something else; later that is no news.
+        // Events before the first list belong to it. Later events without a list, such as pings, are no updates.
         if is_list || !self.has_list {
-            self.begun.extend_from_slice(bytes);
+            self.started.extend_from_slice(bytes);
         }
         if is_list {
             self.has_list = true;
-            self.pieces.push(std::mem::take(&mut self.begun));
+            self.updates.push(std::mem::take(&mut self.started));
         }
     }
 
-    /// What has been recorded since it was taken last, with a piece for each list.
+    /// Removes and returns the updates that were recorded since the last call.
     pub(super) fn take(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.pieces)
+        std::mem::take(&mut self.updates)
     }
 }
 
@@ -41,15 +41,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tape_keeps_each_list_and_what_came_before_the_first() {
-        let mut tape = Tape::default();
-        tape.record(&Message::Event(None), b"retry");
-        tape.record(&Message::Event(Some(7)), b"list");
-        tape.record(&Message::Event(Some(8)), b"change");
-        tape.record(&Message::Answer(None), b"not modified");
-        tape.record(&Message::Event(None), b"ping");
-        assert_eq!(tape.take(), [&b"retrylist"[..], b"change"]);
-        tape.record(&Message::Answer(Some(9)), b"another");
-        assert_eq!(tape.take(), [b"another"]);
+    fn a_recording_has_each_list_and_what_came_before_the_first() {
+        let mut recording = Recording::default();
+        recording.record(&Message::Event(None), b"retry");
+        recording.record(&Message::Event(Some(7)), b"list");
+        recording.record(&Message::Event(Some(8)), b"change");
+        recording.record(&Message::Response(None), b"not modified");
+        recording.record(&Message::Event(None), b"ping");
+        assert_eq!(recording.take(), [&b"retrylist"[..], b"change"]);
+        recording.record(&Message::Response(Some(9)), b"another");
+        assert_eq!(recording.take(), [b"another"]);
     }
 }

@@ -1,4 +1,4 @@
-//! One run: the lesson's server and then the limit, under the same load.
+//! [`run`]: puts a lesson's server and then the baseline under the same load.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::rc::Rc;
@@ -8,114 +8,81 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::LocalSet;
 use tokio::{runtime, time};
 
-use super::baseline::{self, Answers};
-use super::change_maker::Maker;
-use super::clients::{Crowd, Traffic};
-use super::report::Row;
-use super::{Flags, Technique, Then};
-use crate::proc::{ThreadTimes, memory};
+use super::baseline::{self, Responses};
+use super::change_maker::ChangeMaker;
+use super::clients::Clients;
+use super::flags::Flags;
+use super::measurement::{Measurement, Round, Traffic, Usage};
+use super::technique::{Pattern, Technique};
+use crate::ThreadTimes;
 use crate::server::{Server, raise_file_limit};
 
 /// How many files a process has open besides its clients.
 const OTHER_FILES: u64 = 64;
 
-/// How long after the last change silence begins, at least. All long polls that it answered end in the same moment, a
-/// period later, which must not be the end of what is measured.
-const LONG_REST: Duration = Duration::from_secs(1);
+/// How long after the last change the idle time begins. All long polls that the last change has answered end in the same
+/// moment, one period later. The delay makes sure that this moment is within the idle time and not at its end.
+const IDLE_DELAY: Duration = Duration::from_secs(1);
 
-/// In how many turns the changes are made, if there are as many. In each, the lesson makes its share of them, and then
-/// the limit says the same, so that whatever else the machine does slows down both.
-const TURNS: u32 = 10;
+/// In how many rounds the changes are made, if there are as many changes. In each round the lesson sends its share of the
+/// updates, and then the baseline sends the same, so that other work of the machine slows down both.
+const ROUNDS: u32 = 10;
 
-/// How many changes are made in one turn at most. Where clients ask every second, each change takes a second, and
-/// a server ends a connection that has been silent for 30 s, as all of the lesson's are while the limit has its turn.
-const CHANGES: u32 = 20;
+/// How many changes one round has at most. With polling each change takes a second, and a server closes a connection that
+/// sends nothing for 30 s, as all of the lesson's do during the baseline's half of a round.
+const MAX_CHANGES_PER_ROUND: u32 = 20;
 
-/// What was used in a part of the run.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Use {
-    pub(super) processor: Duration,
-    pub(super) traffic: Traffic,
-    pub(super) time: Duration,
-}
-
-/// What was used for some changes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Turn {
-    pub(super) changes: u32,
-    pub(super) lesson: Use,
-    pub(super) limit: Use,
-}
-
-/// What the servers were seen to do.
-#[derive(Debug, Default)]
-pub(super) struct Measured {
-    /// From each change to each client of the lesson.
-    pub(super) delays: Vec<Duration>,
-    pub(super) turns: Vec<Turn>,
-    pub(super) silence: Use,
-    /// The lesson's memory in bytes: with the first few clients, with all of them, at the end.
-    pub(super) memory: [u64; 3],
-}
-
-/// Puts the lesson and the limit under load.
-pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Row, String> {
-    let clients = as_many_as_fit(technique.lesson, flags.clients);
-    if let (Then::AskAfter(pause), Some(milliseconds)) = (&mut technique.then, flags.pause) {
-        *pause = Duration::from_millis(milliseconds);
+/// Measures what `technique` costs.
+pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Measurement, String> {
+    let clients = limit_to_open_files(technique.lesson, flags.clients);
+    if let (Pattern::Poll(interval), Some(pause)) = (&mut technique.pattern, flags.pause) {
+        *interval = Duration::from_millis(pause);
     }
     let load = Load {
         technique,
         clients,
         updates: flags.updates,
-        rest: Duration::from_millis(flags.rest),
+        settle: Duration::from_millis(flags.settle),
     };
-    let silence = load.whole_periods(Duration::from_secs(flags.idle));
+    let idle = load.whole_periods(Duration::from_secs(flags.idle));
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    let measured = LocalSet::new().block_on(&runtime, load.put_on(silence))?;
-    Ok(Row::new(&load, &measured))
+    LocalSet::new().block_on(&runtime, load.run(idle))
 }
 
-/// As many of the `wanted` clients as the limit for open files allows, after it was raised as far as
-/// it goes. A lesson's server may need two for each, and this process does: one to the lesson, one to the limit.
-fn as_many_as_fit(lesson: &str, wanted: u32) -> u32 {
+/// Raises the limit of open files as far as possible, and returns how many of the `wanted` clients it allows. This process
+/// needs two files for each: one connection to the lesson and one to the baseline.
+fn limit_to_open_files(lesson: &str, wanted: u32) -> u32 {
     raise_file_limit();
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let needed = 2 * u64::from(wanted) + OTHER_FILES;
     if needed <= limit {
         return wanted;
     }
-    let fitting = u32::try_from(limit.saturating_sub(OTHER_FILES) / 2)
+    let allowed = u32::try_from(limit.saturating_sub(OTHER_FILES) / 2)
         .unwrap_or(wanted)
         .max(1);
     eprintln!(
         "{lesson}: {wanted} clients need {needed} open files, and the system allows {limit}. Going on with \
-         {fitting} clients; for all of them, run `ulimit -n {needed}` first (as root)."
+         {allowed} clients; for all of them, run `ulimit -n {needed}` first (as root)."
     );
-    fitting
+    allowed
 }
 
-/// What is put on a server.
+/// The load for both servers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load {
-    pub(super) technique: Technique,
-    pub(super) clients: u32,
-    pub(super) updates: u32,
-    /// How long everything has to come to rest before it is measured.
-    rest: Duration,
+struct Load {
+    technique: Technique,
+    clients: u32,
+    updates: u32,
+    /// How long the servers have to come to rest before each measurement.
+    settle: Duration,
 }
 
 impl Load {
-    /// How many clients come before memory is measured. What the server sets up for the first of them it has
-    /// once, however many there are.
-    pub(super) fn few(&self) -> u32 {
-        self.clients / 10
-    }
-
-    /// So much time or a little more: in half a period between two heartbeats there is one or none.
+    /// Returns `time`, rounded up to whole idle periods: half a period would have one heartbeat or none.
     fn whole_periods(&self, time: Duration) -> Duration {
-        let period = self.technique.silence;
+        let period = self.technique.idle_period;
         if period.is_zero() {
             return time;
         }
@@ -123,150 +90,156 @@ impl Load {
         period.mul_f64(periods.ceil())
     }
 
-    async fn put_on(&self, silence: Duration) -> Result<Measured, String> {
-        let mut measured = Measured::default();
-        let mut lesson = Side::new(self, Server::start(self.technique.binary, &[]));
-        self.say(&format!("{} clients come", self.clients));
-        let (few, clients) = (self.few() as usize, self.clients as usize);
-        lesson.crowd.attach(0..few, clients).await?;
-        measured.memory[0] = lesson.memory()?;
-        lesson.crowd.attach(few..clients, clients).await?;
-        time::sleep(self.rest).await;
-        measured.memory[1] = lesson.memory()?;
+    /// Runs all parts: the clients connect, the changes are made, and then nothing happens for the time `idle`.
+    async fn run(&self, idle: Duration) -> Result<Measurement, String> {
+        let mut measured = Measurement {
+            lesson: self.technique.lesson,
+            clients: self.clients,
+            first_clients: self.clients / 10,
+            updates: self.updates,
+            ..Measurement::default()
+        };
+        let mut lesson = Contestant::new(self, Server::start(self.technique.binary, &[]));
+        self.progress(&format!("{} clients connect", self.clients));
+        let (first, all) = (measured.first_clients as usize, self.clients as usize);
+        lesson.clients.connect(0..first, all).await?;
+        measured.memory[0] = lesson.server.memory();
+        lesson.clients.connect(first..all, all).await?;
+        time::sleep(self.settle).await;
+        measured.memory[1] = lesson.server.memory();
 
-        self.take_turns(&mut lesson, &mut measured).await?;
-        if !silence.is_zero() {
-            self.say(&format!("{} s of silence", silence.as_secs_f32()));
-            time::sleep(LONG_REST).await;
-            let meter = Meter::start(&lesson)?;
-            time::sleep(silence).await;
-            measured.silence = meter.read(&lesson)?;
-            lesson.crowd.check()?;
+        self.run_rounds(&mut lesson, &mut measured).await?;
+        if !idle.is_zero() {
+            self.progress(&format!("{} s without updates", idle.as_secs_f32()));
+            time::sleep(IDLE_DELAY).await;
+            let meter = Meter::start(&lesson);
+            time::sleep(idle).await;
+            measured.idle = meter.read(&lesson);
+            lesson.clients.check()?;
         }
-        measured.memory[2] = lesson.memory()?;
-        self.say("");
+        measured.memory[2] = lesson.server.memory();
+        self.progress("");
         Ok(measured)
     }
 
-    /// Makes the changes, by turns with the limit.
-    async fn take_turns(&self, lesson: &mut Side, measured: &mut Measured) -> Result<(), String> {
-        let mut limit = self.limit_of(lesson).await?;
-        let turns = TURNS.max(self.updates.div_ceil(CHANGES));
-        let up_to = |turn| self.updates * turn / turns;
-        for turn in (1..=turns).filter(|turn| up_to(turn - 1) < up_to(*turn)) {
-            lesson.crowd.resume();
-            let meter = Meter::start(lesson)?;
-            for number in up_to(turn - 1) + 1..=up_to(turn) {
-                self.say(&format!("change {number} of {}", self.updates));
-                let made = lesson.make_change(None, self.clients).await;
+    /// Makes the changes. In each round first the lesson sends the updates, then the baseline.
+    async fn run_rounds(
+        &self,
+        lesson: &mut Contestant,
+        measured: &mut Measurement,
+    ) -> Result<(), String> {
+        let mut baseline = self.baseline_for(lesson).await?;
+        let rounds = ROUNDS.max(self.updates.div_ceil(MAX_CHANGES_PER_ROUND));
+        let up_to = |round| self.updates * round / rounds;
+        for round in (1..=rounds).filter(|round| up_to(round - 1) < up_to(*round)) {
+            lesson.clients.resume_polling();
+            let meter = Meter::start(lesson);
+            for number in up_to(round - 1) + 1..=up_to(round) {
+                self.progress(&format!("change {number} of {}", self.updates));
+                let made = lesson.send_update(None, self.clients).await;
                 made.map_err(|reason| format!("change {number}: {reason}"))?;
-                measured.delays.extend(lesson.crowd.delays());
+                measured.delays.extend(lesson.clients.delays());
             }
-            let of_lesson = self.end_turn(&meter, lesson).await?;
+            let of_lesson = self.end_round(&meter, lesson).await;
 
-            limit.crowd.resume();
-            let meter = Meter::start(&limit)?;
-            for news in lesson.crowd.recorded() {
-                let said = limit.make_change(Some(&news), self.clients).await;
-                said.map_err(|reason| format!("the limit: {reason}"))?;
+            baseline.clients.resume_polling();
+            let meter = Meter::start(&baseline);
+            for update in lesson.clients.take_recording() {
+                let sent = baseline.send_update(Some(&update), self.clients).await;
+                sent.map_err(|reason| format!("the baseline: {reason}"))?;
             }
-            let of_limit = self.end_turn(&meter, &limit).await?;
-            measured.turns.push(Turn {
-                changes: up_to(turn) - up_to(turn - 1),
+            measured.rounds.push(Round {
+                changes: up_to(round) - up_to(round - 1),
                 lesson: of_lesson,
-                limit: of_limit,
+                baseline: self.end_round(&meter, &baseline).await,
             });
         }
-        lesson.crowd.resume();
+        lesson.clients.resume_polling();
         Ok(())
     }
 
-    /// What the turn of `side` has cost, with what it still does when the last client has heard of the last change: a
-    /// thousand clients may ask again.
-    async fn end_turn(&self, meter: &Meter, side: &Side) -> Result<Use, String> {
-        side.crowd.rest();
-        time::sleep(self.rest).await;
-        meter.read(side)
+    /// Returns what the round has cost one server. That includes the work after the last client has the last update: a
+    /// thousand clients may send their next request.
+    async fn end_round(&self, meter: &Meter, contestant: &Contestant) -> Usage {
+        contestant.clients.pause_polling();
+        time::sleep(self.settle).await;
+        meter.read(contestant)
     }
 
-    /// The limit, with as many clients as the `lesson`, whose first answers it gives.
-    async fn limit_of(&self, lesson: &mut Side) -> Result<Side, String> {
-        let mut answers = Answers {
-            first: lesson.crowd.recorded().concat(),
-            nothing: Vec::new(),
+    /// Starts the baseline with the first responses of the `lesson`, and connects as many clients to it.
+    async fn baseline_for(&self, lesson: &mut Contestant) -> Result<Contestant, String> {
+        let mut responses = Responses {
+            first: lesson.clients.take_recording().concat(),
+            unchanged: Vec::new(),
         };
-        if let Then::AskAfter(_) = self.technique.then {
-            let request = (self.technique.request)(Some(lesson.crowd.version()));
-            let nothing = lesson.maker.ask(request.as_bytes()).await;
-            answers.nothing = nothing.map_err(|error| error.to_string())?;
+        if let Pattern::Poll(_) = self.technique.pattern {
+            let request = (self.technique.request)(Some(lesson.clients.latest_version()));
+            let unchanged = lesson.change_maker.request(request.as_bytes()).await;
+            responses.unchanged = unchanged.map_err(|error| error.to_string())?;
         }
-        lesson.crowd.rest();
-        let server = baseline::start(&answers).map_err(|error| format!("the limit: {error}"))?;
-        let limit = Side::new(self, server);
-        self.say(&format!("{} clients come, the limit", self.clients));
+        lesson.clients.pause_polling();
+        let server = baseline::start(&responses);
+        let server = server.map_err(|error| format!("the baseline: {error}"))?;
+        let baseline = Contestant::new(self, server);
+        self.progress(&format!("{} clients connect to the baseline", self.clients));
         let clients = self.clients as usize;
-        limit.crowd.attach(0..clients, clients).await?;
-        limit.crowd.rest();
-        time::sleep(self.rest).await;
-        Ok(limit)
+        baseline.clients.connect(0..clients, clients).await?;
+        baseline.clients.pause_polling();
+        time::sleep(self.settle).await;
+        Ok(baseline)
     }
 
-    /// Shows on stderr how far it has come: on a terminal in one line, which goes away in the end.
-    fn say(&self, what: &str) {
+    /// Shows the progress on stderr. On a terminal it is one line, which an empty `step` removes.
+    fn progress(&self, step: &str) {
         let mut stderr = io::stderr().lock();
         let lesson = self.technique.lesson;
-        let said = if !stderr.is_terminal() {
-            let news = !what.is_empty() && !what.starts_with("change");
-            if news {
-                writeln!(stderr, "{lesson}: {what}")
-            } else {
-                Ok(())
-            }
-        } else if what.is_empty() {
+        let shown = if stderr.is_terminal() && step.is_empty() {
             write!(stderr, "\r\x1b[K")
+        } else if stderr.is_terminal() {
+            write!(stderr, "\r\x1b[K{lesson}: {step}").and_then(|()| stderr.flush())
+        } else if step.is_empty() || step.starts_with("change") {
+            Ok(())
         } else {
-            write!(stderr, "\r\x1b[K{lesson}: {what}").and_then(|()| stderr.flush())
+            writeln!(stderr, "{lesson}: {step}")
         };
-        // Without stderr it goes on in silence.
-        said.ok();
+        // Without stderr the run goes on without showing progress.
+        shown.ok();
     }
 }
 
-/// A server, its clients, and who makes the changes.
-struct Side {
+/// A server, its clients, and the client that makes the changes.
+struct Contestant {
     server: Server,
-    crowd: Rc<Crowd>,
-    maker: Maker,
+    clients: Rc<Clients>,
+    change_maker: ChangeMaker,
 }
 
-impl Side {
+impl Contestant {
+    /// Returns a contestant without connections.
     fn new(load: &Load, server: Server) -> Self {
         Self {
-            crowd: Crowd::new(load.technique, server.address()),
-            maker: Maker::new(server.address()),
+            clients: Clients::new(load.technique, server.address()),
+            change_maker: ChangeMaker::new(server.address()),
             server,
         }
     }
 
-    /// Makes a change, which is `news` if there is some, and waits until all `clients` have heard of it.
-    async fn make_change(&mut self, news: Option<&[u8]>, clients: u32) -> Result<(), String> {
-        self.crowd.await_version(self.crowd.version() + 1);
-        let made = match news {
-            None => self.maker.change().await,
-            Some(news) => self.maker.post(news).await,
+    /// Makes a change in the lesson, or posts `update` to the baseline, and waits until all `clients` have it.
+    async fn send_update(&mut self, update: Option<&[u8]>, clients: u32) -> Result<(), String> {
+        self.clients
+            .await_version(self.clients.latest_version() + 1);
+        let made = match update {
+            None => self.change_maker.change().await,
+            Some(update) => self.change_maker.post(update).await,
         };
         made.map_err(|error| error.to_string())?;
-        self.crowd.reached(clients as usize).await
-    }
-
-    fn memory(&self) -> Result<u64, String> {
-        memory(self.server.child.id()).map_err(|error| format!("no memory in /proc: {error}"))
+        self.clients.wait_until_reached(clients as usize).await
     }
 }
 
-impl Drop for Side {
+impl Drop for Contestant {
     fn drop(&mut self) {
-        self.crowd.leave();
+        self.clients.disconnect();
     }
 }
 
@@ -278,24 +251,21 @@ struct Meter {
 }
 
 impl Meter {
-    fn start(side: &Side) -> Result<Self, String> {
-        Ok(Self {
+    /// Starts the measurement.
+    fn start(contestant: &Contestant) -> Self {
+        Self {
             start: time::Instant::now(),
-            times: Self::times(side)?,
-            traffic: side.crowd.traffic(),
-        })
+            times: contestant.server.thread_times(),
+            traffic: contestant.clients.traffic(),
+        }
     }
 
-    fn read(&self, side: &Side) -> Result<Use, String> {
-        Ok(Use {
-            processor: Self::times(side)?.since(&self.times),
-            traffic: side.crowd.traffic().since(self.traffic),
+    /// Returns what was used since the start.
+    fn read(&self, contestant: &Contestant) -> Usage {
+        Usage {
+            processor: contestant.server.thread_times().since(&self.times),
+            traffic: contestant.clients.traffic().since(self.traffic),
             time: self.start.elapsed(),
-        })
-    }
-
-    fn times(side: &Side) -> Result<ThreadTimes, String> {
-        let times = ThreadTimes::of(side.server.child.id());
-        times.map_err(|error| format!("no processor times in /proc: {error}"))
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! What the page of each lesson from 1 to 5 promises, in a real browser. Each lesson's `tests/browser.rs`
-//! calls [`keeps_them_all`] with its own binary and tests beside it what only its technique does.
+//! The promises of every page of lessons 1 to 5, in a real browser. Each lesson's `tests/browser.rs` calls
+//! [`check_all`] with its own binary, and has further tests for what only its technique does.
 
 mod wire;
 
@@ -12,26 +12,26 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Browser, Tab, relay::Relay};
-use crate::{PATIENCE, Server, Signal};
+use crate::{Server, Signal, TEST_TIMEOUT};
 
-/// What the technique keeps open that `POST /cut` can end.
+/// What the technique keeps open, which `POST /cut` ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepsOpen {
-    /// Each answer comes at once.
+    /// Nothing: each response comes at once.
     Nothing,
-    /// A request, which the server then answers, so that the page just asks again.
+    /// A request. The server responds to it, and the page sends the next one.
     Request,
-    /// A stream or a socket, which has to be opened again.
+    /// A stream or a socket, which the page has to open again.
     Connection,
 }
 
 /// Checks every promise of this module against the lesson `binary`.
-pub async fn keeps_them_all(binary: &str, keeps_open: KeepsOpen) {
+pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     let browser = Browser::start().await;
     let promise = async |name| {
-        // In Firefox, pages that go on looking for servers that are gone can make a new WebSocket wait.
+        // In Firefox, old pages that try to reach servers that have ended can delay a new WebSocket.
         browser.leave_all().await;
-        eprintln!("{name}"); // Shown if it is broken.
+        eprintln!("{name}"); // The test runner shows it if the promise is broken.
     };
     promise("a user added in one tab shows in the other").await;
     a_user_added_in_one_tab_shows_in_the_other(&browser, binary).await;
@@ -47,8 +47,8 @@ pub async fn keeps_them_all(binary: &str, keeps_open: KeepsOpen) {
     the_list_is_right_after_a_kill_and_a_restart(&browser, binary).await;
     promise("the wire shows what crossed it").await;
     wire::the_wire_shows_what_crossed_it(&browser, binary).await;
-    promise("the wire tells what goes wrong").await;
-    wire::the_wire_tells_what_goes_wrong(&browser, binary).await;
+    promise("the wire shows what goes wrong").await;
+    wire::the_wire_shows_what_goes_wrong(&browser, binary).await;
     promise("a row opens by keyboard and shows its bytes").await;
     wire::a_row_opens_by_keyboard_and_shows_its_bytes(&browser, binary).await;
     promise("the oldest rows go first").await;
@@ -77,7 +77,7 @@ async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &
     for tab in [&a, &b] {
         tab.until_users(&["Alice", "李四"]).await;
     }
-    // Whoever is refused is told why, and in the other tab nothing happens.
+    // A refused name shows an error in its own tab only.
     a.type_text("input[name=username]", "   \n").await;
     a.until("document.getElementById('error').textContent.length > 20")
         .await;
@@ -85,7 +85,7 @@ async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &
     loads_nothing_from_elsewhere(&a).await;
 }
 
-/// If this fails, that there were no errors means nothing.
+/// If this fails, the check for errors on the console is worthless.
 async fn an_error_in_a_page_does_not_go_unseen(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &[]);
     let tab = browser.open_lesson(&server).await;
@@ -95,20 +95,20 @@ async fn an_error_in_a_page_does_not_go_unseen(browser: &Browser, binary: &str) 
             .await;
         let start = Instant::now();
         while browser.console_errors().await.is_empty() {
-            assert!(start.elapsed() < PATIENCE, "nobody was told of {wrong}");
+            assert!(start.elapsed() < TEST_TIMEOUT, "no error for {wrong}");
             sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-/// Whatever the page has loaded came from its own server.
+/// Checks that the page has loaded everything from its own server.
 async fn loads_nothing_from_elsewhere(tab: &Tab<'_>) {
     let foreign = "performance.getEntriesByType('resource').map((entry) => entry.name)
         .filter((name) => !/^(http|ws):/.test(name) || new URL(name).host !== location.host)";
     assert_eq!(tab.evaluate(foreign).await, json!([]));
 }
 
-/// As HTML, the first of them is a picture that runs a script.
+/// As HTML, the first of these names would be a picture that runs a script.
 async fn a_hostile_name_is_text(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &[]);
     let tab = browser.open_lesson(&server).await;
@@ -122,7 +122,7 @@ async fn a_hostile_name_is_text(browser: &Browser, binary: &str) {
         shown.push(name);
         tab.until_users(&shown).await;
     }
-    // Also where the wire shows the bytes.
+    // The wire shows them, too.
     wire::open_all_rows(&tab).await;
     let inside =
         "#users :not(li, span, button), #wire-rows :not(li, details, summary, p, span, pre)";
@@ -157,7 +157,7 @@ async fn what_is_switched_off_is_silent_and_comes_back(browser: &Browser, binary
     tab.click("#clock-toggle").await;
     tab.click("#users-toggle").await;
     tab.until_status("closed").await;
-    // What was on its way may still arrive.
+    // Responses that were on their way may still arrive.
     let mut before = (0, 0);
     while before != relay.counts() {
         before = relay.counts();
@@ -223,7 +223,7 @@ async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary:
     assert_eq!(tab.evaluate("loaded").await, "once", "without a reload");
 }
 
-/// By whoever reads with a screen reader, uses only the keyboard, sees little, or has a small screen.
+/// Also with a screen reader, with the keyboard only, with low vision, or on a small screen.
 async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &["--heartbeat", "0.4"]);
     let tab = browser.open_lesson(&server).await;
@@ -248,7 +248,7 @@ async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
         );
         tab.is_accessible(&format!("{width} px, {scheme}")).await;
     }
-    // The state has other colours when all is not well.
+    // The status has other colours when something is wrong.
     server.signal(Signal::KILL);
     tab.until("document.getElementById('status').dataset.state !== 'open'")
         .await;
@@ -260,8 +260,8 @@ async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
 }
 
 impl Tab<'_> {
-    /// Checks the page with axe-core, <https://github.com/dequelabs/axe-core>, whose file the environment variable
-    /// `AXE` names (`npm install axe-core` brings `axe.min.js`). Without it nothing is checked and a line says so.
+    /// Checks the page with axe-core, <https://github.com/dequelabs/axe-core>. The environment variable `AXE` names its
+    /// file, `axe.min.js` (`npm install axe-core`). Without the variable nothing is checked, and a line on stderr says so.
     pub async fn is_accessible(&self, what: &str) {
         let Some(file) = env::var_os("AXE") else {
             eprintln!("AXE does not name axe.min.js: {what} is not checked");

@@ -12,7 +12,7 @@ use std::{env, thread};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::PATIENCE;
+use crate::TEST_TIMEOUT;
 
 /// What Chromium is started with, besides a profile of its own. As root it does not start with its
 /// sandbox, and it should not call home.
@@ -173,7 +173,7 @@ impl Driver {
         let start = Instant::now();
         while driver.port == 0 {
             let said = driver.printed();
-            assert!(start.elapsed() < PATIENCE, "it names no port: {said:?}");
+            assert!(start.elapsed() < TEST_TIMEOUT, "it names no port: {said:?}");
             driver.port = whole_lines(&said).find_map(port_in).unwrap_or_default();
             if driver.port == 0 && driver.child.try_wait().is_ok_and(|exit| exit.is_some()) {
                 eprintln!("the driver has ended: {said}");
@@ -209,7 +209,7 @@ impl Driver {
             Kind::Firefox => &format!("DELETE /session/{}", self.session),
         };
         let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
-        connection.set_read_timeout(Some(PATIENCE))?;
+        connection.set_read_timeout(Some(TEST_TIMEOUT))?;
         let host = format!("127.0.0.1:{}", self.port);
         connection.write_all(format!("{request} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
         connection.read(&mut [0; 1024]).map(drop)

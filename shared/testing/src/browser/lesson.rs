@@ -6,7 +6,7 @@ use super::{Browser, Tab};
 use crate::Server;
 
 impl Browser {
-    /// Opens the lesson's page and waits until it shows the list.
+    /// Opens the page of a lesson and waits until it shows the list.
     pub async fn open_lesson(&self, server: &Server) -> Tab<'_> {
         let tab = self.open(&server.url("/")).await;
         tab.until_status("open").await;
@@ -17,13 +17,13 @@ impl Browser {
 }
 
 impl Tab<'_> {
-    /// Waits until the page says that its connection is in `state`: `connecting`, `open` or `closed`.
+    /// Waits until the status of the page is `connecting`, `open` or `closed`.
     pub async fn until_status(&self, state: &str) {
         let is = format!("document.getElementById('status').dataset.state === '{state}'");
         self.until(&is).await;
     }
 
-    /// Waits until the page shows these users and no others.
+    /// Waits until the page shows exactly these users.
     pub async fn until_users(&self, users: &[&str]) {
         let shown = "[...document.querySelectorAll('#users li')].map((item) => item.textContent)";
         let wanted = json!(json!(users).to_string());
@@ -31,7 +31,7 @@ impl Tab<'_> {
             .await;
     }
 
-    /// Waits until the clock shows another time than now.
+    /// Waits until the clock shows a later time.
     pub async fn until_next_second(&self) {
         let now = self.text("clock").await;
         self.until(&format!(
@@ -46,7 +46,7 @@ impl Tab<'_> {
             .await;
     }
 
-    /// The text of the element with this id.
+    /// Returns the text of the element with this id.
     pub async fn text(&self, id: &str) -> String {
         let text = format!("document.getElementById('{id}').textContent");
         let text = self.evaluate(&text).await;

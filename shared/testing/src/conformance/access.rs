@@ -1,18 +1,18 @@
-//! Who may do what: files, foreign sites, hostile names, the own machine.
+//! Access: which files are served, what other origins and other machines may do, hostile names.
 
 use reqwest::{Method, Response, header};
 use serde_json::{Value, json};
 
-use super::{JSON, Server, Subject, add_probe, expect_error, send};
+use super::{JSON, Server, Target, add_probe, expect_error, send};
 use crate::read_until;
 
-/// Files of every page.
+/// Files of every page, and their content types.
 const FILES: &[(&str, &str)] = &[
     ("/shared/style.css", "text/css; charset=utf-8"),
     ("/shared/icon.svg", "image/svg+xml"),
 ];
 
-/// Folders, hidden files and files that are not there.
+/// Paths of folders, hidden files and missing files.
 const NO_FILES: &[&str] = &[
     "/static/",
     "/static",
@@ -21,7 +21,7 @@ const NO_FILES: &[&str] = &[
     "/static/.gitignore",
 ];
 
-/// Ways out of the folder, which an HTTP library would tidy up before it sends them.
+/// Paths that lead out of the folder. An HTTP library would normalise them before it sends them.
 const ESCAPES: &[&str] = &[
     "/static/../Cargo.toml",
     "/static/%2e%2e/Cargo.toml",
@@ -32,21 +32,21 @@ const ESCAPES: &[&str] = &[
     "/static/%ff",
 ];
 
-pub(super) async fn files_are_served_and_folders_are_not_listed(subject: Subject) {
-    let server = subject.start(&[]);
-    for (path, kind) in FILES.iter().chain(subject.files) {
+pub(super) async fn files_are_served_and_folders_are_not_listed(target: Target) {
+    let server = target.start(&[]);
+    for (path, kind) in FILES.iter().chain(target.files) {
         let response = server.get(path).await;
         assert_eq!(response.status(), 200, "{path}");
-        let head = response.headers();
-        assert_eq!(head[header::CONTENT_TYPE], *kind, "{path}");
+        let headers = response.headers();
+        assert_eq!(headers[header::CONTENT_TYPE], *kind, "{path}");
         assert_eq!(
-            head[header::CACHE_CONTROL],
+            headers[header::CACHE_CONTROL],
             "no-cache",
             "an edit shows on reload: {path}"
         );
-        assert_eq!(head[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
-        assert_eq!(head[header::REFERRER_POLICY], "same-origin", "{path}");
-        let policy = head[header::CONTENT_SECURITY_POLICY]
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
+        assert_eq!(headers[header::REFERRER_POLICY], "same-origin", "{path}");
+        let policy = headers[header::CONTENT_SECURITY_POLICY]
             .to_str()
             .expect("text");
         assert!(
@@ -62,16 +62,16 @@ pub(super) async fn files_are_served_and_folders_are_not_listed(subject: Subject
     }
     for path in ESCAPES {
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        let answer = read_until(&mut server.send_raw(&request).await, |_| false).await;
-        let refused = answer.starts_with("HTTP/1.1 404") || answer.starts_with("HTTP/1.1 400");
+        let response = read_until(&mut server.send_raw(&request).await, |_| false).await;
+        let refused = response.starts_with("HTTP/1.1 404") || response.starts_with("HTTP/1.1 400");
         assert!(
-            refused && answer.contains(r#"{"error":""#),
-            "{path}: {answer}"
+            refused && response.contains(r#"{"error":""#),
+            "{path}: {response}"
         );
     }
 }
 
-/// Origins that are not `own`, however much they look like it.
+/// Returns origins that differ from `own`, some of them only a little.
 fn foreign_origins(own: &str) -> Vec<String> {
     let foreign = [
         "http://evil.example",
@@ -95,77 +95,74 @@ fn foreign_origins(own: &str) -> Vec<String> {
         .collect()
 }
 
-pub(super) async fn another_site_may_not_change_anything(subject: Subject) {
-    let server = subject.start(&[]);
+pub(super) async fn another_site_may_not_change_anything(target: Target) {
+    let server = target.start(&[]);
     let own = format!("http://{}", server.address());
     let evil = "http://evil.example";
     for foreign in foreign_origins(&own) {
-        let response = mallory(&server, Method::POST, subject.post, &foreign).await;
+        let response = send_from(&server, Method::POST, target.post, &foreign).await;
         expect_error(response, 403, &foreign).await;
     }
     for (method, path) in [(Method::POST, "/cut"), (Method::PUT, "/x")] {
-        expect_error(mallory(&server, method, path, evil).await, 403, path).await;
+        expect_error(send_from(&server, method, path, evil).await, 403, path).await;
     }
-    let twice = unusual(&server, Method::POST, subject.post, &own, evil).await;
+    let twice = send_upgrade(&server, Method::POST, target.post, &own, evil).await;
     expect_error(twice, 403, "two origins").await;
-    let upgrade = unusual(&server, Method::GET, "/", "null", "null").await;
+    let upgrade = send_upgrade(&server, Method::GET, "/", "null", "null").await;
     expect_error(upgrade, 403, "a foreign WebSocket").await;
-    let response = mallory(&server, Method::POST, subject.post, &own).await;
+    let response = send_from(&server, Method::POST, target.post, &own).await;
     assert_ne!(response.status(), 403, "the own page");
 }
 
 pub(super) async fn another_site_changes_nothing(binary: &str) {
     let server = Server::start(binary, &[]);
     for foreign in foreign_origins(&format!("http://{}", server.address())) {
-        mallory(&server, Method::POST, "/users", &foreign).await;
-        let response = mallory(&server, Method::DELETE, "/users/1", &foreign).await;
+        send_from(&server, Method::POST, "/users", &foreign).await;
+        let response = send_from(&server, Method::DELETE, "/users/1", &foreign).await;
         expect_error(response, 403, &foreign).await;
     }
     assert_eq!(add_probe(&server).await, 3, "nothing of that added a user");
 }
 
-pub(super) async fn another_site_may_if_a_flag_says_so(subject: Subject) {
+pub(super) async fn another_site_may_if_a_flag_says_so(target: Target) {
     let allow = [
         "--allow-origin",
         "https://friend.example",
         "--allow-origin",
         "http://a.example:1",
     ];
-    let server = subject.start(&allow);
+    let server = target.start(&allow);
     for friend in [
         "https://friend.example",
         "http://a.example:1",
         "HTTP://A.example:1",
     ] {
-        let response = mallory(&server, Method::POST, subject.post, friend).await;
+        let response = send_from(&server, Method::POST, target.post, friend).await;
         assert_ne!(response.status(), 403, "{friend}");
     }
-    // Before a POST of JSON or a DELETE a browser asks whether the page may.
+    // Before a page of another origin may POST JSON, the browser sends a preflight.
     let preflight = server
         .client
-        .request(Method::OPTIONS, server.url(subject.post));
+        .request(Method::OPTIONS, server.url(target.post));
     let preflight = preflight.header(header::ORIGIN, "https://friend.example");
     let preflight = preflight.header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
     let preflight = preflight.header(header::ACCESS_CONTROL_REQUEST_HEADERS, "content-type");
-    let head = preflight.send().await.expect("an answer").headers().clone();
+    let response = preflight.send().await.expect("a response");
+    let headers = response.headers();
     assert_eq!(
-        head[header::ACCESS_CONTROL_ALLOW_ORIGIN],
+        headers[header::ACCESS_CONTROL_ALLOW_ORIGIN],
         "https://friend.example"
     );
-    assert!(
-        head[header::ACCESS_CONTROL_ALLOW_METHODS]
-            .to_str()
-            .expect("text")
-            .contains("POST")
-    );
+    let methods = headers[header::ACCESS_CONTROL_ALLOW_METHODS].to_str();
+    assert!(methods.expect("text").contains("POST"));
     for foreign in foreign_origins(&format!("http://{}", server.address())) {
-        let response = mallory(&server, Method::POST, subject.post, &foreign).await;
+        let response = send_from(&server, Method::POST, target.post, &foreign).await;
         expect_error(response, 403, &foreign).await;
     }
 }
 
-/// A request that no well-behaved page sends: with two origins, and with an upgrade.
-async fn unusual(
+/// Sends a request that no browser sends: with two origins and an upgrade.
+async fn send_upgrade(
     server: &Server,
     method: Method,
     path: &str,
@@ -177,11 +174,11 @@ async fn unusual(
         request = request.header(header::ORIGIN, origin);
     }
     let request = request.header(header::UPGRADE, "websocket");
-    request.send().await.expect("an answer")
+    request.send().await.expect("a response")
 }
 
-/// What a page of `origin` could send.
-async fn mallory(server: &Server, method: Method, path: &str, origin: &str) -> Response {
+/// Sends what a page of `origin` could send.
+async fn send_from(server: &Server, method: Method, path: &str, origin: &str) -> Response {
     let request = server
         .client
         .request(method, server.url(path))
@@ -190,7 +187,7 @@ async fn mallory(server: &Server, method: Method, path: &str, origin: &str) -> R
         .json(&json!({"username": "Mallory"}))
         .send()
         .await
-        .expect("an answer")
+        .expect("a response")
 }
 
 pub(super) async fn a_hostile_name_stays_data(binary: &str) {
@@ -204,7 +201,7 @@ pub(super) async fn a_hostile_name_stays_data(binary: &str) {
         "nosniff"
     );
     let user: Value = response.json().await.expect("JSON");
-    assert_eq!(user["username"], name, "kept as it was typed");
+    assert_eq!(user["username"], name, "stored as it was typed");
     let page = server.get("/").await.text().await.expect("text");
     assert!(!page.contains(name), "the page's HTML holds no names");
 
@@ -216,16 +213,16 @@ pub(super) async fn a_hostile_name_stays_data(binary: &str) {
     );
 }
 
-pub(super) async fn only_the_own_machine_may_cut(subject: Subject) {
+pub(super) async fn only_the_own_machine_may_cut(target: Target) {
     let cut = |server: &Server| {
         let url = format!("http://127.0.0.1:{}/cut", server.address().port());
         server.client.post(url).send()
     };
-    let local = subject.start(&[]);
-    assert_eq!(cut(&local).await.expect("an answer").status(), 204);
-    let public = subject.start(&["--host", "0.0.0.0"]);
+    let local = target.start(&[]);
+    assert_eq!(cut(&local).await.expect("a response").status(), 204);
+    let public = target.start(&["--host", "0.0.0.0"]);
     expect_error(
-        cut(&public).await.expect("an answer"),
+        cut(&public).await.expect("a response"),
         403,
         "POST /cut, open to others",
     )
@@ -241,7 +238,7 @@ pub(super) async fn the_page_gives_no_secret_away(binary: &str) {
         .header("Authorization", "Bearer t0ken")
         .header("X-Api-Key", "k3y")
         .header("User-Agent", "a \"quoted\" <b>");
-    let page = request.send().await.expect("an answer").text().await;
+    let page = request.send().await.expect("a response").text().await;
     let page = page.expect("text");
     for secret in ["c00kie", "t0ken", "k3y", "<b>\""] {
         assert!(!page.contains(secret), "{secret}");

@@ -1,16 +1,16 @@
-//! The process: why it does not start, what survives its end, and how it stops.
+//! The process: why it does not start, what survives its end, how it stops.
 
 use std::{fs, net::TcpListener, thread};
 
 use serde_json::Value;
 
-use super::{STOP_LIMIT, Server, Subject};
+use super::{STOP_LIMIT, Server, Target};
 use crate::{Signal, run};
 
-/// A flag with a value that keeps a lesson from starting, its exit code, and what stderr says.
+/// A flag with a value that prevents the start, the exit code, and two parts of the message on stderr.
 type BadStart<'text> = (&'text str, &'text str, i32, [&'text str; 2]);
 
-/// Starts that fail on every machine alike.
+/// Starts that fail on every machine.
 const BAD_STARTS: &[BadStart<'_>] = &[
     ("--host", "192.0.2.1", 1, ["192.0.2.1", "--host"]),
     ("--host", "no host", 1, ["no host", "variable HOST"]),
@@ -26,25 +26,29 @@ const BAD_STARTS: &[BadStart<'_>] = &[
     ("--frobnicate", "1", 2, ["--frobnicate", "Usage"]),
 ];
 
-pub(super) fn a_server_that_cannot_start_says_why(subject: Subject) {
+pub(super) fn a_server_that_cannot_start_says_why(target: Target) {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let here: BadStart<'_> = ("--port", &port, 1, ["is taken", "--port"]);
     for start in [here].iter().chain(BAD_STARTS) {
-        does_not_start(subject, start);
+        does_not_start(target, start);
     }
 }
 
-fn does_not_start(subject: Subject, (flag, value, code, parts): &BadStart<'_>) {
-    let exit = run(subject.binary, &[subject.flags, &[flag, value]].concat());
-    let says = exit.stderr.trim_end();
-    assert_eq!(exit.code, Some(*code), "{flag} {value}: {says}");
+/// Checks that the server does not start, and that one line on stderr explains why.
+fn does_not_start(target: Target, (flag, value, code, parts): &BadStart<'_>) {
+    let exit = run(target.binary, &[target.flags, &[flag, value]].concat());
+    let message = exit.stderr.trim_end();
+    assert_eq!(exit.code, Some(*code), "{flag} {value}: {message}");
     assert!(
-        parts.iter().all(|part| says.contains(part)),
-        "{flag} {value}: {says}"
+        parts.iter().all(|part| message.contains(part)),
+        "{flag} {value}: {message}"
     );
-    assert!(!says.contains("panicked"), "{flag} {value}: {says}");
-    assert!(*code == 2 || says.lines().count() == 1, "one line: {says}");
+    assert!(!message.contains("panicked"), "{flag} {value}: {message}");
+    assert!(
+        *code == 2 || message.lines().count() == 1,
+        "one line: {message}"
+    );
 }
 
 pub(super) fn a_users_file_that_cannot_be_used_is_left_as_it_is(binary: &'static str) {
@@ -57,7 +61,7 @@ pub(super) fn a_users_file_that_cannot_be_used_is_left_as_it_is(binary: &'static
         ("--users", &missing, 1, ["No such file", "folder exists"]),
     ];
     for start in &starts {
-        does_not_start(Subject::lesson(binary), start);
+        does_not_start(Target::lesson(binary), start);
     }
     assert_eq!(
         fs::read_to_string(broken).expect("a file"),
@@ -66,15 +70,15 @@ pub(super) fn a_users_file_that_cannot_be_used_is_left_as_it_is(binary: &'static
     );
 }
 
-pub(super) async fn flags_can_be_set_by_the_environment(subject: Subject) {
-    let flags: Vec<_> = subject.flags.chunks(2).map(in_environment).collect();
+pub(super) async fn flags_can_be_set_by_the_environment(target: Target) {
+    let flags: Vec<_> = target.flags.chunks(2).map(in_environment).collect();
     let mut environment = vec![
         ("HOST", "localhost"),
         ("HEARTBEAT", "7.5"),
         ("ALLOW_ORIGIN", "http://a.example,http://b.example"),
     ];
     environment.extend(flags.iter().map(|(name, value)| (name.as_str(), *value)));
-    let server = Server::start_with(subject.binary, &environment);
+    let server = Server::start_with(target.binary, &environment);
     assert!(
         server.address().is_ipv4(),
         "localhost means 127.0.0.1 first"
@@ -87,14 +91,14 @@ pub(super) async fn flags_can_be_set_by_the_environment(subject: Subject) {
             .delete(server.url("/nowhere"))
             .header("Origin", origin);
         assert_eq!(
-            request.send().await.expect("an answer").status(),
+            request.send().await.expect("a response").status(),
             404,
             "not 403: {origin}"
         );
     }
 }
 
-/// `--max-message 7` as the environment has it: `MAX_MESSAGE` and `7`.
+/// Returns the environment variable for a flag: for `--max-message 7` the name `MAX_MESSAGE` and the value `7`.
 fn in_environment<'text>(flag: &[&'text str]) -> (String, &'text str) {
     let name = flag[0].trim_start_matches('-').replace('-', "_");
     (name.to_uppercase(), flag[1])
@@ -128,15 +132,15 @@ pub(super) async fn an_acknowledged_user_survives_a_kill(binary: &str) {
     assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7]);
 }
 
-pub(super) async fn a_stop_is_quick_and_clean(subject: Subject) {
+pub(super) async fn a_stop_is_quick_and_clean(target: Target) {
     let mut stopping = Vec::new();
     for signal in [Signal::TERM, Signal::INT] {
-        let server = subject.start(&[]);
-        // An idle connection, one in the middle of a head, and one in the middle of a body.
+        let server = target.start(&[]);
+        // An idle connection, one with half of the headers, and one with half of the body.
         server.get("/shared/icon.svg").await;
         let head = server.send_raw("GET / HTTP/1.1\r\nHost").await;
         let json = "HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
-        let post = format!("POST {} {json}", subject.post);
+        let post = format!("POST {} {json}", target.post);
         let body = server
             .send_raw(&format!("{post}Content-Length: 100\r\n\r\n{{"))
             .await;

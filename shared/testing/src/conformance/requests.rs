@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{JSON, Server, Subject, add_probe, expect_error, send};
-use crate::{PATIENCE, eventually, read_until};
+use super::{JSON, Server, Target, add_probe, expect_error, send};
+use crate::{TEST_TIMEOUT, eventually, read_until};
 use shared::catalog::LESSONS;
 
 pub(super) async fn users_are_added_and_removed(binary: &str) {
@@ -27,10 +27,10 @@ pub(super) async fn users_are_added_and_removed(binary: &str) {
     assert_eq!(user, json!({"id": 3, "username": "李四"}), "trimmed");
 
     let remove = || server.client.delete(server.url("/users/3")).send();
-    let response = remove().await.expect("an answer");
+    let response = remove().await.expect("a response");
     assert_eq!(response.status(), 204);
     expect_error(
-        remove().await.expect("an answer"),
+        remove().await.expect("a response"),
         404,
         "DELETE /users/3 again",
     )
@@ -38,7 +38,7 @@ pub(super) async fn users_are_added_and_removed(binary: &str) {
     assert_eq!(add_probe(&server).await, 4, "an id is never used again");
 }
 
-/// Bodies of `POST /users` with their content type, and the status that refuses them.
+/// Bodies of `POST /users` that are refused: content type, body and status.
 const BAD_BODIES: &[(&str, &str, u16)] = &[
     (JSON, "", 400),
     (JSON, "{", 400),
@@ -67,7 +67,7 @@ const BAD_BODIES: &[(&str, &str, u16)] = &[
     ("", r#"{"username":"Bob"}"#, 415),
 ];
 
-/// Requests that no route takes: method, path, status and what `Allow` says.
+/// Requests that no route accepts: method, path, status and the value of `Allow`.
 const BAD_ADDRESSES: &[(&str, &str, u16, Option<&str>)] = &[
     ("GET", "/nowhere", 404, None),
     ("POST", "/nowhere", 404, None),
@@ -117,36 +117,34 @@ pub(super) async fn a_body_that_is_too_large_or_breaks_off_changes_nothing(binar
     let head = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
     let chunks = format!("Transfer-Encoding: chunked\r\n\r\n1012\r\n{body}");
     let mut connection = server.send_raw(&format!("{head}{chunks}")).await;
-    let answer = read_until(&mut connection, |text| text.contains("\r\n\r\n")).await;
+    let response = read_until(&mut connection, |text| text.contains("\r\n\r\n")).await;
     assert!(
-        answer.starts_with("HTTP/1.1 413"),
-        "5 KB in chunks without an end: {answer}"
+        response.starts_with("HTTP/1.1 413"),
+        "5 KB in chunks without an end: {response}"
     );
 
     let mut liar = server
         .send_raw(&format!("{head}Content-Length: 10000000000\r\n\r\n{{"))
         .await;
-    let answer = read_until(&mut liar, |text| text.contains("\r\n\r\n")).await;
+    let response = read_until(&mut liar, |text| text.contains("\r\n\r\n")).await;
     assert!(
-        answer.starts_with("HTTP/1.1 413"),
-        "10 GB announced: {answer}"
+        response.starts_with("HTTP/1.1 413"),
+        "10 GB announced: {response}"
     );
 
-    #[cfg(target_os = "linux")]
     let before = server.connections();
     let short = format!("{head}Content-Length: 100\r\n\r\n{{\"username\":\"Bob\"}}");
     drop(server.send_raw(&short).await);
-    #[cfg(target_os = "linux")]
-    eventually("a client that broke off is gone", PATIENCE, || {
+    eventually("a half request is dropped", TEST_TIMEOUT, || {
         server.connections() <= before
     })
     .await;
 
     let garbage = "\u{1}\u{2}\u{3} / HTTP/9.9\r\n\r\n";
-    let answer = read_until(&mut server.send_raw(garbage).await, |_| false).await;
+    let response = read_until(&mut server.send_raw(garbage).await, |_| false).await;
     assert!(
-        answer.starts_with("HTTP/1.1 400") || answer.is_empty(),
-        "{answer}"
+        response.starts_with("HTTP/1.1 400") || response.is_empty(),
+        "{response}"
     );
     assert_eq!(add_probe(&server).await, 3, "nothing of that added a user");
 }
@@ -163,19 +161,19 @@ pub(super) async fn the_user_after_the_last_that_fits_is_refused(binary: &str) {
     let response = send(&server, Method::POST, "/users", JSON, user).await;
     expect_error(response, 409, "the 1,001st user").await;
     let removing = server.client.delete(server.url("/users/500")).send();
-    assert_eq!(removing.await.expect("an answer").status(), 204);
+    assert_eq!(removing.await.expect("a response").status(), 204);
     assert_eq!(server.add_user("now there is room").await, 1001);
 }
 
-pub(super) async fn head_is_get_without_a_body(subject: Subject) {
-    let server = subject.start(&[]);
+pub(super) async fn head_is_get_without_a_body(target: Target) {
+    let server = target.start(&[]);
     let page = server.get("/").await;
     let head = server
         .client
         .head(server.url("/"))
         .send()
         .await
-        .expect("an answer");
+        .expect("a response");
     assert_eq!(head.status(), 200);
     assert_eq!(
         head.headers()[header::CONTENT_LENGTH],
@@ -183,7 +181,7 @@ pub(super) async fn head_is_get_without_a_body(subject: Subject) {
     );
 }
 
-/// The answer to HEAD ends, and the connection takes the next request.
+/// The response to HEAD ends, and the next request on the connection is answered.
 pub(super) async fn head_of_a_stream_ends(binary: &str) {
     let server = Server::start(binary, &[]);
     let requests = "HEAD /users HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -191,7 +189,8 @@ pub(super) async fn head_of_a_stream_ends(binary: &str) {
     read_until(&mut connection, |text| text.contains("</html>")).await;
 }
 
-/// The catalog says who has such a command. A student's copy of a lesson is not in it and names none.
+/// The catalog has the lessons that work with curl. A student's copy of a lesson is not in the catalog, and its page
+/// shows no command.
 pub(super) async fn the_page_names_a_command_if_that_works(binary: &str) {
     let server = Server::start(binary, &[]);
     let page = server.get("/").await.text().await.expect("text");
@@ -204,22 +203,26 @@ pub(super) async fn the_page_names_a_command_if_that_works(binary: &str) {
     assert_eq!(named, works && known, "{page}");
 }
 
-pub(super) async fn a_thousand_requests_at_once_are_all_answered(subject: Subject) {
-    let server = subject.start(&[]);
+pub(super) async fn a_thousand_requests_at_once_are_all_answered(target: Target) {
+    let server = target.start(&[]);
     let asking: Vec<_> = (0..1000)
         .map(|_| tokio::spawn(server.client.get(server.url("/shared/icon.svg")).send()))
         .collect();
-    for answer in asking {
+    for response in asking {
         assert_eq!(
-            answer.await.expect("no panic").expect("an answer").status(),
+            response
+                .await
+                .expect("no panic")
+                .expect("a response")
+                .status(),
             StatusCode::OK
         );
     }
 }
 
-pub(super) async fn an_http_1_0_client_gets_no_chunks(subject: Subject) {
-    let server = subject.start(&["--heartbeat", "0.05"]);
-    for path in subject.pages {
+pub(super) async fn an_http_1_0_client_gets_no_chunks(target: Target) {
+    let server = target.start(&["--heartbeat", "0.05"]);
+    for path in target.pages {
         let mut connection = server
             .send_raw(&format!("GET {path} HTTP/1.0\r\n\r\n"))
             .await;
@@ -227,30 +230,33 @@ pub(super) async fn an_http_1_0_client_gets_no_chunks(subject: Subject) {
             text.split_once("\r\n\r\n")
                 .is_some_and(|(_, body)| !body.is_empty())
         };
-        let answer = read_until(&mut connection, some).await;
-        assert!(!answer.contains("transfer-encoding"), "{path}: {answer}");
+        let response = read_until(&mut connection, some).await;
+        assert!(
+            !response.contains("transfer-encoding"),
+            "{path}: {response}"
+        );
     }
 }
 
-/// The client goes on for ever, or says that it will, and keeps its end open.
-pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(subject: Subject) {
-    let server = subject.start(&[]);
+/// The client sends without end, or announces a huge body, and does not close the connection.
+pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(target: Target) {
+    let server = target.start(&[]);
     let length = "Content-Length: 10000000000\r\n\r\n{";
     let chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
     let requests = [
         ("GET", "/", length),
         ("GET", "/", chunks),
-        ("GET", subject.post, chunks),
-        ("POST", subject.post, length),
-        ("POST", subject.post, chunks),
+        ("GET", target.post, chunks),
+        ("POST", target.post, length),
+        ("POST", target.post, chunks),
         ("POST", "/nowhere", chunks),
         ("POST", "/cut", chunks),
     ];
     let asking = requests.map(async |(method, path, body)| {
         let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{body}");
         let mut connection = server.send_raw(&request).await;
-        let answer = read_until(&mut connection, |_| false).await;
-        assert!(answer.starts_with("HTTP/1.1 "), "{request}: {answer}");
+        let response = read_until(&mut connection, |_| false).await;
+        assert!(response.starts_with("HTTP/1.1 "), "{request}: {response}");
     });
     join_all(asking).await;
 }

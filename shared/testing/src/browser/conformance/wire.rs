@@ -7,7 +7,7 @@ use tokio::time;
 
 use crate::browser::relay::Relay;
 use crate::browser::{Browser, LOOK_AGAIN, Tab};
-use crate::{PATIENCE, Server, Signal};
+use crate::{Server, Signal, TEST_TIMEOUT};
 
 /// Counted on both sides: what the page says has crossed is what the server received and sent.
 pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &str) {
@@ -83,7 +83,7 @@ pub async fn until_the_wire_is_right(tab: &Tab<'_>, relay: &Relay, before: (u64,
         if shown == wanted && relay.counts() == counts {
             return;
         }
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TEST_TIMEOUT {
             let rows = "[...document.querySelectorAll('#wire-rows li')].map((row) => row.textContent).join('\\n')";
             let rows = tab.evaluate(rows).await;
             panic!("the page says {shown:?}, {wanted:?} crossed:\n{rows}");
@@ -142,7 +142,7 @@ pub(super) async fn open_all_rows(tab: &Tab<'_>) {
 }
 
 /// Where everything is as it should be, each technique looks well. The wire also shows what it does when it is not.
-pub(super) async fn the_wire_tells_what_goes_wrong(browser: &Browser, binary: &str) {
+pub(super) async fn the_wire_shows_what_goes_wrong(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &["--heartbeat", "0.4"]);
     let tab = browser.open_lesson(&server).await;
     // Of a change that no tab has made nobody knows when it was asked for.
