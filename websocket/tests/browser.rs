@@ -2,8 +2,8 @@
 
 use testing::Server;
 use testing::browser::Browser;
-use testing::browser::conformance::{self, KeepsOpen, until_the_wire_is_right};
-use testing::browser::relay::Relay;
+use testing::browser::conformance::{self, KeepsOpen, check_wire};
+use testing::browser::relay::{Crossed, Relay};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -36,7 +36,7 @@ async fn the_wire_counts_frames_in_both_directions() {
     tab.until_status("closed").await;
     tab.until_status("open").await;
     tab.click("#users-toggle").await;
-    until_the_wire_is_right(&tab, &relay, (0, 0)).await;
+    check_wire(&tab, &relay, Crossed::default()).await;
     // What is refused is no update.
     let updates = tab.text("wire-updates").await;
     let refused = "new Promise((done) => {

@@ -33,10 +33,11 @@ pub(super) fn security_headers() -> DefaultHeaders {
         .fold(DefaultHeaders::new(), add)
 }
 
-/// The same as text, a line `name: value` each, for the page, which does not see the head of a stream.
-pub(crate) fn security_header_lines() -> String {
-    let line = |(name, value)| format!("{name}: {value}\n");
-    SECURITY_HEADERS.into_iter().map(line).collect()
+/// Returns the length of these header lines, for the page, which does not see the headers of a stream.
+pub(crate) fn security_header_bytes() -> usize {
+    let line =
+        |(name, value): (HeaderName, &str)| name.as_str().len() + value.len() + ": \r\n".len();
+    SECURITY_HEADERS.into_iter().map(line).sum()
 }
 
 /// Logs each request with the status of its answer, if `RUST_LOG=shared=debug` asks for it. actix's own logger

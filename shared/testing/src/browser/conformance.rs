@@ -3,7 +3,7 @@
 
 mod wire;
 
-pub use wire::until_the_wire_is_right;
+pub use wire::check_wire;
 
 use std::time::{Duration, Instant};
 use std::{env, fs};
@@ -11,7 +11,10 @@ use std::{env, fs};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Browser, Tab, relay::Relay};
+use super::{
+    Browser, Tab,
+    relay::{Crossed, Relay},
+};
 use crate::{Server, Signal, TEST_TIMEOUT};
 
 /// What the technique keeps open, which `POST /cut` ends.
@@ -158,14 +161,14 @@ async fn what_is_switched_off_is_silent_and_comes_back(browser: &Browser, binary
     tab.click("#users-toggle").await;
     tab.until_status("closed").await;
     // Responses that were on their way may still arrive.
-    let mut before = (0, 0);
-    while before != relay.counts() {
-        before = relay.counts();
+    let mut before = Crossed::default();
+    while before != relay.crossed() {
+        before = relay.crossed();
         tab.evaluate("new Promise((done) => setTimeout(done, 300))")
             .await;
     }
     assert_eq!(tab.evaluate(LATER).await, Value::Null);
-    assert_eq!(relay.counts(), before, "requests and bytes");
+    assert_eq!(relay.crossed(), before, "requests and bytes");
 
     server.add_user("meanwhile").await;
     tab.click("#users-toggle").await;

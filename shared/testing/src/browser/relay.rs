@@ -1,14 +1,15 @@
-//! [`Relay`]: stands between a browser and a lesson and counts what crosses.
+//! [`Relay`]: stands between a browser and a lesson, and counts the bytes of the lesson's requests.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::ops::Sub;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// What begins a request that is counted: the page, its files and the icon are not.
+/// The start of the requests that are counted. The page, its files and its icon are not.
 const COUNTED: [&str; 6] = [
     "GET /users",
     "GET /clock",
@@ -18,21 +19,38 @@ const COUNTED: [&str; 6] = [
     "POST /cut",
 ];
 
-/// What begins any request.
+/// The start of every request.
 const REQUEST: [&str; 4] = ["GET /", "POST /", "DELETE /", "HEAD /"];
 
-/// Hands on whatever comes, in both directions, and counts what belongs to a lesson's own requests.
+/// What has crossed the relay: the counted requests, their responses, and everything that follows on a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Crossed {
+    /// The number of requests.
+    pub requests: u64,
+    /// Bytes from the browser.
+    pub up: u64,
+    /// Bytes from the server.
+    pub down: u64,
+}
+
+impl Sub for Crossed {
+    type Output = Self;
+
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests - earlier.requests,
+            up: self.up - earlier.up,
+            down: self.down - earlier.down,
+        }
+    }
+}
+
+/// Passes on all bytes in both directions, and counts those that belong to a lesson's own requests.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
-    counts: Arc<Counts>,
+    crossed: Arc<Mutex<Crossed>>,
     running: AbortHandle,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    requests: AtomicU64,
-    bytes: AtomicU64,
 }
 
 impl Relay {
@@ -40,26 +58,25 @@ impl Relay {
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let counts = Arc::new(Counts::default());
-        let running = tokio::spawn(relay(listener, target, Arc::clone(&counts))).abort_handle();
+        let crossed = Arc::default();
+        let running = tokio::spawn(accept(listener, target, Arc::clone(&crossed))).abort_handle();
         Self {
             address,
-            counts,
+            crossed,
             running,
         }
     }
 
-    /// The address of `path` for the browser.
+    /// Returns the URL of `path` for the browser.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// The requests so far, and the bytes in both directions of these requests and their answers.
+    /// Returns what has crossed so far.
     #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        let count = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
-        (count(&self.counts.requests), count(&self.counts.bytes))
+    pub fn crossed(&self) -> Crossed {
+        *self.crossed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,56 +86,55 @@ impl Drop for Relay {
     }
 }
 
-/// Serves until it is aborted, and its connections end with it.
-async fn relay(listener: TcpListener, target: SocketAddr, counts: Arc<Counts>) {
+/// Serves until it is aborted. Its connections end with it.
+async fn accept(listener: TcpListener, target: SocketAddr, crossed: Arc<Mutex<Crossed>>) {
     let mut connections = JoinSet::new();
     while let Ok((browser, _)) = listener.accept().await {
-        connections.spawn(connect(browser, target, Arc::clone(&counts)));
+        connections.spawn(connect(browser, target, Arc::clone(&crossed)));
     }
 }
 
-async fn connect(browser: TcpStream, target: SocketAddr, counts: Arc<Counts>) {
+/// Connects a browser with the server until one of them closes the connection.
+async fn connect(browser: TcpStream, target: SocketAddr, crossed: Arc<Mutex<Crossed>>) {
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
     let (mut from_browser, mut to_browser) = browser.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    // Whether the last request is counted. A browser sends the next one when it has the answer.
-    let counted = AtomicBool::new(false);
+    // Whether the last request is counted. A browser sends the next one after the response.
+    let is_counted = AtomicBool::new(false);
+    let count = |add: &dyn Fn(&mut Crossed)| {
+        if is_counted.load(Ordering::SeqCst) {
+            add(&mut crossed.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    };
     let up = pump(&mut from_browser, &mut to_server, |bytes| {
         let starts = |words: &[&str]| words.iter().any(|word| bytes.starts_with(word.as_bytes()));
-        if starts(&REQUEST) {
-            counted.store(starts(&COUNTED), Ordering::SeqCst);
-            let requests = u64::from(starts(&COUNTED));
-            counts.requests.fetch_add(requests, Ordering::SeqCst);
+        let is_request = starts(&REQUEST);
+        if is_request {
+            is_counted.store(starts(&COUNTED), Ordering::SeqCst);
         }
-        counts.add(bytes.len(), &counted);
+        count(&|crossed| {
+            crossed.requests += u64::from(is_request);
+            crossed.up += bytes.len() as u64;
+        });
     });
     let down = pump(&mut from_server, &mut to_browser, |bytes| {
-        counts.add(bytes.len(), &counted);
+        count(&|crossed| crossed.down += bytes.len() as u64);
     });
-    // When one side has gone, so does the other.
     tokio::select! { () = up => (), () = down => () }
 }
 
-impl Counts {
-    fn add(&self, bytes: usize, counted: &AtomicBool) {
-        if counted.load(Ordering::SeqCst) {
-            self.bytes.fetch_add(bytes as u64, Ordering::SeqCst);
-        }
-    }
-}
-
-/// Hands bytes on until one side has gone, after `see` has seen them.
+/// Passes on bytes until one side closes its connection. `observe` gets them first.
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
-    see: impl Fn(&[u8]),
+    observe: impl Fn(&[u8]),
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let bytes = &buffer[..length];
-        see(bytes);
+        observe(bytes);
         if to.write_all(bytes).await.is_err() {
             return;
         }
