@@ -41,7 +41,7 @@ use serde::Deserialize;
 use serde_json::json;
 use shared::error::Error;
 use shared::page::Header;
-use shared::{Lesson, Object, Settings, resource};
+use shared::{Lesson, Object, Settings};
 
 use database::{Database, Unfit};
 use input::Name;
@@ -107,18 +107,18 @@ async fn main() -> ExitCode {
 fn routes(app: &mut ServiceConfig, chat: &web::Data<Chat>) {
     app.app_data(chat.clone())
         .route("/", web::get().to(page))
-        .service(resource("/session", "POST").route(web::post().to(take_name)))
+        .service(web::resource("/session").route(web::post().to(take_name)))
         .service(
             web::scope("/rooms/{room}")
                 .app_data(shared::json_config(MAX_BODY.into()))
                 .route("/ws", web::get().to(websocket::open))
                 .route("/events", web::get().to(sse::stream))
                 .service(
-                    resource("/messages", "GET, HEAD, POST")
+                    web::resource("/messages")
                         .route(web::get().to(long_poll::poll))
                         .route(web::post().to(transport::message)),
                 )
-                .service(resource("/typing", "POST").route(web::post().to(transport::typing))),
+                .service(web::resource("/typing").route(web::post().to(transport::typing))),
         );
 }
 

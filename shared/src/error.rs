@@ -46,9 +46,6 @@ pub enum Error {
     /// 404, with a sentence about what is missing and what to do.
     #[error("{0}")]
     Missing(&'static str),
-    /// 405, with the methods that are allowed, such as `GET, HEAD`.
-    #[error("This address does not take that method, only {0}.")]
-    MethodNotAllowed(&'static str),
     /// 408: the request took longer than [`REQUEST_TIMEOUT`].
     #[error("The request took too long: {} seconds at most.", REQUEST_TIMEOUT.as_secs())]
     TooSlow,
@@ -91,7 +88,6 @@ impl ResponseError for Error {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::ForeignOrigin(_) | Self::NotLocal => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoSuchUser(_) | Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -112,9 +108,6 @@ impl ResponseError for Error {
         }
         let mut response = HttpResponse::build(self.status_code());
         match self {
-            Self::MethodNotAllowed(methods) => {
-                response.insert_header((header::ALLOW, *methods));
-            }
             Self::UpgradeRequired => {
                 response.insert_header((header::UPGRADE, "websocket"));
                 response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
