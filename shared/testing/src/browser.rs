@@ -1,5 +1,5 @@
-//! A headless browser, for the tests of a lesson's page: Chromium, driven through Debian's `chromedriver`, or, if
-//! the environment says `BROWSER=firefox`, Firefox, through `geckodriver`.
+//! A headless browser for the tests of a page: Chromium, driven through Debian's `chromedriver`, or, if the environment
+//! variable `BROWSER` is `firefox`, Firefox, driven through `geckodriver`.
 //!
 //! ```no_run
 //! # async fn example(server: testing::Server) {
@@ -12,8 +12,9 @@
 //! # }
 //! ```
 //!
-//! The two talk `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>. The few commands that
-//! tests need are sent with reqwest; fantoccini, without its TLS features, wants a connector that it does not offer.
+//! Both drivers speak `WebDriver`, JSON over HTTP: <https://www.w3.org/TR/webdriver2/>. The few commands that tests need
+//! are sent with reqwest. (fantoccini, a client for all commands, was tried: it passes the same tests, with more lines
+//! here, because the commands of a single browser need a type of their own, and with 21 more packages.)
 
 pub mod conformance;
 mod driver;
@@ -23,7 +24,6 @@ pub mod relay;
 use std::time::{Duration, Instant};
 
 use reqwest::Client;
-use rustix::process::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::Mutex, time};
@@ -31,36 +31,35 @@ use tokio::{sync::Mutex, time};
 use crate::TEST_TIMEOUT;
 use driver::{Driver, Kind};
 
-/// How long to wait between two looks at a page.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How long to wait between two checks of a page.
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// By this name `WebDriver` gives out a reference to an element (its "web element identifier").
+/// The name under which `WebDriver` returns a reference to an element (its "web element identifier").
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// What `WebDriver` takes for the Enter key.
+/// The Enter key in `WebDriver`.
 const ENTER: &str = "\u{E007}";
 
-/// A running browser with a fresh profile. It ends when this is dropped.
+/// A running browser with a new profile. Dropping it ends the browser.
 ///
-/// Its tabs share cookies and connections, as the tabs of one person do. For a second person, start a
-/// second browser.
+/// Its tabs share cookies and connections, as the tabs of one person do. For a second person, start a second browser.
 #[derive(Debug)]
 pub struct Browser {
     driver: Driver,
-    /// The address of the `WebDriver` session.
+    /// The URL of the `WebDriver` session.
     session: String,
     client: Client,
-    /// `WebDriver` talks to one window at a time. Whoever chooses it holds this until the answer is there,
-    /// over two awaits, which is what tokio's mutex is for.
-    choosing: Mutex<()>,
-    /// The tabs, by their handles.
+    /// Locked while a command is sent to a tab. That takes two requests, the first of which selects the tab, so the lock
+    /// is held over an await, for which tokio's mutex is made.
+    selection: Mutex<()>,
+    /// The handles of the open tabs.
     opened: Mutex<Vec<Value>>,
-    /// The profile and whatever else the two write. It is removed after the driver has ended: fields are
+    /// The profile and other files of the browser. They are removed after the driver has ended, because fields are
     /// dropped in their order.
     _folder: TempDir,
 }
 
-/// One page. In `WebDriver`'s words it is a window: a tab behind another one would be put to sleep.
+/// One page. It is a window of its own, because a browser slows down tabs in the background.
 #[derive(Debug)]
 pub struct Tab<'browser> {
     browser: &'browser Browser,
@@ -71,31 +70,25 @@ impl Browser {
     /// Starts a driver on a free port, and the browser through it.
     pub async fn start() -> Self {
         let folder = TempDir::new().expect("a folder for the profile");
-        let kind = Kind::wanted();
-        let mut wanted = kind.capabilities(folder.path());
-        // Do not wait for a page to load before each command: a page that streams may never have.
-        wanted["pageLoadStrategy"] = json!("none");
-        wanted["timeouts"] = json!({ "script": TEST_TIMEOUT.as_millis() });
-        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
+        let kind = Kind::from_environment();
+        let mut capabilities = kind.capabilities(folder.path());
+        // Commands must not wait until a page has loaded: a page that streams may never have loaded.
+        capabilities["pageLoadStrategy"] = json!("none");
+        capabilities["timeouts"] = json!({ "script": TEST_TIMEOUT.as_millis() });
         let driver = Driver::start(kind, folder.path());
-        let client = Client::builder()
-            .no_proxy()
-            .timeout(3 * TEST_TIMEOUT)
-            .build();
+        let client = Client::builder().no_proxy().timeout(3 * TEST_TIMEOUT);
         let mut browser = Self {
             session: format!("http://127.0.0.1:{}/session", driver.port),
             driver,
-            client: client.expect("a client without TLS"),
-            choosing: Mutex::default(),
+            client: client.build().expect("a client without TLS"),
+            selection: Mutex::default(),
             opened: Mutex::default(),
             _folder: folder,
         };
-        let session = browser.command("", wanted).await.expect("a browser starts");
-        let id = session["sessionId"].as_str().expect("a session");
-        id.clone_into(&mut browser.driver.session);
-        let process = session["capabilities"]["moz:processID"].as_i64();
-        let process = process.and_then(|id| i32::try_from(id).ok());
-        browser.driver.browser = process.and_then(Pid::from_raw);
+        let request = json!({ "capabilities": { "alwaysMatch": capabilities } });
+        let session = browser.command("", request).await;
+        let session = session.expect("a browser starts");
+        let id = browser.driver.set_session(&session);
         browser.session = format!("{}/{id}", browser.session);
         browser
     }
@@ -108,29 +101,28 @@ impl Browser {
             browser: self,
             handle: window["handle"].clone(),
         };
-        let going = tab.command("/url", json!({ "url": url })).await;
-        going.expect("an address");
+        let opening = tab.command("/url", json!({ "url": url })).await;
+        opening.expect("a URL");
         tab.until("document.URL !== 'about:blank' && document.readyState === 'complete'")
             .await;
         self.opened.lock().await.push(tab.handle.clone());
         tab
     }
 
-    /// Leaves the pages that are open in all tabs.
+    /// Opens an empty page in all tabs.
     pub async fn leave_all(&self) {
         for handle in self.opened.lock().await.drain(..) {
             let browser = self;
             let tab = Tab { browser, handle };
-            // Not by the driver's command, which fails in Firefox ("Address rejected") if at that moment a frame
-            // of the page that is left finds no server.
+            // Not the command `/url`: in Firefox it fails ("Address rejected") if a frame of the old page finds no server meanwhile.
             tab.evaluate("location.replace('about:blank')").await;
             tab.until("document.URL === 'about:blank'").await;
         }
     }
 
-    /// What went wrong in all tabs since the last call: uncaught exceptions, `console.error`, what a
-    /// Content-Security-Policy forbade (Firefox does not tell that). Requests that failed are left out: where a
-    /// test stops the server, they have to.
+    /// Returns the errors of all tabs since the last call: uncaught exceptions, `console.error`, and what a
+    /// Content-Security-Policy forbade (Firefox does not report that). Failed requests are left out, because they are
+    /// expected where a test stops the server.
     pub async fn console_errors(&self) -> Vec<String> {
         if self.driver.kind == Kind::Firefox {
             return self.driver.printed_errors();
@@ -143,23 +135,23 @@ impl Browser {
         entries.iter().filter(is_error).map(message).collect()
     }
 
-    /// Sends a `WebDriver` command and returns its answer, or the driver's words for what went wrong.
+    /// Sends a `WebDriver` command and returns the value of the response, or the driver's error message.
     async fn command(&self, path: &str, body: Value) -> Result<Value, String> {
         let url = format!("{}{path}", self.session);
-        let answer = self.client.post(url).json(&body).send().await;
-        let answer = answer.map_err(|error| format!("the driver: {error}"))?;
-        let went_well = answer.status().is_success();
-        let mut answer: Value = answer.json().await.map_err(|error| error.to_string())?;
-        if went_well {
-            return Ok(answer["value"].take());
+        let response = self.client.post(url).json(&body).send().await;
+        let response = response.map_err(|error| format!("the driver: {error}"))?;
+        let is_success = response.status().is_success();
+        let mut response: Value = response.json().await.map_err(|error| error.to_string())?;
+        if is_success {
+            return Ok(response["value"].take());
         }
-        let message = answer["value"]["message"].as_str().unwrap_or_default();
+        let message = response["value"]["message"].as_str().unwrap_or_default();
         Err(message.lines().next().unwrap_or_default().to_owned())
     }
 }
 
 impl Tab<'_> {
-    /// The value of a JavaScript expression; if it is a promise, what it resolves to.
+    /// Returns the value of a JavaScript expression. If it is a promise, returns what the promise resolves to.
     pub async fn evaluate(&self, expression: &str) -> Value {
         match self.try_evaluate(expression).await {
             Ok(value) => value,
@@ -167,8 +159,8 @@ impl Tab<'_> {
         }
     }
 
-    /// Waits until a JavaScript expression is true (or another truthy value, which is returned). One
-    /// that throws, say because an element is not there yet, is not true yet.
+    /// Waits until a JavaScript expression is truthy, and returns its value. An expression that throws is not truthy
+    /// yet, for example because an element is missing.
     pub async fn until(&self, expression: &str) -> Value {
         let start = Instant::now();
         loop {
@@ -181,23 +173,23 @@ impl Tab<'_> {
                         "not within {TEST_TIMEOUT:?}: {expression}\n{outcome:?}\nconsole: {errors:?}"
                     )
                 }
-                _ => time::sleep(LOOK_AGAIN).await,
+                _ => time::sleep(CHECK_INTERVAL).await,
             }
         }
     }
 
     /// Clicks on the element that the CSS selector finds, as a mouse does.
     pub async fn click(&self, selector: &str) {
-        self.to_element(selector, "click", json!({})).await;
+        self.element_command(selector, "click", json!({})).await;
     }
 
     /// Types into the element that the CSS selector finds, as a keyboard does; `\n` is the Enter key.
     pub async fn type_text(&self, selector: &str, text: &str) {
         let keys = json!({ "text": text.replace('\n', ENTER) });
-        self.to_element(selector, "value", keys).await;
+        self.element_command(selector, "value", keys).await;
     }
 
-    /// Shows the page as on a screen so many CSS pixels wide, in a colour `scheme`: `light` or `dark`.
+    /// Shows the page as on a screen with this width in CSS pixels, in a colour `scheme`: `light` or `dark`.
     pub async fn emulate(&self, width: u32, scheme: &str) {
         for (path, body) in self.browser.driver.kind.emulation(width, scheme) {
             let done = self.command(path, body).await;
@@ -209,34 +201,35 @@ impl Tab<'_> {
         .await;
     }
 
-    async fn to_element(&self, selector: &str, action: &str, body: Value) {
-        let query = json!({ "using": "css selector", "value": selector });
-        let acting = async {
-            let element = self.command("/element", query).await?;
-            let id = element[ELEMENT].as_str().unwrap_or_default();
-            self.command(&format!("/element/{id}/{action}"), body).await
-        };
-        if let Err(error) = acting.await {
-            panic!("{action} {selector}: {error}")
-        }
-    }
-
     async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
         let script = format!("return ({expression});");
         let body = json!({ "script": script, "args": [] });
         self.command("/execute/sync", body).await
     }
 
+    /// Sends a command to the element that the CSS selector finds.
+    async fn element_command(&self, selector: &str, name: &str, body: Value) {
+        let query = json!({ "using": "css selector", "value": selector });
+        let sending = async {
+            let element = self.command("/element", query).await?;
+            let id = element[ELEMENT].as_str().unwrap_or_default();
+            self.command(&format!("/element/{id}/{name}"), body).await
+        };
+        if let Err(error) = sending.await {
+            panic!("{name} {selector}: {error}")
+        }
+    }
+
     /// Sends a command to this tab.
     async fn command(&self, path: &str, body: Value) -> Result<Value, String> {
-        let _choosing = self.browser.choosing.lock().await;
+        let _selection = self.browser.selection.lock().await;
         let window = json!({ "handle": self.handle });
         self.browser.command("/window", window).await?;
         self.browser.command(path, body).await
     }
 }
 
-/// Whether JavaScript takes the value for true.
+/// Returns whether the value is true for JavaScript.
 fn is_truthy(value: &Value) -> bool {
     !(value.is_null() || *value == false || *value == 0 || *value == "")
 }

@@ -1,4 +1,4 @@
-//! [`Driver`]: the program between the tests and the browser, and what differs from one browser to the other.
+//! [`Driver`]: the program between the tests and the browser, and the differences between the browsers.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::TEST_TIMEOUT;
 
-/// What Chromium is started with, besides a profile of its own. As root it does not start with its
-/// sandbox, and it should not call home.
+/// The flags of Chromium, besides the one for its profile. As root Chromium does not start with its sandbox. Background
+/// requests to other hosts are switched off.
 const CHROMIUM_FLAGS: [&str; 8] = [
     "--headless",
     "--no-sandbox",
@@ -24,15 +24,15 @@ const CHROMIUM_FLAGS: [&str; 8] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // It ends when the other end of the pipe does: it never outlives its chromedriver.
+    // Chromium ends when the pipe is closed, so it never outlives its chromedriver.
     "--remote-debugging-pipe",
 ];
 
-/// How often a driver is started until one does not end at once.
+/// How often to start a driver that ends at once.
 const STARTS: usize = 3;
 
-/// Shows the page in the window of Firefox in another width and colour scheme. This runs in the browser's own window,
-/// where the pages are elements.
+/// Shows the page in Firefox with another width and colour scheme. This script runs in the browser's own window, where
+/// the pages are elements.
 const FIREFOX_EMULATION: &str = "\
     const browser = window.browsingContext.topChromeWindow.gBrowser.selectedBrowser; \
     browser.style.minWidth = browser.style.maxWidth = `${arguments[0]}px`; \
@@ -46,15 +46,15 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// What the environment asks for, or Chromium.
-    pub(super) fn wanted() -> Self {
+    /// Returns the browser that the environment variable `BROWSER` names, or Chromium.
+    pub(super) fn from_environment() -> Self {
         match env::var("BROWSER").as_deref() {
             Ok("firefox") => Self::Firefox,
             _ => Self::Chromium,
         }
     }
 
-    /// What the driver has to know about the browser that it starts. `folder` is for the profile.
+    /// Returns what the driver needs to start the browser. `folder` is for the profile.
     pub(super) fn capabilities(self, folder: &Path) -> Value {
         match self {
             Self::Chromium => {
@@ -65,7 +65,7 @@ impl Kind {
                     "goog:loggingPrefs": { "browser": "ALL" },
                 })
             }
-            // It makes itself a profile in the folder for temporary files.
+            // Firefox creates a profile in the folder for temporary files.
             Self::Firefox => json!({
                 "moz:firefoxOptions": {
                     "args": ["-headless"],
@@ -75,7 +75,7 @@ impl Kind {
         }
     }
 
-    /// The commands that show a page as on a screen so many CSS pixels wide, in a colour scheme.
+    /// Returns the commands that show a page as on a screen with this width in CSS pixels, in a colour scheme.
     pub(super) fn emulation(self, width: u32, scheme: &str) -> Vec<(&'static str, Value)> {
         const DEVTOOLS: &str = "/goog/cdp/execute";
         const CONTEXT: &str = "/moz/context";
@@ -104,7 +104,7 @@ impl Kind {
         }
     }
 
-    /// The driver on a free port, and how to get it.
+    /// Returns the command that starts the driver on a free port, and how to install the driver.
     fn command(self) -> (Command, &'static str) {
         match self {
             Self::Chromium => {
@@ -132,31 +132,31 @@ impl Kind {
 pub(super) struct Driver {
     pub(super) kind: Kind,
     pub(super) port: u16,
-    /// The session that it has, once it has one.
-    pub(super) session: String,
+    /// The id of the session, as soon as there is one.
+    session: String,
     child: Child,
-    /// What it and its browser have printed.
+    /// The file with the output of the driver and its browser.
     printed: PathBuf,
-    /// How many lines of that have been looked at.
+    /// How many lines of the output have been read.
     lines_read: AtomicUsize,
     /// Firefox's process.
-    pub(super) browser: Option<Pid>,
+    browser: Option<Pid>,
 }
 
 impl Driver {
-    /// Starts it and waits until it says which port it has. `folder` is for its files and the browser's.
+    /// Starts the driver and waits until it prints its port. `folder` is for the files of the driver and the browser.
     pub(super) fn start(kind: Kind, folder: &Path) -> Self {
-        // chromedriver asks for a port that is free for IPv6, and ends if the same one is not for IPv4.
+        // chromedriver finds a port that is free for IPv6, and ends if the same port is not free for IPv4.
         (0..STARTS)
             .find_map(|_| Self::try_start(kind, folder))
             .expect("a driver that does not end")
     }
 
-    /// `None` if it ends instead.
+    /// Returns `None` if the driver ends instead.
     fn try_start(kind: Kind, folder: &Path) -> Option<Self> {
         let printed = folder.join("printed");
         let file = File::create(&printed).expect("a file");
-        let (mut command, how_to_get_it) = kind.command();
+        let (mut command, how_to_install) = kind.command();
         command.env("TMPDIR", folder).stdin(Stdio::null());
         command
             .stderr(file.try_clone().expect("a file"))
@@ -165,18 +165,18 @@ impl Driver {
             kind,
             port: 0,
             session: String::new(),
-            child: command.spawn().expect(how_to_get_it),
+            child: command.spawn().expect(how_to_install),
             printed,
             lines_read: AtomicUsize::default(),
             browser: None,
         };
         let start = Instant::now();
         while driver.port == 0 {
-            let said = driver.printed();
-            assert!(start.elapsed() < TEST_TIMEOUT, "it names no port: {said:?}");
-            driver.port = whole_lines(&said).find_map(port_in).unwrap_or_default();
+            let printed = driver.printed();
+            assert!(start.elapsed() < TEST_TIMEOUT, "no port in {printed:?}");
+            driver.port = whole_lines(&printed).find_map(port_in).unwrap_or_default();
             if driver.port == 0 && driver.child.try_wait().is_ok_and(|exit| exit.is_some()) {
-                eprintln!("the driver has ended: {said}");
+                eprintln!("the driver has ended: {printed}");
                 return None;
             }
             thread::sleep(Duration::from_millis(2));
@@ -184,25 +184,35 @@ impl Driver {
         Some(driver)
     }
 
+    /// Notes the new `session`, so that it can be ended, and returns its id.
+    pub(super) fn set_session(&mut self, session: &Value) -> &str {
+        let process = session["capabilities"]["moz:processID"].as_i64();
+        let process = process.and_then(|id| i32::try_from(id).ok());
+        self.browser = process.and_then(Pid::from_raw);
+        let id = session["sessionId"].as_str().expect("a session");
+        id.clone_into(&mut self.session);
+        &self.session
+    }
+
     fn printed(&self) -> String {
         let bytes = fs::read(&self.printed).expect("a file");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The errors that Firefox has printed since the last call.
+    /// Returns the errors that Firefox has printed since the last call.
     pub(super) fn printed_errors(&self) -> Vec<String> {
         let printed = self.printed();
         let lines = whole_lines(&printed).count();
         let read = self.lines_read.swap(lines, Ordering::Relaxed);
         let new = whole_lines(&printed).skip(read);
-        // What Firefox itself finds fault with begins with a name without quotes.
+        // Firefox reports problems of its own with a name without quotes.
         let is_error = |line: &&str| {
             line.starts_with("console.error: \"") || line.starts_with("JavaScript error: http://")
         };
         new.filter(is_error).map(str::to_owned).collect()
     }
 
-    /// Asks it to end its browser, and if it can, itself. It answers when the browser has ended.
+    /// Ends the browser, and chromedriver itself, too. The response comes after the browser has ended.
     fn shut_down(&mut self) -> io::Result<()> {
         let request = match self.kind {
             Kind::Chromium => "GET /shutdown",
@@ -216,13 +226,13 @@ impl Driver {
     }
 }
 
-/// The last line may have arrived in part.
+/// Returns the lines of `text`, without the last one if it is incomplete.
 fn whole_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive('\n')
         .filter_map(|line| line.strip_suffix('\n'))
 }
 
-/// `ChromeDriver was started successfully on port 40161.`, or geckodriver's `… Listening on 127.0.0.1:40161`.
+/// Returns the port in `ChromeDriver was started successfully on port 40161.` or `… Listening on 127.0.0.1:40161`.
 fn port_in(line: &str) -> Option<u16> {
     let end = line.rsplit_once("successfully on port ");
     let (_, port) = end.or_else(|| line.rsplit_once("Listening on 127.0.0.1:"))?;
@@ -231,7 +241,7 @@ fn port_in(line: &str) -> Option<u16> {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // If it does not answer, it is killed, and Chromium ends with it, but Firefox does not.
+        // A driver that does not respond is killed. Chromium ends with its driver; Firefox does not.
         let shut_down = self.shut_down();
         self.child.kill().ok();
         self.child.wait().ok();

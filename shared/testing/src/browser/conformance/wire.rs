@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time;
 
 use crate::browser::relay::{Crossed, Relay};
-use crate::browser::{Browser, LOOK_AGAIN, Tab};
+use crate::browser::{Browser, CHECK_INTERVAL, Tab};
 use crate::{Server, Signal, TEST_TIMEOUT};
 
 /// The largest error of the wire is one byte in this many: 5 %. No page can see all headers.
@@ -105,7 +105,7 @@ pub async fn check_wire(tab: &Tab<'_>, relay: &Relay, before: Crossed) {
                 "the page shows {shown}, {requests} requests, {up} and {down} bytes crossed:\n{rows}"
             );
         }
-        time::sleep(LOOK_AGAIN).await;
+        time::sleep(CHECK_INTERVAL).await;
     }
 }
 
