@@ -283,6 +283,19 @@ fn no_lesson_depends_on_another() {
     }
 }
 
+/// What only tests need is not linked into any server, nor built by `cargo run`.
+#[test]
+fn only_tests_depend_on_the_testing_crate() {
+    for name in crates().filter(|name| *name != "shared/testing") {
+        let manifest = read(&format!("{name}/Cargo.toml"));
+        let dependencies = manifest.split("[dev-dependencies]").next();
+        assert!(!dependencies.unwrap().contains("\ntesting"), "{name}");
+    }
+    // The tests of `testing` need `shared`, so those of `shared` do without it, and no feature switches tests on.
+    let shared = read("shared/Cargo.toml");
+    assert!(!shared.contains("\ntesting") && !shared.contains("[features]"));
+}
+
 /// What a user typed is only ever put on a page as text, and a classroom has no internet.
 #[test]
 fn pages_put_no_text_in_as_html_and_load_nothing_from_elsewhere() {

@@ -5,7 +5,7 @@
 //! | [`Server`] | a running server under test |
 //! | [`conformance`] | the promises of every server, over HTTP |
 //! | [`browser`] | a real browser, and the promises of every page |
-//! | [`bench`] | what a technique costs: the `main` of each lesson's `benches/load.rs` |
+//! | [`mod@bench`] | what a technique costs: the `main` of each lesson's `benches/load.rs` |
 //! | [`redis`] | a Redis server for one test |
 //!
 //! Everything here panics when it fails, because a test should.

@@ -221,8 +221,8 @@ async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary:
     let server = Server::start_on(port, binary, &flags);
     tab.until_users(&["张三", "Alice"]).await;
     tab.until_status("open").await;
-    server.add_user("news").await;
-    tab.until_users(&["张三", "Alice", "news"]).await;
+    server.add_user("afterwards").await;
+    tab.until_users(&["张三", "Alice", "afterwards"]).await;
     assert_eq!(tab.evaluate("loaded").await, "once", "without a reload");
 }
 
@@ -264,7 +264,7 @@ async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
 
 impl Tab<'_> {
     /// Checks the page with axe-core, <https://github.com/dequelabs/axe-core>. The environment variable `AXE` names its
-    /// file, `axe.min.js` (`npm install axe-core`). Without the variable nothing is checked, and a line on stderr says so.
+    /// file, `axe.min.js` (`npm install axe-core`). Without the variable this prints a line and checks nothing.
     pub async fn is_accessible(&self, what: &str) {
         let Some(file) = env::var_os("AXE") else {
             eprintln!("AXE does not name axe.min.js: {what} is not checked");

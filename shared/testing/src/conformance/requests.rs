@@ -181,7 +181,7 @@ pub(super) async fn head_is_get_without_a_body(target: Target) {
     );
 }
 
-/// The response to HEAD ends, and the next request on the connection is answered.
+/// The response to HEAD ends, and the next request on the connection gets its response.
 pub(super) async fn head_of_a_stream_ends(binary: &str) {
     let server = Server::start(binary, &[]);
     let requests = "HEAD /users HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n";

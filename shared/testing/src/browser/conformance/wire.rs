@@ -213,7 +213,11 @@ pub(super) async fn the_oldest_rows_go_first(browser: &Browser, binary: &str) {
     // The newest stay.
     tab.until("[...document.querySelectorAll('#wire-rows .up .what')].some((what) => what.textContent === 'POST /users?last')")
         .await;
-    assert_eq!(tab.text("wire-updates").await, "1", "no news is no update");
+    assert_eq!(
+        tab.text("wire-updates").await,
+        "1",
+        "a refused name is no update"
+    );
     let at_end = "(() => { const { scrollHeight, scrollTop, clientHeight } = document.getElementById('wire-rows');
         return scrollHeight - scrollTop - clientHeight < 2; })()";
     tab.until(at_end).await;
