@@ -314,7 +314,8 @@ async fn attach(server: &Server, request: &str, readers: usize) -> f64 {
         drain(server.send_raw(request).await);
     }
     server.settle().await;
-    (server.memory() - before) as f64 / (readers - WARM) as f64 / 1024.0
+    let measured = readers.saturating_sub(WARM).max(1);
+    server.memory().saturating_sub(before) as f64 / measured as f64 / 1024.0
 }
 
 /// Sends these messages, one by one, and returns the processor time of the server for them, in microseconds.
