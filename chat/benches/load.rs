@@ -1,9 +1,9 @@
 //! What the chat costs: `cargo bench -p chat`
 //!
-//! - **durable appends**: authors post as fast as they are acknowledged, each its next message after the
-//!   last one's answer;
-//! - **fan-out**: one message to many readers, as a multiple of the limit, a server that holds as many sockets and only
-//!   writes as many bytes to them (the same as for the other lessons); and what a reader costs that only listens;
+//! - **durable appends**: authors post as fast as they are acknowledged, each its next message after the response to
+//!   the last one;
+//! - **fan-out**: one message to many readers, as a multiple of the baseline, a server that holds as many sockets and
+//!   only writes as many bytes to them (the same as for the other lessons); and the memory of an idle reader;
 //! - **catching up**: a reader comes back after 10,000 messages.
 //!
 //! Linux only: processor time and memory come from `/proc`.
@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::{Value, json};
-use shared::testing::{Server, load};
+use testing::Server;
+use testing::bench::{self, Pattern};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
@@ -68,12 +69,12 @@ const WARM: usize = 500;
 /// How long a message has to reach everybody before the next one is sent.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// In how many turns they are sent, each by the chat and then by the limit.
-const TURNS: usize = 10;
+/// In how many rounds the messages are sent, each by the chat and then by the baseline.
+const ROUNDS: usize = 10;
 
-/// How many are sent in one turn at most: a server ends a connection that has been silent for 30 s, as its author's is
-/// while the limit has its turn.
-const MESSAGES: usize = 100;
+/// How many messages one round has at most: a server closes a connection that sends nothing for 30 s, as the author's does
+/// during the baseline's half of a round.
+const MAX_MESSAGES_PER_ROUND: usize = 100;
 
 /// A handshake without its address and its end. The key may be anything of 16 bytes (RFC 6455 §4.1).
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -101,8 +102,8 @@ const TRANSPORTS: [Transport; 2] = [
 ];
 
 fn main() -> ExitCode {
-    if let Some(ended) = load::be_the_limit() {
-        return ended;
+    if let Some(exit_code) = bench::serve_baseline(Pattern::Stream("")) {
+        return exit_code;
     }
     let flags = Flags::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -122,10 +123,10 @@ fn main() -> ExitCode {
         }
         drop(server);
         for transport in TRANSPORTS {
-            let [delivery, limit, multiple, idle] = fan_out(transport, &flags).await;
+            let [delivery, baseline, multiple, idle] = fan_out(transport, &flags).await;
             figures[transport.name]["delivery_microseconds"] = json!(delivery);
-            figures[transport.name]["limit_microseconds"] = json!(limit);
-            figures[transport.name]["times_the_limit"] = json!(multiple);
+            figures[transport.name]["baseline_microseconds"] = json!(baseline);
+            figures[transport.name]["times_baseline"] = json!(multiple);
             figures[transport.name]["idle_kibibytes"] = json!(idle);
         }
         if let Some(file) = flags.json {
@@ -264,41 +265,42 @@ async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
 /// As long as a message of 100 characters is on the wire.
 const MESSAGE: [u8; 204] = [b'x'; 204];
 
-/// Sends messages to many readers, by turns with the limit, so that whatever else the machine does slows down both.
-/// Returns microseconds a delivery, of the server and of the limit, the former as a multiple of the latter, each as the
-/// median of the turns, and the memory of an idle reader in KiB.
+/// Sends messages to many readers, in rounds with the baseline, so that other work of the machine slows down both.
+/// Returns the processor time of a delivery in microseconds, of the chat and of the baseline, the first as a multiple of
+/// the second, each as the median of the rounds, and the memory of an idle reader in KiB.
 async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.get(transport.path, transport.headers);
     let idle = attach(&room.server, &request, flags.readers).await;
-    let limit = load::limit(&MESSAGE).expect("the limit");
-    attach(&limit, &request, flags.readers).await;
+    let baseline = bench::start_baseline(&MESSAGE).expect("the baseline");
+    attach(&baseline, &request, flags.readers).await;
 
     let mut author = TcpStream::connect(room.server.address()).await.unwrap();
-    let mut limits_author = TcpStream::connect(limit.address()).await.unwrap();
+    let mut baseline_author = TcpStream::connect(baseline.address()).await.unwrap();
     let text = "x".repeat(100);
     let messages: Vec<_> = (0..flags.messages.get())
         .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())
         .collect();
-    let mut turns = [const { Vec::new() }; 3];
-    for messages in messages.chunks(messages.len().div_ceil(TURNS).min(MESSAGES)) {
+    let mut rounds = [const { Vec::new() }; 3];
+    for messages in messages.chunks(messages.len().div_ceil(ROUNDS).min(MAX_MESSAGES_PER_ROUND)) {
         let deliveries = (flags.readers * messages.len()) as f64;
         let chat = send(&room.server, &mut author, &room.token, messages).await / deliveries;
-        let news = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
-        let limit = send(&limit, &mut limits_author, &room.token, &news).await / deliveries;
-        let figures = [chat, limit, chat / limit];
-        turns
+        let updates = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
+        let written = send(&baseline, &mut baseline_author, &room.token, &updates).await;
+        let written = written / deliveries;
+        let figures = [chat, written, chat / written];
+        rounds
             .iter_mut()
             .zip(figures)
             .for_each(|(all, one)| all.push(one));
     }
-    let [chat, limit, multiple] = turns.map(load::median);
+    let [chat, written, multiple] = rounds.map(bench::median);
     println!(
-        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the limit {limit:.2} µs, {multiple:.2} times \
-         the limit; an idle reader: {idle:.1} KiB",
+        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the baseline {written:.2} µs, \
+         {multiple:.2} × baseline; an idle reader: {idle:.1} KiB",
         flags.readers, transport.name,
     );
-    [chat, limit, multiple, idle]
+    [chat, written, multiple, idle]
 }
 
 /// Lets the readers come, and returns what one of them takes of the server's memory, in KiB.
@@ -312,7 +314,8 @@ async fn attach(server: &Server, request: &str, readers: usize) -> f64 {
         drain(server.send_raw(request).await);
     }
     server.settle().await;
-    (server.memory() - before) as f64 / (readers - WARM) as f64 / 1024.0
+    let measured = readers.saturating_sub(WARM).max(1);
+    server.memory().saturating_sub(before) as f64 / measured as f64 / 1024.0
 }
 
 /// Sends these messages, one by one, and returns the processor time of the server for them, in microseconds.

@@ -31,7 +31,7 @@ mod user;
 use std::process::ExitCode;
 
 use actix_web::web::{self, ServiceConfig};
-use shared::{Lesson, resource};
+use shared::Lesson;
 
 use state::ChatState;
 use transport::{long_poll, post, sse, websocket};
@@ -53,13 +53,13 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<ChatState>) {
         .route("/ws", web::get().to(websocket::upgrade))
         .route("/events", web::get().to(sse::stream))
         .service(
-            resource("/messages", "GET, HEAD, POST")
+            web::resource("/messages")
                 .route(web::get().to(long_poll::poll))
                 .route(web::post().to(post::message)),
         )
-        .service(resource("/typing", "POST").route(web::post().to(post::typing)));
+        .service(web::resource("/typing").route(web::post().to(post::typing)));
     app.app_data(chat.clone())
         .route("/", web::get().to(page::page))
-        .service(resource("/session", "POST").route(web::post().to(session::create_session)))
+        .service(web::resource("/session").route(web::post().to(session::create_session)))
         .service(room);
 }

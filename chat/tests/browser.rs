@@ -12,8 +12,8 @@
 )]
 
 use serde_json::{Value, json};
-use shared::testing::browser::{Browser, Tab};
-use shared::testing::{Server, Signal};
+use testing::browser::{Browser, Tab};
+use testing::{Server, Signal};
 
 /// The chat itself, as `cargo run` starts it.
 const BINARY: &str = env!("CARGO_BIN_EXE_chat");

@@ -1,21 +1,21 @@
 //! What iframe streaming costs: `cargo bench -p iframe-stream`
 //!
-//! Each client asks once, and the document never ends. Each piece of news is a script.
+//! Each client sends one request, and the document never ends. Each update is a script.
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::headers::{IFRAME, get};
-use shared::testing::load::{self, Technique, Then};
+use testing::bench::headers::{IFRAME, get};
+use testing::bench::{self, Pattern, Technique};
 
-/// How often the server says that it is still there, unless a flag says otherwise.
+/// How often the server sends a heartbeat, unless a flag sets another time.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
-    load::main(Technique {
+    bench::main(Technique {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request: |_| get("/users", IFRAME),
-        then: Then::Listen("</script>"),
-        silence: HEARTBEAT,
+        pattern: Pattern::Stream("</script>"),
+        idle_period: HEARTBEAT,
     })
 }

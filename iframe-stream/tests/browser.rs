@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a broken promise ends the test")]
 
 use serde_json::{Value, json};
-use shared::testing::browser::Browser;
-use shared::testing::browser::promises::{self, KeepsOpen};
-use shared::testing::{PATIENCE, Server, Signal, eventually};
+use testing::browser::Browser;
+use testing::browser::conformance::{self, KeepsOpen};
+use testing::{Server, Signal, TEST_TIMEOUT, eventually};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -18,7 +18,7 @@ const FRAMES: &str = "document.querySelectorAll('iframe').length";
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
+    conformance::check_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// A page is loading while one of its frames is. With a frame in the HTML, `load` would never fire.
@@ -212,7 +212,7 @@ async fn a_watcher_that_is_switched_off_has_no_connection_and_opens_none() {
     let with_frames = server.connections();
     tab.click("#clock-toggle").await;
     tab.click("#users-toggle").await;
-    eventually("both connections end", PATIENCE, || {
+    eventually("both connections end", TEST_TIMEOUT, || {
         server.connections() <= with_frames - 2
     })
     .await;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.
@@ -49,7 +49,7 @@ impl Document {
 
     /// Waits for more bytes. Returns false at the clean end of the body.
     async fn read(&mut self) -> bool {
-        let chunk = timeout(PATIENCE, self.response.chunk()).await;
+        let chunk = timeout(TEST_TIMEOUT, self.response.chunk()).await;
         let chunk = chunk.expect("a chunk in time").expect("a clean end");
         self.received
             .extend_from_slice(chunk.as_deref().unwrap_or_default());
@@ -260,7 +260,10 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
     }
     // The system's table of sockets is not read in one go, and while other tests run a socket may be
     // counted twice.
-    eventually("each is counted", PATIENCE, || server.connections() == 100).await;
+    eventually("each is counted", TEST_TIMEOUT, || {
+        server.connections() == 100
+    })
+    .await;
     drop(clients);
     let limit = Duration::from_millis(200);
     eventually("all are released", limit, || server.connections() == 0).await;
@@ -271,7 +274,7 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
-    let mut stalled = server.send_raw_with_little_room(request).await;
+    let mut stalled = server.send_raw_small_window(request).await;
     let mut reader = Document::open(&server, "/users").await;
     assert_eq!(reader.users().await.len(), 2);
 
@@ -341,7 +344,7 @@ async fn a_stop_is_quick_and_ends_open_documents_cleanly() {
             documents.push(Document::open(&server, path).await);
         }
         let _stalled = server
-            .send_raw_with_little_room("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
+            .send_raw_small_window("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
             .await;
         for _ in 0..100 {
             server.add_user(&"三".repeat(32)).await;
@@ -352,12 +355,12 @@ async fn a_stop_is_quick_and_ends_open_documents_cleanly() {
         }
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }
 
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }

@@ -1,26 +1,27 @@
 //! What long polling costs: `cargo bench -p long-polling`
 //!
-//! Each client asks once and waits; when the answer comes, with news or without, it asks again at once.
+//! Each client sends a request and waits. When the response comes, with an update or without, the client sends the next
+//! request at once.
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::headers::{FETCH_NO_STORE, get};
-use shared::testing::load::{self, Technique, Then};
+use testing::bench::headers::{FETCH_NO_STORE, get};
+use testing::bench::{self, Pattern, Technique};
 
 /// As in `static/client.js`, in seconds.
 const WAIT: u64 = 25;
 
 fn main() -> ExitCode {
-    load::main(Technique {
+    bench::main(Technique {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request,
-        then: Then::AskAtOnce,
-        silence: Duration::from_secs(WAIT),
+        pattern: Pattern::LongPoll,
+        idle_period: Duration::from_secs(WAIT),
     })
 }
 
-fn request(seen: Option<u64>) -> String {
-    let seen = seen.map_or(String::new(), |version| format!("&version={version}"));
-    get(&format!("/users?wait={WAIT}{seen}"), FETCH_NO_STORE)
+fn request(version: Option<u64>) -> String {
+    let version = version.map_or(String::new(), |version| format!("&version={version}"));
+    get(&format!("/users?wait={WAIT}{version}"), FETCH_NO_STORE)
 }

@@ -1,6 +1,6 @@
 //! The page in a real browser. `cargo test -p long-polling --test browser -- --ignored`
 
-use shared::testing::browser::promises::{self, KeepsOpen};
+use testing::browser::conformance::{self, KeepsOpen};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -8,5 +8,5 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    promises::keeps_them_all(BINARY, KeepsOpen::Request).await;
+    conformance::check_all(BINARY, KeepsOpen::Request).await;
 }

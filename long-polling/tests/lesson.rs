@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use chrono::{NaiveDateTime, TimeDelta};
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -29,7 +29,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 fn hanging(server: &Server, version: u64) -> JoinHandle<Response> {
     let url = server.url(&format!("/users?version={version}&wait=60"));
     let request = server.client.get(url).send();
-    tokio::spawn(async { timeout(PATIENCE, request).await.unwrap().unwrap() })
+    tokio::spawn(async { timeout(TEST_TIMEOUT, request).await.unwrap().unwrap() })
 }
 
 async fn snapshot(response: Response) -> Value {
@@ -241,7 +241,7 @@ fn follow(server: &Server, mut current: u64, last: u64) -> JoinHandle<usize> {
             let request = client
                 .get(format!("{url}?version={current}&wait=60"))
                 .send();
-            let response = timeout(PATIENCE, request).await;
+            let response = timeout(TEST_TIMEOUT, request).await;
             let response = response.expect("no change is lost").unwrap();
             let version = version_of(&snapshot(response).await);
             assert!(version > current, "{version} came after {current}");
@@ -277,7 +277,7 @@ async fn a_thousand_held_polls_use_no_cpu_and_all_get_the_next_change() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let clients: Vec<_> = (0..1_000).map(|_| hanging(&server, version)).collect();
-    eventually("all are connected", PATIENCE, || {
+    eventually("all are connected", TEST_TIMEOUT, || {
         server.connections() >= 1_000
     })
     .await;
@@ -314,14 +314,14 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
             let request = format!("GET /users?version={version} HTTP/1.1\r\nHost: x\r\n\r\n");
             clients.push(server.send_raw(&request).await);
         }
-        eventually("all are connected", PATIENCE, || {
+        eventually("all are connected", TEST_TIMEOUT, || {
             server.connections() == own + 100
         })
         .await;
         server.settle().await;
         drop(clients);
         let released = || server.connections() <= own;
-        fastest = fastest.min(eventually("all are released", PATIENCE, released).await);
+        fastest = fastest.min(eventually("all are released", TEST_TIMEOUT, released).await);
     }
     assert!(fastest < Duration::from_millis(200), "{fastest:?}");
 }
@@ -332,7 +332,10 @@ async fn a_cut_ends_held_polls_with_204_and_later_polls_are_held_again() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let cut_off: Vec<_> = (0..10).map(|_| hanging(&server, version)).collect();
-    eventually("all are connected", PATIENCE, || server.connections() >= 10).await;
+    eventually("all are connected", TEST_TIMEOUT, || {
+        server.connections() >= 10
+    })
+    .await;
     server.settle().await;
     server.cut().await;
     for client in cut_off {
@@ -355,7 +358,7 @@ async fn a_stop_is_quick_and_ends_held_polls_with_204() {
         let server = Server::start(BINARY, &[]);
         let version = current_version(&server).await;
         let clients: Vec<_> = (0..100).map(|_| hanging(&server, version)).collect();
-        eventually("all are connected", PATIENCE, || {
+        eventually("all are connected", TEST_TIMEOUT, || {
             server.connections() >= 100
         })
         .await;
@@ -366,7 +369,7 @@ async fn a_stop_is_quick_and_ends_held_polls_with_204() {
         }
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }
 
@@ -377,7 +380,7 @@ async fn a_head_is_held_like_a_get_and_has_no_body() {
     let url = server.url(&format!("/users?version={version}&wait=60"));
     let head = tokio::spawn(server.client.head(url).send());
     server.add_user("Bob").await;
-    let head = timeout(PATIENCE, head).await.unwrap().unwrap().unwrap();
+    let head = timeout(TEST_TIMEOUT, head).await.unwrap().unwrap().unwrap();
     assert_eq!(head.status(), 200);
     let length = head.headers()[header::CONTENT_LENGTH].clone();
     assert!(head.bytes().await.unwrap().is_empty());
@@ -443,7 +446,7 @@ fn poll_clock(server: &Server, shown: &str) -> JoinHandle<Response> {
     let after = shown.bytes().fold(String::new(), code);
     let url = server.url(&format!("/clock?after={after}"));
     let request = server.client.get(url).send();
-    tokio::spawn(async { timeout(PATIENCE, request).await.unwrap().unwrap() })
+    tokio::spawn(async { timeout(TEST_TIMEOUT, request).await.unwrap().unwrap() })
 }
 
 async fn next_time(server: &Server, shown: &str) -> String {
@@ -474,7 +477,7 @@ async fn a_client_that_follows_the_clock_gets_each_second_as_it_begins() {
         let on_time = step == TimeDelta::seconds(1) && as_it_begins;
         in_a_row = if on_time { in_a_row + 1 } else { 0 };
         assert!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < TEST_TIMEOUT,
             "{next} after {shown}, {late} late"
         );
         shown = next;
@@ -535,5 +538,5 @@ async fn a_cut_also_ends_polls_for_the_time() {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }

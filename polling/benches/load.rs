@@ -1,27 +1,27 @@
 //! What polling costs: `cargo bench -p polling`
 //!
-//! Each client asks every second and says which version it has. Mostly the answer is 304.
+//! Each client sends a request every second, with the version that it has. Most responses are 304.
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::headers::{FETCH_NO_STORE, get};
-use shared::testing::load::{self, Technique, Then};
+use testing::bench::headers::{FETCH_NO_STORE, get};
+use testing::bench::{self, Pattern, Technique};
 
 /// As in `static/client.js`.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    load::main(Technique {
+    bench::main(Technique {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request,
-        then: Then::AskAfter(INTERVAL),
-        silence: INTERVAL,
+        pattern: Pattern::Poll(INTERVAL),
+        idle_period: INTERVAL,
     })
 }
 
-fn request(seen: Option<u64>) -> String {
-    let Some(version) = seen else {
+fn request(version: Option<u64>) -> String {
+    let Some(version) = version else {
         return get("/users", FETCH_NO_STORE);
     };
     let tag = format!("If-None-Match: \"{version}\"\r\n");

@@ -30,7 +30,7 @@ use actix_web::http::header::ContentType;
 use actix_web::web::{self, ServiceConfig};
 use askama::Template;
 use clap::Args;
-use shared::{error::Error, resource};
+use shared::error::Error;
 
 use secret::Secret;
 use ticket::TicketError;
@@ -67,15 +67,15 @@ pub(crate) fn routes(app: &mut ServiceConfig, flags: &Flags, tickets: &web::Data
     app.app_data(tickets.clone())
         .app_data(web::Data::new(flags.clone()))
         .service(
-            resource("/login", "GET, HEAD, POST")
+            web::resource("/login")
                 .route(web::get().to(browser::page))
                 .route(web::post().to(browser::create)),
         )
-        .service(resource("/login/{id}", "GET, HEAD").route(web::get().to(browser::status)))
-        .service(resource("/login/{id}/phone", "GET, HEAD").route(web::get().to(phone::page)))
-        .service(resource("/login/{id}/scan", "POST").route(web::post().to(phone::scan)))
-        .service(resource("/login/{id}/confirm", "POST").route(web::post().to(phone::confirm)))
-        .service(resource("/login/{id}/refuse", "POST").route(web::post().to(phone::refuse)));
+        .service(web::resource("/login/{id}").route(web::get().to(browser::status)))
+        .service(web::resource("/login/{id}/phone").route(web::get().to(phone::page)))
+        .service(web::resource("/login/{id}/scan").route(web::post().to(phone::scan)))
+        .service(web::resource("/login/{id}/confirm").route(web::post().to(phone::confirm)))
+        .service(web::resource("/login/{id}/refuse").route(web::post().to(phone::refuse)));
 }
 
 /// Parses the ticket id of a URL. A malformed id is treated as an unknown one (404).

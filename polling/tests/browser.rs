@@ -1,8 +1,8 @@
 //! The page in a real browser. `cargo test -p polling --test browser -- --ignored`
 
-use shared::testing::Server;
-use shared::testing::browser::promises::{self, KeepsOpen};
-use shared::testing::browser::{Browser, Tab};
+use testing::Server;
+use testing::browser::conformance::{self, KeepsOpen};
+use testing::browser::{Browser, Tab};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -10,7 +10,7 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    promises::keeps_them_all(BINARY, KeepsOpen::Nothing).await;
+    conformance::check_all(BINARY, KeepsOpen::Nothing).await;
 }
 
 /// Opens the login page and waits until it shows a code.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Response, header};
 use serde_json::{Value, json};
-use shared::testing::{Server, eventually, promises, read_until};
+use testing::{Server, conformance, eventually, read_until};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -185,5 +185,5 @@ async fn a_client_that_stops_reading_delays_nobody() {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }

@@ -14,7 +14,7 @@ mod rejections;
 
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde_json::{Value, json};
-use shared::testing::Server;
+use testing::Server;
 
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 

@@ -71,13 +71,6 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// 405, with the methods that are allowed, such as `GET, HEAD`.
-    #[must_use]
-    pub fn method_not_allowed(allowed: &'static str) -> Self {
-        let message = format!("This address does not take that method, only {allowed}.");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, message).with_header(header::ALLOW, allowed)
-    }
-
     /// 408: the request took longer than [`REQUEST_TIMEOUT`].
     #[must_use]
     pub fn request_timeout() -> Self {

@@ -18,15 +18,13 @@ mod file_lock;
 mod json_object;
 pub mod page;
 mod serve;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub mod users;
 pub mod websocket;
 
 pub use file_lock::FileLock;
 pub use json_object::JsonObject;
 pub use serve::middleware::{forget_headers, was_head};
-pub use serve::routes::{json_config, resource};
+pub use serve::routes::json_config;
 pub use serve::settings::Settings;
 pub use serve::sockets::Connection;
 pub use serve::{Lesson, serve, serve_app, serve_with_flags};

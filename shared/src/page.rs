@@ -1,14 +1,16 @@
 //! The page of lessons 1 to 5, from `shared/templates/lesson.html`, and the top of every page.
 
-use actix_web::http::header::{self, ContentType, HeaderName, HeaderValue};
+mod header_bytes;
+
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::{Template, filters::HtmlSafe};
 
 use crate::Settings;
 use crate::catalog::{self, Entry, LESSONS};
 use crate::error::Error;
-use crate::serve::middleware::security_header_lines;
 use crate::serve::static_folder;
+use header_bytes::HeaderBytes;
 
 /// What the template shows. Askama escapes each value for HTML.
 #[derive(Template)]
@@ -24,12 +26,9 @@ struct LessonPage {
     local: bool,
     /// In seconds.
     heartbeat: f64,
-    /// The headers of this request, for the wire.
-    request_head: String,
-    /// How long the head of this request was.
-    request_head_bytes: usize,
-    /// The headers that every answer has, for the wire.
-    answer_head: String,
+    /// From which the wire estimates the headers that a page cannot see: as JSON, and their sum.
+    header_bytes: String,
+    repeated_bytes: usize,
     /// The text of the lesson's `client.js`.
     client: String,
 }
@@ -72,6 +71,7 @@ pub(crate) async fn show(
         Ok(client) => client,
         Err(error) => format!("// static/client.js could not be read: {error}"),
     };
+    let header_bytes = HeaderBytes::of(&request);
     let page = LessonPage {
         lesson: catalog::find(settings.lesson.name),
         header: Header::new(settings.lesson.name, &request),
@@ -79,9 +79,8 @@ pub(crate) async fn show(
         port: request.app_config().local_addr().port(),
         local: settings.loopback,
         heartbeat: settings.heartbeat.as_secs_f64(),
-        request_head_bytes: head_bytes(&request),
-        request_head: browser_headers(&request),
-        answer_head: security_header_lines(),
+        header_bytes: serde_json::json!(header_bytes).to_string(),
+        repeated_bytes: header_bytes.repeated(),
         client,
     };
     let html = page.render().map_err(|error| {
@@ -91,62 +90,6 @@ pub(crate) async fn show(
     Ok(HttpResponse::Ok()
         .content_type(ContentType::html())
         .body(html))
-}
-
-/// What a browser may say of itself. Whatever else is there, a proxy has added, maybe a secret of its own.
-const OF_THE_BROWSER: [&str; 14] = [
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "cache-control",
-    "connection",
-    "cookie",
-    "dnt",
-    "host",
-    "if-none-match",
-    "pragma",
-    "priority",
-    "referer",
-    "upgrade-insecure-requests",
-    "user-agent",
-];
-
-/// The headers that the browser sent, a line `name: value` each. The cookies are there as stars: no script
-/// of the page needs to know them, only how long they are.
-fn browser_headers(request: &HttpRequest) -> String {
-    let from_browser = |name: &HeaderName| {
-        name.as_str().starts_with("sec-") || OF_THE_BROWSER.contains(&name.as_str())
-    };
-    let line = |(name, value): (&HeaderName, &HeaderValue)| {
-        let value = match value.to_str() {
-            Ok(text) if name != header::COOKIE => text.to_owned(),
-            _ => "*".repeat(value.len()),
-        };
-        format!("{name}: {value}\n")
-    };
-    let headers = request.headers().iter();
-    let headers = headers.filter(|(name, _)| from_browser(name));
-    let mut lines: Vec<_> = headers.map(line).collect();
-    // actix does not keep their order; so that it is not another one after each start, `Host` comes first.
-    lines.sort_unstable_by_key(|line| (!line.starts_with("host:"), line.clone()));
-    lines.concat()
-}
-
-/// How long the head of the request was: its first line, then the headers, each line ended by CR LF
-/// (RFC 9112 §2.1).
-fn head_bytes(request: &HttpRequest) -> usize {
-    let first = format!(
-        "{} {} {:?}",
-        request.method(),
-        request.uri(),
-        request.version()
-    );
-    let headers = request.headers().iter();
-    let lines = headers.map(|(name, value)| name.as_str().len() + ": ".len() + value.len());
-    lines
-        .chain([first.len(), 0])
-        .map(|line| line + "\r\n".len())
-        .sum()
 }
 
 /// The `Host` that the browser asked for, without its port. Anything that does not look like a host

@@ -12,6 +12,9 @@ use shared::catalog::{Entry, LESSONS};
 /// The lesson that is an app of its own: it has no list of users, and more than one file to read.
 const CHAT: &str = "chat";
 
+/// The crates that are no lessons: what lessons link, and what only their tests use.
+const OTHER_CRATES: [&str; 2] = ["shared", "shared/testing"];
+
 /// Code lines of any source file: what one reading can hold. There is no limit for a crate as a whole, because
 /// such a limit is met by squeezing out names, line breaks and files.
 const FILE_LINES: usize = 300;
@@ -128,10 +131,16 @@ fn files_below(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The folder of each crate, seen from the workspace.
+fn crates() -> impl Iterator<Item = &'static str> {
+    let lessons = LESSONS.iter().map(|lesson| lesson.name);
+    lessons.chain(OTHER_CRATES)
+}
+
 /// The files with one of the `extensions` in `part` of each crate.
 fn files_of_crates(part: &str, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for name in LESSONS.iter().map(|lesson| lesson.name).chain(["shared"]) {
+    for name in crates() {
         let folder = workspace().join(name).join(part);
         if folder.is_dir() {
             files_below(&folder, extensions, &mut found);
@@ -233,7 +242,7 @@ fn the_table_in_the_readme_is_the_catalog() {
 #[test]
 fn each_crate_takes_lints_and_dependencies_from_the_workspace() {
     let members = read("Cargo.toml");
-    for name in LESSONS.iter().map(|lesson| lesson.name).chain(["shared"]) {
+    for name in crates() {
         assert!(
             members.contains(&format!("\"{name}\"")),
             "{name} is a member"
@@ -272,6 +281,19 @@ fn no_lesson_depends_on_another() {
             assert!(!found, "{} depends on {}", lesson.name, other.name);
         }
     }
+}
+
+/// What only tests need is not linked into any server, nor built by `cargo run`.
+#[test]
+fn only_tests_depend_on_the_testing_crate() {
+    for name in crates().filter(|name| *name != "shared/testing") {
+        let manifest = read(&format!("{name}/Cargo.toml"));
+        let dependencies = manifest.split("[dev-dependencies]").next();
+        assert!(!dependencies.unwrap().contains("\ntesting"), "{name}");
+    }
+    // The tests of `testing` need `shared`, so those of `shared` do without it, and no feature switches tests on.
+    let shared = read("shared/Cargo.toml");
+    assert!(!shared.contains("\ntesting") && !shared.contains("[features]"));
 }
 
 /// What a user typed is only ever put on a page as text, and a classroom has no internet.

@@ -15,7 +15,7 @@ use eventsource_stream::{Event, Eventsource as _};
 use futures_util::{Stream, StreamExt as _};
 use reqwest::header;
 use serde_json::Value;
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::time::timeout;
 
 /// The lesson itself, as `cargo run` starts it.
@@ -35,7 +35,10 @@ impl Events {
         if let Some(id) = last_event_id {
             request = request.header("Last-Event-ID", id);
         }
-        let response = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+        let response = timeout(TEST_TIMEOUT, request.send())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(response.status(), 200);
         let events = response.bytes_stream().eventsource();
         Self(Box::pin(
@@ -46,7 +49,7 @@ impl Events {
     /// Returns the next event that is not a ping; `None` at the end of the stream.
     async fn next(&mut self) -> Option<Event> {
         loop {
-            let event = timeout(PATIENCE, self.0.next())
+            let event = timeout(TEST_TIMEOUT, self.0.next())
                 .await
                 .expect("an event in time")?;
             if event.event != "ping" {
@@ -154,7 +157,10 @@ async fn a_client_that_missed_nothing_gets_nothing_until_the_next_change() {
         Events::resume(&server, stale_url, Some(&latest)).await,
     ];
     for client in &mut reconnected {
-        let first = timeout(PATIENCE, client.0.next()).await.unwrap().unwrap();
+        let first = timeout(TEST_TIMEOUT, client.0.next())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(first.event, "ping", "a ping came before any list");
     }
     server.add_user("Bob").await;
@@ -253,7 +259,10 @@ async fn a_stream_without_updates_sends_pings_with_the_time() {
         let pings = (&mut events)
             .filter(|event| std::future::ready(event.event == "ping"))
             .take(3);
-        for ping in timeout(PATIENCE, pings.collect::<Vec<_>>()).await.unwrap() {
+        for ping in timeout(TEST_TIMEOUT, pings.collect::<Vec<_>>())
+            .await
+            .unwrap()
+        {
             let data: Value = serde_json::from_str(&ping.data).unwrap();
             assert_eq!(
                 data["time"].as_str().unwrap().len(),
@@ -287,7 +296,7 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
-    let mut stalled = server.send_raw_with_little_room(request).await;
+    let mut stalled = server.send_raw_small_window(request).await;
     let mut reader = Events::open(&server, "/users").await;
     assert_eq!(reader.count().await, 2);
 
@@ -353,7 +362,7 @@ async fn a_stop_is_quick_and_ends_open_streams_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(BINARY, &[]);
         let _stalled = server
-            .send_raw_with_little_room("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
+            .send_raw_small_window("GET /users HTTP/1.1\r\nHost: x\r\n\r\n")
             .await;
         for _ in 0..100 {
             server.add_user(&"三".repeat(32)).await;
@@ -368,12 +377,12 @@ async fn a_stop_is_quick_and_ends_open_streams_cleanly() {
         }
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }
 
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }

@@ -4,17 +4,17 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use shared::testing::load::{self, Technique, Then, headers::WEB_SOCKET};
+use testing::bench::{self, Pattern, Technique, headers::WEB_SOCKET};
 
-/// How often the server sends a ping, unless a flag says otherwise.
+/// How often the server sends a ping, unless a flag sets another time.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 fn main() -> ExitCode {
-    load::main(Technique {
+    bench::main(Technique {
         lesson: env!("CARGO_PKG_NAME"),
         binary: env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME"))),
         request: |_| WEB_SOCKET.to_owned(),
-        then: Then::Listen(""),
-        silence: HEARTBEAT,
+        pattern: Pattern::Stream(""),
+        idle_period: HEARTBEAT,
     })
 }

@@ -1,9 +1,9 @@
 //! The page in a real browser. `cargo test -p websocket --test browser -- --ignored`
 
-use shared::testing::Server;
-use shared::testing::browser::Browser;
-use shared::testing::browser::promises::{self, KeepsOpen, until_the_wire_is_right};
-use shared::testing::browser::relay::Relay;
+use testing::Server;
+use testing::browser::Browser;
+use testing::browser::conformance::{self, KeepsOpen, check_wire};
+use testing::browser::relay::{Crossed, Relay};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -11,7 +11,7 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
-    promises::keeps_them_all(BINARY, KeepsOpen::Connection).await;
+    conformance::check_all(BINARY, KeepsOpen::Connection).await;
 }
 
 /// Frames of every length in both directions, and both ways to close.
@@ -36,7 +36,7 @@ async fn the_wire_counts_frames_in_both_directions() {
     tab.until_status("closed").await;
     tab.until_status("open").await;
     tab.click("#users-toggle").await;
-    until_the_wire_is_right(&tab, &relay, (0, 0)).await;
+    check_wire(&tab, &relay, Crossed::default()).await;
     // What is refused is no update.
     let updates = tab.text("wire-updates").await;
     let refused = "new Promise((done) => {

@@ -15,7 +15,7 @@ use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
 use raw::Raw;
 use reqwest::header;
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -33,7 +33,7 @@ struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Client {
     async fn open(server: &Server, path: &str) -> Self {
         let address = format!("ws://{}{path}", server.address());
-        let opening = timeout(PATIENCE, connect_async(address)).await;
+        let opening = timeout(TEST_TIMEOUT, connect_async(address)).await;
         Self(opening.unwrap().unwrap().0)
     }
 
@@ -44,7 +44,7 @@ impl Client {
     /// The next message that is no ping.
     async fn next(&mut self) -> Message {
         loop {
-            let message = timeout(PATIENCE, self.0.next())
+            let message = timeout(TEST_TIMEOUT, self.0.next())
                 .await
                 .expect("a message in time");
             match message
@@ -83,7 +83,7 @@ impl Client {
 /// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_them_all(BINARY).await;
+    conformance::check_all(BINARY).await;
 }
 
 #[tokio::test]
@@ -270,7 +270,7 @@ async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
     ];
     for handshake in handshakes {
         let mut connection = server.send_raw(&handshake).await;
-        let answer = shared::testing::read_until(&mut connection, |text| text.contains('}')).await;
+        let answer = testing::read_until(&mut connection, |text| text.contains('}')).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{handshake}: {answer}");
     }
 }
@@ -279,7 +279,7 @@ async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
 #[test]
 fn a_limit_that_nobody_could_want_is_refused() {
     for bytes in ["0", "124", "16777217", "18446744073709551615"] {
-        let exit = shared::testing::run(BINARY, &["--max-message", bytes]);
+        let exit = testing::run(BINARY, &["--max-message", bytes]);
         assert_eq!(exit.code, Some(2), "{bytes}: {}", exit.stderr);
         assert!(exit.stderr.contains("--max-message"), "{}", exit.stderr);
     }
@@ -291,10 +291,10 @@ async fn a_page_of_another_origin_cannot_connect_and_is_not_kept_waiting() {
     let handshake =
         Raw::handshake("/users").replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
     let mut connection = server.send_raw(&handshake).await;
-    let answer = shared::testing::read_until(&mut connection, |text| text.contains('}')).await;
+    let answer = testing::read_until(&mut connection, |text| text.contains('}')).await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     // It keeps its end open; the server must not.
-    eventually("it is released", PATIENCE, || server.connections() == 0).await;
+    eventually("it is released", TEST_TIMEOUT, || server.connections() == 0).await;
 }
 
 #[tokio::test]
@@ -366,7 +366,10 @@ async fn a_broken_frame_is_answered_with_one_close_of_the_right_code_and_then_th
         assert!(elapsed < Duration::from_secs(1), "{what}: {elapsed:?}");
     });
     join_all(breaking).await;
-    eventually("all are released", PATIENCE, || server.connections() == 0).await;
+    eventually("all are released", TEST_TIMEOUT, || {
+        server.connections() == 0
+    })
+    .await;
 }
 
 /// The library decodes all that has arrived in one go and would drop the good ones.
@@ -402,7 +405,7 @@ async fn an_announced_frame_of_300_mebibytes_costs_less_than_2() {
     }
     let cost = server.memory().saturating_sub(before);
     assert!(cost < 2 << 20, "{cost} bytes");
-    eventually("it is released", PATIENCE, || server.connections() == 0).await;
+    eventually("it is released", TEST_TIMEOUT, || server.connections() == 0).await;
 }
 
 #[cfg(target_os = "linux")]
@@ -426,7 +429,7 @@ async fn a_peer_that_answers_pings_stays() {
     assert_eq!(client.count().await, 2);
     let mut pings = 0;
     while pings < 10 {
-        match timeout(PATIENCE, client.0.next())
+        match timeout(TEST_TIMEOUT, client.0.next())
             .await
             .unwrap()
             .unwrap()
@@ -453,7 +456,7 @@ async fn a_server_that_stood_still_drops_nobody() {
     server.signal(Signal::CONT);
     let stay = clients.iter_mut().map(async |client| {
         for _ in 0..4 {
-            let frame = timeout(PATIENCE, client.0.next()).await.unwrap();
+            let frame = timeout(TEST_TIMEOUT, client.0.next()).await.unwrap();
             assert!(matches!(frame, Some(Ok(Message::Ping(_)))), "{frame:?}");
         }
     });
@@ -634,5 +637,5 @@ async fn a_stop_with_a_hundred_open_connections_and_a_stalled_one_is_quick_and_s
     }
     let exit = server.wait();
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-    assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+    assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
 }

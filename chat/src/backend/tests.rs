@@ -6,7 +6,6 @@ mod names;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use shared::testing;
 
 use super::{Backend, MAX_USERS, redis, sqlite};
 use crate::input::{RoomName, UserName};

@@ -8,7 +8,7 @@ use eventsource_stream::Eventsource as _;
 use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use reqwest::{RequestBuilder, Response, header};
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server};
+use testing::{Server, TEST_TIMEOUT};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -52,7 +52,7 @@ impl Person {
 
     pub(crate) async fn get(&self, server: &Server, path: &str) -> Response {
         let request = self.sign(server.client.get(server.url(path)));
-        timeout(PATIENCE * 2, request.send())
+        timeout(TEST_TIMEOUT * 2, request.send())
             .await
             .unwrap()
             .unwrap()
@@ -70,7 +70,7 @@ impl Person {
 
     pub(crate) async fn post(&self, server: &Server, path: &str, body: &Value) -> Response {
         let posting = self.try_post(server.url(path), &server.client, body);
-        timeout(PATIENCE, posting)
+        timeout(TEST_TIMEOUT, posting)
             .await
             .unwrap()
             .expect("an answer")
@@ -100,7 +100,10 @@ pub(crate) async fn take_name(server: &Server, name: &str, token: Option<&str>) 
         Some(token) => request.bearer_auth(token),
         None => request,
     };
-    timeout(PATIENCE, request.send()).await.unwrap().unwrap()
+    timeout(TEST_TIMEOUT, request.send())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +185,7 @@ impl Client {
                 Self::LongPoll(poller) => poller.next().await,
             }
         };
-        timeout(PATIENCE, next).await.expect("an event in time")
+        timeout(TEST_TIMEOUT, next).await.expect("an event in time")
     }
 
     /// The data of the next event called `name`; others are left out.
@@ -253,7 +256,7 @@ impl Socket {
         request
             .headers_mut()
             .insert("Cookie", cookie.parse().unwrap());
-        let opening = timeout(PATIENCE, connect_async(request)).await.unwrap();
+        let opening = timeout(TEST_TIMEOUT, connect_async(request)).await.unwrap();
         Ok(Self(opening.map_err(Box::new)?.0))
     }
 
@@ -262,7 +265,7 @@ impl Socket {
     }
 
     pub(crate) async fn next_frame(&mut self) -> Message {
-        let frame = timeout(PATIENCE, self.0.next())
+        let frame = timeout(TEST_TIMEOUT, self.0.next())
             .await
             .expect("a frame in time");
         frame

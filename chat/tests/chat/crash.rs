@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-use shared::testing::{Server, Signal, promises::STOP_LIMIT, run};
+use testing::{Server, Signal, conformance::STOP_LIMIT, run};
 use tokio::{task::JoinHandle, time::sleep};
 use tokio_tungstenite::tungstenite::Message;
 

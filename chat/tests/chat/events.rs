@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use reqwest::header;
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server};
+use testing::{Server, TEST_TIMEOUT};
 
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, Transport, start};
 
@@ -367,7 +367,7 @@ async fn a_reconnect_is_neither_a_leave_nor_a_join_and_a_poller_stays_between_po
         heard.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
     }
     assert_eq!(heard, ["joined Bob", "joined Eve"]);
-    assert!(begun.elapsed() < PATIENCE);
+    assert!(begun.elapsed() < TEST_TIMEOUT);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, eventually};
+use testing::{TEST_TIMEOUT, eventually};
 
 use crate::client::{Client, LOBBY, Person, Socket, Transport, expect_error, start};
 
@@ -77,7 +77,7 @@ async fn a_user_has_twenty_connections_at_most_in_all_rooms_and_over_all_transpo
     let path = format!("{LOBBY}/messages?wait=0");
     let start = std::time::Instant::now();
     while ann.get(&server, &path).await.status() == 429 {
-        assert!(start.elapsed() < PATIENCE);
+        assert!(start.elapsed() < TEST_TIMEOUT);
     }
 }
 
@@ -100,7 +100,7 @@ async fn the_cap_is_also_for_those_who_ask_at_the_same_moment() {
         statuses.contains(&200) && statuses.contains(&429),
         "{statuses:?}"
     );
-    eventually("all are free again", PATIENCE, || {
+    eventually("all are free again", TEST_TIMEOUT, || {
         server.connections() <= 50
     })
     .await;

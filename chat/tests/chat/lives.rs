@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
+use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::{net::TcpStream, time::timeout};
 
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, start};
@@ -22,7 +22,7 @@ fn request(person: &Person, path: &str) -> String {
 /// A client that has been served so far and does not read on.
 async fn stalled(server: &Server, person: &Person, path: &str) -> TcpStream {
     let request = request(person, path);
-    let mut connection = server.send_raw_with_little_room(&request).await;
+    let mut connection = server.send_raw_small_window(&request).await;
     read_until(&mut connection, |text| text.contains("roster")).await;
     connection
 }
@@ -48,7 +48,10 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
         clients.push(server.send_raw(&request(&ann, &poll)).await);
     }
     let all = before + clients.len();
-    eventually("all are there", PATIENCE, || server.connections() == all).await;
+    eventually("all are there", TEST_TIMEOUT, || {
+        server.connections() == all
+    })
+    .await;
     drop(clients);
     let limit = Duration::from_millis(200);
     eventually("all are released", limit, || server.connections() <= before).await;
@@ -86,7 +89,7 @@ async fn a_reader_that_stalls_delays_nobody_and_a_socket_that_is_silent_is_dropp
     }
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     // The reader, the one that posts, and the stalled stream; the socket is gone.
-    eventually("it is dropped", PATIENCE, || server.connections() <= 3).await;
+    eventually("it is dropped", TEST_TIMEOUT, || server.connections() <= 3).await;
 }
 
 /// In JSON each of these letters is six. The tempting wrong answer encodes all that it has read at once.
@@ -134,7 +137,7 @@ async fn a_reader_that_was_too_slow_gets_everything_in_the_end() {
     }
     ann.say(&server, "end", None).await;
     for client in &mut slow {
-        let texts = timeout(PATIENCE, client.texts_to("end")).await.unwrap();
+        let texts = timeout(TEST_TIMEOUT, client.texts_to("end")).await.unwrap();
         let [mut texts, mut sent] = [texts, sent.clone()];
         texts.pop();
         texts.sort();
@@ -192,12 +195,12 @@ impl Open {
             assert_eq!(socket.close_code().await, 1001);
         }
         for stream in self.streams {
-            timeout(PATIENCE, stream.text())
+            timeout(TEST_TIMEOUT, stream.text())
                 .await
                 .unwrap()
                 .expect("a clean end");
         }
-        let answer = timeout(PATIENCE, self.poll).await.unwrap().unwrap();
+        let answer = timeout(TEST_TIMEOUT, self.poll).await.unwrap().unwrap();
         assert_eq!(answer, json!({ "events": [], "cursor": self.cursor }));
     }
 }
@@ -236,7 +239,7 @@ async fn a_stop_with_a_hundred_open_connections_and_stalled_ones_is_quick_and_cl
         open.ends_well().await;
         let exit = server.wait();
         assert_eq!(exit.code, Some(0), "{}", exit.stderr);
-        assert!(exit.elapsed < promises::STOP_LIMIT, "{:?}", exit.elapsed);
+        assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
     }
 }
 

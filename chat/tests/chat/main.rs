@@ -17,12 +17,12 @@ mod lives;
 mod redis;
 mod sessions;
 
-use shared::testing::promises::{self, Subject};
+use testing::conformance::{self, Target};
 
 /// The same for all servers: errors, origins, flags, files, stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
-    promises::keeps_those_of_every_server(Subject {
+    conformance::check_every_server(Target {
         binary: client::BINARY,
         flags: &["--database", ":memory:"],
         post: "/session",

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use ::redis::{Connection, cmd};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use shared::testing::redis::Redis;
-use shared::testing::{PATIENCE, Server, Signal, run};
+use testing::redis::Redis;
+use testing::{Server, Signal, TEST_TIMEOUT, run};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
@@ -255,7 +255,7 @@ async fn a_redis_that_hangs_refuses_posts_within_five_seconds_and_loses_nothing(
             }
         }
     };
-    let status = timeout(PATIENCE, repeat).await.unwrap();
+    let status = timeout(TEST_TIMEOUT, repeat).await.unwrap();
     assert!([200, 201].contains(&status), "{status}");
     ann.say(&a, "after", None).await;
     for reader in &mut readers {

@@ -2,7 +2,7 @@
 
 use reqwest::header;
 use serde_json::{Value, json};
-use shared::testing::{Server, Signal};
+use testing::{Server, Signal};
 
 use crate::client::{BINARY, LOBBY, Person, Socket, database, expect_error, start, take_name};
 

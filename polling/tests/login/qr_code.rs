@@ -3,7 +3,7 @@
 use reqwest::{Method, header};
 use rqrr::PreparedImage;
 use serde_json::Value;
-use shared::testing::{Server, read_until};
+use testing::{Server, read_until};
 
 use super::{BINARY, Client};
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, header};
 use serde_json::json;
-use shared::testing::{PATIENCE, Server, run};
+use testing::{Server, TEST_TIMEOUT, run};
 
 use super::{BINARY, Client, is_error, status};
 
@@ -120,7 +120,7 @@ async fn an_expired_code_cannot_be_used() {
     let path = format!("/login/{}", ticket["id"].as_str().unwrap());
     let mut phone = Client::that_scanned(&server, &path).await;
     while browser.poll(&path).await != status("expired") {
-        assert!(start.elapsed() < PATIENCE, "it does not expire");
+        assert!(start.elapsed() < TEST_TIMEOUT, "it does not expire");
     }
     assert!(start.elapsed() >= Duration::from_millis(300), "too early");
     is_error(phone.get(&format!("{path}/phone")).await, 404, "the link").await;

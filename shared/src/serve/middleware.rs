@@ -2,7 +2,7 @@
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage as _, HttpRequest};
@@ -33,10 +33,11 @@ pub(super) fn security_headers() -> DefaultHeaders {
         .fold(DefaultHeaders::new(), add)
 }
 
-/// The same as text, a line `name: value` each, for the page, which does not see the head of a stream.
-pub(crate) fn security_header_lines() -> String {
-    let line = |(name, value)| format!("{name}: {value}\n");
-    SECURITY_HEADERS.into_iter().map(line).collect()
+/// Returns the length of these header lines, for the page, which does not see the headers of a stream.
+pub(crate) fn security_header_bytes() -> usize {
+    let line =
+        |(name, value): (HeaderName, &str)| name.as_str().len() + value.len() + ": \r\n".len();
+    SECURITY_HEADERS.into_iter().map(line).sum()
 }
 
 /// Logs each request with the status of its answer, if `RUST_LOG=shared=debug` asks for it. actix's own logger
@@ -56,7 +57,7 @@ pub(super) async fn json_errors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let answer = next.call(request).await?;
+    let mut answer = next.call(request).await?;
     let status = answer.status();
     let is_json = answer
         .headers()
@@ -65,16 +66,26 @@ pub(super) async fn json_errors(
     if is_json || !(status.is_client_error() || status.is_server_error()) {
         return Ok(answer.map_into_boxed_body());
     }
-    let body =
-        serde_json::json!({ "error": error::Error::for_status(status).to_string() }).to_string();
-    let mut answer = answer.map_body(|_, _| BoxBody::new(body));
-    let json = header::HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, json);
-    if status == StatusCode::METHOD_NOT_ALLOWED && !answer.headers().contains_key(header::ALLOW) {
-        let files_take = header::HeaderValue::from_static("GET, HEAD");
-        answer.headers_mut().insert(header::ALLOW, files_take);
+    let mut message = error::Error::for_status(status).to_string();
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = allowed_methods(answer.headers());
+        message = format!("This address does not take that method, only {methods}.");
+        let methods = HeaderValue::try_from(methods)?;
+        answer.headers_mut().insert(header::ALLOW, methods);
     }
-    Ok(answer)
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    let body = serde_json::json!({ "error": message }).to_string();
+    Ok(answer.map_body(|_, _| BoxBody::new(body)))
+}
+
+/// Returns the methods that an address takes, such as `GET, HEAD`. The `Allow` of a `web::resource` lists the methods
+/// with a route; files and addresses with a single route have no `Allow` and take GET. HEAD has no route of its own:
+/// [`head_as_get`] answers it wherever there is GET.
+fn allowed_methods(headers: &HeaderMap) -> String {
+    let allow = headers.get(header::ALLOW);
+    let methods = allow.and_then(|methods| methods.to_str().ok());
+    methods.unwrap_or("GET").replace("GET", "GET, HEAD")
 }
 
 /// Left on a request by [`head_as_get`].

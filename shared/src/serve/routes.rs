@@ -3,7 +3,7 @@
 use actix_files::Files;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::{State, settings::Settings, static_folder};
@@ -33,7 +33,7 @@ pub(super) fn common(app: &mut ServiceConfig, state: &State) {
         .app_data(json_config(MAX_BODY))
         .app_data(path)
         .app_data(query)
-        .service(resource("/cut", "POST").route(web::post().to(cut)))
+        .service(web::resource("/cut").route(web::post().to(cut)))
         .service(files("/static", state.settings.lesson.folder))
         .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
 }
@@ -42,15 +42,8 @@ pub(super) fn common(app: &mut ServiceConfig, state: &State) {
 pub(super) fn lesson(app: &mut ServiceConfig, users: &web::Data<Users>) {
     app.app_data(users.clone())
         .route("/", web::get().to(page::show))
-        .service(resource("/users", "GET, HEAD, POST").route(web::post().to(add_user)))
-        .service(resource("/users/{id}", "DELETE").route(web::delete().to(remove_user)));
-}
-
-/// The resource at `path`, which answers 405 to every method that has no route there. `allowed` says
-/// which have, such as `GET, HEAD`.
-#[must_use]
-pub fn resource(path: &str, allowed: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move || async move { refuse(allowed) }))
+        .service(web::resource("/users").route(web::post().to(add_user)))
+        .service(web::resource("/users/{id}").route(web::delete().to(remove_user)));
 }
 
 /// How JSON bodies are read: `limit` bytes at most, and a clear error otherwise.
@@ -127,15 +120,11 @@ fn files(mount: &str, folder: &str) -> Files {
         }))
 }
 
-/// Answers whatever no route took: 405 if the address has a route for another method, else 404.
-/// Routes that take more than GET answer 405 themselves, because only they know what they take.
+/// Responds to requests that match no route: 405 if the address has a route for GET, else 404. A `web::resource` with
+/// other methods responds with 405 itself.
 pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, Error> {
     if request.resource_map().has_resource(request.path()) {
-        return refuse("GET, HEAD");
+        return Ok(HttpResponse::MethodNotAllowed().finish());
     }
     Err(Error::for_status(StatusCode::NOT_FOUND))
-}
-
-fn refuse(allowed: &'static str) -> Result<HttpResponse, Error> {
-    Err(Error::method_not_allowed(allowed))
 }

@@ -1,6 +1,6 @@
 // What an EventSource asks for, and the events that come.
 
-import { eventSourceHead, eventStreamHead } from "/shared/wire/heads.js";
+import { eventSourceHeaders, streamHeaders } from "/shared/wire/headers.js";
 import { add, chunk, computed, inVain, note, request, seen, update } from "/shared/wire/panel.js";
 
 /** The `retry:` with which the stream begins. The browser keeps it to itself. */
@@ -44,7 +44,7 @@ window.EventSource = class extends EventSource {
 
   #ask() {
     const id = this.#lastId && `, Last-Event-ID ${this.#lastId}`;
-    this.#crossing = request(`GET ${this.#shown}${id}`, [computed("Head", eventSourceHead(this.#url, this.#lastId))]);
+    this.#crossing = request(`GET ${this.#shown}${id}`, [eventSourceHeaders(this.#url, this.#lastId)]);
   }
 
   #opened() {
@@ -52,7 +52,7 @@ window.EventSource = class extends EventSource {
     if (!this.#crossing) this.#ask();
     this.#crossing.goesOn();
     this.#isOpen = true;
-    const parts = [computed("Head", eventStreamHead()), chunk(RETRY.length), computed("First chunk", RETRY)];
+    const parts = [streamHeaders("text/event-stream"), chunk(RETRY.length), computed("First chunk", RETRY)];
     add("down", `GET ${this.#shown} → 200 OK, and it goes on`, parts);
   }
 

@@ -1,8 +1,8 @@
 // What `fetch` sends and receives: polling and long polling, and the page's own POST and DELETE.
 
 import { changed } from "/shared/wire/age.js";
-import { answerHeadOf, fetchHead } from "/shared/wire/heads.js";
-import { add, computed, extend, inVain, note, request, seen, update } from "/shared/wire/panel.js";
+import { fetchHeaders } from "/shared/wire/headers.js";
+import { add, extend, inVain, note, request, seen, update } from "/shared/wire/panel.js";
 
 const realFetch = window.fetch;
 
@@ -13,7 +13,7 @@ const last = new Map();
 window.fetch = async (resource, options) => {
   const asked = describe(resource, options ?? {});
   const what = `${asked.method} ${asked.shown}`;
-  const crossing = request(what, [computed("Head", fetchHead(asked, asked.body?.bytes ?? null)), ...(asked.body ? [asked.body] : [])]);
+  const crossing = request(what, [fetchHeaders(asked, asked.body?.bytes ?? null), ...(asked.body ? [asked.body] : [])]);
   const sent = Date.now();
   try {
     const response = await realFetch.call(window, resource, options);
@@ -46,8 +46,14 @@ function describe(resource, { method, headers, cache, body }) {
   };
 }
 
+/** The headers of a response, which a page sees if `fetch` has sent the request. */
+function responseHeaders({ status, statusText, headers }) {
+  const lines = [...headers].map(([name, value]) => `${name}: ${value}`);
+  return seen("Headers", [`HTTP/1.1 ${status} ${statusText}`, ...lines, "", ""].join("\r\n"));
+}
+
 async function readAnswer(asked, what, response, sent) {
-  const row = add("down", `${what} → ${response.status} ${response.statusText}`, [seen("Head", answerHeadOf(response))]);
+  const row = add("down", `${what} → ${response.status} ${response.statusText}`, [responseHeaders(response)]);
   // A body without a known length may be a stream: it is left to whoever asked for it, and not counted.
   if (response.headers.has("transfer-encoding")) return;
   let text;

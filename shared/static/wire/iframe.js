@@ -1,6 +1,6 @@
 // What a hidden iframe asks for, and the scripts that run in it: watched from outside.
 
-import { frameAnswerHead, frameHead } from "/shared/wire/heads.js";
+import { frameHeaders, streamHeaders } from "/shared/wire/headers.js";
 import { add, chunk, computed, inVain, note, request, seen, update } from "/shared/wire/panel.js";
 
 /** How long the start of the document is, in bytes: it is padded with a comment (`iframe-stream/src/main.rs`). */
@@ -19,7 +19,7 @@ new MutationObserver((changes) => {
 function opened(node) {
   const url = new URL(node.src, location.href);
   const shown = url.pathname + url.search;
-  const crossing = request(`GET ${shown}, in an iframe`, [computed("Head", frameHead(url))]);
+  const crossing = request(`GET ${shown}, in an iframe`, [frameHeaders(url)]);
   frames.set(node, { url, shown, crossing, asked: Date.now(), isAnswered: false, end: "taken away by the page" });
 }
 
@@ -47,14 +47,14 @@ function removed(node) {
 }
 
 /** The answer shows when its first script runs. When it came, the frame's own clock tells. */
-function answered(node, state, nonce) {
+function answered(node, state) {
   state.isAnswered = true;
   state.crossing.goesOn();
   const { performance } = node.contentWindow;
   const [timing] = performance.getEntriesByType("navigation");
   const came = performance.timeOrigin + (timing?.responseStart ?? 0);
   const parts = [
-    computed("Head", frameAnswerHead(nonce)), chunk(START),
+    streamHeaders("text/html; charset=utf-8"), chunk(START),
     computed("Start of the document", "<!DOCTYPE html>… and a comment of spaces", START),
   ];
   add("down", `GET ${state.shown} → 200 OK, and it goes on`, parts, Math.max(came, state.asked));
@@ -69,7 +69,7 @@ function called(name) {
     const script = node.contentDocument?.currentScript;
     if (!script || scripts.has(script)) continue;
     scripts.add(script);
-    if (!state.isAnswered) answered(node, state, script.nonce);
+    if (!state.isAnswered) answered(node, state);
     const text = seen("Script", `<script nonce="${script.nonce}">${script.textContent}</script>`);
     add("down", name === "alive" ? "script: alive" : `script: ${name}(…)`, [chunk(text.bytes), text]);
     if (name !== "alive") update(state.url.pathname, script.textContent);

@@ -189,7 +189,7 @@ function details(line, parts) {
 
 function showPart({ name, text, bytes, isComputed }) {
   const title = document.createElement("p");
-  title.textContent = `${name}: ${bytes} bytes, ${isComputed ? "computed" : "seen by the page"}`;
+  title.textContent = isComputed ? `${name}: ≈ ${bytes} bytes, computed` : `${name}: ${bytes} bytes, seen by the page`;
   const pre = document.createElement("pre");
   pre.tabIndex = 0; // It may be long, and then scrolls.
   pre.setAttribute("aria-label", name);

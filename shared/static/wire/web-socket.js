@@ -1,6 +1,6 @@
 // What a WebSocket asks for, and the frames in both directions.
 
-import { handshakeAnswerHead, handshakeHead } from "/shared/wire/heads.js";
+import { handshakeHeaders, upgradeHeaders } from "/shared/wire/headers.js";
 import { add, computed, hex, inVain, note, request, seen, update } from "/shared/wire/panel.js";
 
 /** Kinds of frames (RFC 6455 §5.2). */
@@ -20,11 +20,11 @@ window.WebSocket = class extends WebSocket {
     const url = new URL(address, location.href);
     this.#path = url.pathname;
     const what = `GET ${url.pathname}${url.search}`;
-    const crossing = request(`${what}, upgrade`, [computed("Head", handshakeHead(url))]);
+    const crossing = request(`${what}, upgrade`, [handshakeHeaders(url)]);
     this.addEventListener("open", () => {
       this.#isOpen = true;
       crossing.goesOn();
-      add("down", `${what} → 101 Switching Protocols`, [computed("Head", handshakeAnswerHead())]);
+      add("down", `${what} → 101 Switching Protocols`, [upgradeHeaders()]);
     });
     this.addEventListener("message", ({ data }) => {
       this.#show("down", data);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use shared::testing::{PATIENCE, Server};
+use testing::{Server, TEST_TIMEOUT};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -25,7 +25,7 @@ impl Raw {
     /// For a client that is going to stop reading.
     pub(crate) async fn with_little_room(server: &Server, path: &str) -> Self {
         let handshake = Self::handshake(path);
-        Self::opened(server.send_raw_with_little_room(&handshake).await).await
+        Self::opened(server.send_raw_small_window(&handshake).await).await
     }
 
     async fn opened(mut connection: TcpStream) -> Self {
@@ -33,7 +33,7 @@ impl Raw {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(
-                timeout(PATIENCE, connection.read_u8())
+                timeout(TEST_TIMEOUT, connection.read_u8())
                     .await
                     .unwrap()
                     .unwrap(),
@@ -74,7 +74,7 @@ impl Raw {
 
     /// The first byte and the body of the next frame; `None` at the end of the connection.
     pub(crate) async fn read_frame(&mut self) -> Option<(u8, Vec<u8>)> {
-        timeout(PATIENCE, self.read_frame_at_leisure())
+        timeout(TEST_TIMEOUT, self.read_frame_at_leisure())
             .await
             .expect("a frame in time")
     }

@@ -2,7 +2,6 @@
 
 use futures_util::future::BoxFuture;
 use redis::Pipeline;
-use shared::testing;
 
 use super::*;
 use crate::backend::tests::{Control, Store};

@@ -1,0 +1,255 @@
+//! The baseline: a server that holds the same sockets as a lesson and only writes the same bytes.
+//!
+//! Any server for the technique has to do at least this, so a lesson's processor time as a multiple of the baseline's
+//! means the same on every machine. For a fair comparison the baseline has what a lesson's server has: a process of its
+//! own, and one thread per core with an event loop (tokio's) and a share of the connections. It has nothing else: it
+//! parses no headers, and it sends prepared bytes, with one write per socket and update. An update is whatever a client
+//! posts to the baseline.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::{env, thread};
+
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::decoder::find;
+use super::technique::Pattern;
+use crate::server::{Server, server_command};
+
+/// What the baseline sends besides updates, as bytes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Responses {
+    /// To a new client: everything up to the end of the first list.
+    pub(super) first: Vec<u8>,
+    /// To a client that polls and has the latest update.
+    pub(super) unchanged: Vec<u8>,
+}
+
+/// The latest update and its number, counted from 1.
+#[derive(Debug, Default)]
+struct Update {
+    number: usize,
+    bytes: Vec<u8>,
+}
+
+/// The argument that makes a program the baseline.
+const BASELINE: &str = "--baseline";
+
+/// The response to a client that has posted an update.
+const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
+
+/// How many new connections may wait for a thread.
+const ACCEPT_QUEUE: usize = 64;
+
+/// Starts a baseline for another kind of benchmark: it sends `first` to each new client, and sends whatever is posted to
+/// it to all clients, unchanged. The `main` of the calling program has to begin with [`serve_baseline`].
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn start_baseline(first: &[u8]) -> io::Result<Server> {
+    start(&Responses {
+        first: first.to_vec(),
+        unchanged: Vec::new(),
+    })
+}
+
+/// Serves as the baseline if the command line asks for it, until the process that has started this one ends. Returns
+/// `None` if the command line asks for something else.
+#[must_use]
+pub fn serve_baseline(pattern: Pattern) -> Option<ExitCode> {
+    if !env::args().any(|argument| argument == BASELINE) {
+        return None;
+    }
+    let outcome = serve(pattern).inspect_err(|error| eprintln!("the baseline: {error}."));
+    Some(outcome.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
+}
+
+/// Starts this program a second time, as the baseline.
+pub(super) fn start(responses: &Responses) -> io::Result<Server> {
+    let program = env::current_exe()?;
+    let mut command = server_command(&program.to_string_lossy(), &[BASELINE]);
+    let (reader, mut writer) = io::pipe()?;
+    command.stdin(reader);
+    let line = serde_json::to_string(responses)? + "\n";
+    // A thread writes, because the line may be longer than the pipe's buffer. The pipe stays open until this process
+    // ends.
+    thread::spawn(move || {
+        let written = writer.write_all(line.as_bytes());
+        written.expect("a baseline that reads");
+        loop {
+            thread::park();
+        }
+    });
+    Ok(Server::spawn(command))
+}
+
+/// Serves until stdin ends. The first line of stdin is the [`Responses`] as JSON. Prints the address as a lesson does.
+fn serve(pattern: Pattern) -> io::Result<()> {
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    let responses: Arc<Responses> = Arc::new(serde_json::from_str(&line)?);
+    let updates = watch::Sender::new(Update::default());
+    let mut workers = Vec::new();
+    for _ in 0..thread::available_parallelism()?.get() {
+        let (worker, connections) = mpsc::channel(ACCEPT_QUEUE);
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        let (responses, updates) = (Arc::clone(&responses), updates.clone());
+        let work = move || {
+            let work = run_worker(connections, pattern, responses, updates);
+            LocalSet::new().block_on(&runtime, work);
+        };
+        thread::spawn(work);
+        workers.push(worker);
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("baseline: http://{}/", listener.local_addr()?);
+    io::stdout().flush()?;
+    thread::spawn(move || {
+        for (connection, worker) in listener.incoming().zip(workers.iter().cycle()) {
+            let connection = connection.expect("a connection");
+            worker.blocking_send(connection).expect("a worker");
+        }
+    });
+    // Stdin ends when the process at the other end of the pipe has ended.
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// One client's connection.
+struct Connection {
+    stream: TcpStream,
+    /// The number of the last update that was sent; `None` before the first request.
+    last_sent: Cell<Option<usize>>,
+    /// Whether a request waits for a response.
+    is_waiting: Cell<bool>,
+}
+
+/// Runs one thread: accepts connections and sends each update to all of them.
+async fn run_worker(
+    mut accepted: mpsc::Receiver<std::net::TcpStream>,
+    pattern: Pattern,
+    responses: Arc<Responses>,
+    updates: watch::Sender<Update>,
+) {
+    let connections = RefCell::new(Vec::<Rc<Connection>>::new());
+    let mut changed = updates.subscribe();
+    let accept = async {
+        while let Some(stream) = accepted.recv().await {
+            stream.set_nonblocking(true).expect("a socket");
+            stream.set_nodelay(true).expect("a socket");
+            let connection = Rc::new(Connection {
+                stream: TcpStream::from_std(stream).expect("a socket"),
+                last_sent: Cell::new(None),
+                is_waiting: Cell::new(false),
+            });
+            connections.borrow_mut().push(Rc::clone(&connection));
+            let (responses, updates) = (Arc::clone(&responses), updates.clone());
+            spawn_local(serve_connection(connection, pattern, responses, updates));
+        }
+    };
+    let send = async {
+        while changed.changed().await.is_ok() {
+            let update = changed.borrow_and_update();
+            for connection in &*connections.borrow() {
+                // Without a stream, the update is the response to a request.
+                let is_due = matches!(pattern, Pattern::Stream(_)) || connection.is_waiting.take();
+                if is_due && connection.last_sent.get().is_some() {
+                    connection.send(&update);
+                }
+            }
+        }
+    };
+    tokio::join!(accept, send);
+}
+
+/// Responds to the requests of one connection. On the loopback interface a GET arrives in one piece.
+async fn serve_connection(
+    connection: Rc<Connection>,
+    pattern: Pattern,
+    responses: Arc<Responses>,
+    updates: watch::Sender<Update>,
+) {
+    let mut bytes = Vec::with_capacity(2048);
+    while connection.stream.readable().await.is_ok() {
+        match connection.stream.try_read_buf(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+        if connection.last_sent.get().is_none() && !bytes.starts_with(b"GET") {
+            let Some(posted) = complete_body(&bytes) else {
+                continue;
+            };
+            updates.send_modify(|update| {
+                update.number += 1;
+                update.bytes = posted.to_vec();
+            });
+            connection.write(CREATED);
+        } else {
+            connection.respond(pattern, &responses, &updates.borrow());
+        }
+        bytes.clear();
+    }
+    connection.last_sent.set(None);
+}
+
+/// Returns the body of a request as soon as it is complete.
+fn complete_body(request: &[u8]) -> Option<&[u8]> {
+    let (headers, body) = request.split_at(find(request, b"\r\n\r\n")?);
+    let headers = std::str::from_utf8(headers).ok()?;
+    let mut lines = headers.lines();
+    let length = lines.find_map(|line| line.strip_prefix("Content-Length: "))?;
+    body.get(..length.parse().ok()?)
+}
+
+impl Connection {
+    /// Responds to a GET. On a stream, everything after the GET is a pong.
+    fn respond(&self, pattern: Pattern, responses: &Responses, update: &Update) {
+        match (self.last_sent.get(), pattern) {
+            (None, _) => {
+                self.last_sent.set(Some(update.number));
+                self.write(&responses.first);
+            }
+            (Some(_), Pattern::Stream(_)) => {}
+            (Some(last_sent), _) if last_sent < update.number => self.send(update),
+            (Some(_), Pattern::Poll(_)) => self.write(&responses.unchanged),
+            (Some(_), Pattern::LongPoll) => self.is_waiting.set(true),
+        }
+    }
+
+    fn send(&self, update: &Update) {
+        self.last_sent.set(Some(update.number));
+        self.write(&update.bytes);
+    }
+
+    /// Writes all `bytes` at once: the clients of a benchmark read at once, so their buffers are never full.
+    fn write(&self, bytes: &[u8]) {
+        let written = self.stream.try_write(bytes);
+        assert!(
+            written.is_ok_and(|written| written == bytes.len()),
+            "a whole write"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_returned_when_it_is_complete() {
+        let request = b"POST / HTTP/1.1\r\nContent-Length: 4\r\nHost: x\r\n\r\nnews";
+        for (length, body) in [(10, None), (50, None), (51, Some(&b"news"[..]))] {
+            assert_eq!(complete_body(&request[..length]), body, "{length} bytes");
+        }
+        assert_eq!(complete_body(b"POST / HTTP/1.1\r\n\r\nnews"), None);
+    }
+}

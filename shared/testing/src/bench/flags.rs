@@ -1,0 +1,59 @@
+//! [`Flags`]: the flags of `cargo bench -p LESSON -- …`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures what a technique costs.
+#[derive(Debug, Clone, Parser)]
+#[command(bin_name = "cargo bench -p LESSON --")]
+pub(super) struct Flags {
+    /// How many clients watch the list
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=28_000))]
+    pub(super) clients: u32,
+
+    /// How many changes are made, one at a time
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) updates: u32,
+
+    /// For how long nothing happens after that, at least; 0 leaves this part out
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(super) idle: u64,
+
+    /// Also write the row to this file, a JSON array with one row for each lesson; a relative path starts at the
+    /// workspace
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
+
+    /// Polling: how long a client waits before its next request, if not as long as a browser
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub(super) pause: Option<u64>,
+
+    /// How many milliseconds the servers have to come to rest before each measurement (for the trial)
+    #[arg(long, hide = true, default_value_t = 200)]
+    pub(super) settle: u64,
+
+    /// (`cargo bench` adds this flag)
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+impl Flags {
+    /// Reads the command line. A wrong flag ends the process with a message.
+    pub(super) fn read() -> Self {
+        Self::parse()
+    }
+
+    /// Returns the flags for `cargo test`: so few clients and updates that it takes less than a second.
+    pub(super) fn trial() -> Self {
+        Self {
+            clients: 20,
+            updates: 3,
+            idle: 0,
+            json: None,
+            pause: Some(50),
+            settle: 0,
+            bench: false,
+        }
+    }
+}

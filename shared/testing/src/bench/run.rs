@@ -1,0 +1,271 @@
+//! [`run`]: puts a lesson's server and then the baseline under the same load.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::process::{Resource, getrlimit};
+use tokio::task::LocalSet;
+use tokio::{runtime, time};
+
+use super::baseline::{self, Responses};
+use super::change_maker::ChangeMaker;
+use super::clients::Clients;
+use super::flags::Flags;
+use super::measurement::{Measurement, Round, Traffic, Usage};
+use super::technique::{Pattern, Technique};
+use crate::ThreadTimes;
+use crate::server::{Server, raise_file_limit};
+
+/// How many files a process has open besides its clients.
+const OTHER_FILES: u64 = 64;
+
+/// How long after the last change the idle time begins. All long polls that the last change has answered end in the same
+/// moment, one period later. The delay makes sure that this moment is within the idle time and not at its end.
+const IDLE_DELAY: Duration = Duration::from_secs(1);
+
+/// In how many rounds the changes are made, if there are as many changes. In each round the lesson sends its share of the
+/// updates, and then the baseline sends the same, so that other work of the machine slows down both.
+const ROUNDS: u32 = 10;
+
+/// How many changes one round has at most. With polling each change takes a second, and a server closes a connection that
+/// sends nothing for 30 s, as all of the lesson's do during the baseline's half of a round.
+const MAX_CHANGES_PER_ROUND: u32 = 20;
+
+/// Measures what `technique` costs.
+pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Measurement, String> {
+    let clients = limit_to_open_files(technique.lesson, flags.clients);
+    if let (Pattern::Poll(interval), Some(pause)) = (&mut technique.pattern, flags.pause) {
+        *interval = Duration::from_millis(pause);
+    }
+    let load = Load {
+        technique,
+        clients,
+        updates: flags.updates,
+        settle: Duration::from_millis(flags.settle),
+    };
+    let idle = load.whole_periods(Duration::from_secs(flags.idle));
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    LocalSet::new().block_on(&runtime, load.run(idle))
+}
+
+/// Raises the limit of open files as far as possible, and returns how many of the `wanted` clients it allows. This process
+/// needs two files for each: one connection to the lesson and one to the baseline.
+fn limit_to_open_files(lesson: &str, wanted: u32) -> u32 {
+    raise_file_limit();
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let needed = 2 * u64::from(wanted) + OTHER_FILES;
+    if needed <= limit {
+        return wanted;
+    }
+    let allowed = u32::try_from(limit.saturating_sub(OTHER_FILES) / 2)
+        .unwrap_or(wanted)
+        .max(1);
+    eprintln!(
+        "{lesson}: {wanted} clients need {needed} open files, and the system allows {limit}. Going on with \
+         {allowed} clients; for all of them, run `ulimit -n {needed}` first (as root)."
+    );
+    allowed
+}
+
+/// The load for both servers.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    technique: Technique,
+    clients: u32,
+    updates: u32,
+    /// How long the servers have to come to rest before each measurement.
+    settle: Duration,
+}
+
+impl Load {
+    /// Returns `time`, rounded up to whole idle periods: half a period would have one heartbeat or none.
+    fn whole_periods(&self, time: Duration) -> Duration {
+        let period = self.technique.idle_period;
+        if period.is_zero() {
+            return time;
+        }
+        let periods = time.as_secs_f64() / period.as_secs_f64();
+        period.mul_f64(periods.ceil())
+    }
+
+    /// Runs all parts: the clients connect, the changes are made, and then nothing happens for the time `idle`.
+    async fn run(&self, idle: Duration) -> Result<Measurement, String> {
+        let mut measured = Measurement {
+            lesson: self.technique.lesson,
+            clients: self.clients,
+            first_clients: self.clients / 10,
+            updates: self.updates,
+            ..Measurement::default()
+        };
+        let mut lesson = Contestant::new(self, Server::start(self.technique.binary, &[]));
+        self.progress(&format!("{} clients connect", self.clients));
+        let (first, all) = (measured.first_clients as usize, self.clients as usize);
+        lesson.clients.connect(0..first, all).await?;
+        measured.memory[0] = lesson.server.memory();
+        lesson.clients.connect(first..all, all).await?;
+        time::sleep(self.settle).await;
+        measured.memory[1] = lesson.server.memory();
+
+        self.run_rounds(&mut lesson, &mut measured).await?;
+        if !idle.is_zero() {
+            self.progress(&format!("{} s without updates", idle.as_secs_f32()));
+            time::sleep(IDLE_DELAY).await;
+            let meter = Meter::start(&lesson);
+            time::sleep(idle).await;
+            measured.idle = meter.read(&lesson);
+            lesson.clients.check()?;
+        }
+        measured.memory[2] = lesson.server.memory();
+        self.progress("");
+        Ok(measured)
+    }
+
+    /// Makes the changes. In each round first the lesson sends the updates, then the baseline.
+    async fn run_rounds(
+        &self,
+        lesson: &mut Contestant,
+        measured: &mut Measurement,
+    ) -> Result<(), String> {
+        let mut baseline = self.baseline_for(lesson).await?;
+        let rounds = ROUNDS.max(self.updates.div_ceil(MAX_CHANGES_PER_ROUND));
+        let up_to = |round| self.updates * round / rounds;
+        for round in (1..=rounds).filter(|round| up_to(round - 1) < up_to(*round)) {
+            lesson.clients.resume_polling();
+            let meter = Meter::start(lesson);
+            for number in up_to(round - 1) + 1..=up_to(round) {
+                self.progress(&format!("change {number} of {}", self.updates));
+                let made = lesson.send_update(None, self.clients).await;
+                made.map_err(|reason| format!("change {number}: {reason}"))?;
+                measured.delays.extend(lesson.clients.delays());
+            }
+            let of_lesson = self.end_round(&meter, lesson).await;
+
+            baseline.clients.resume_polling();
+            let meter = Meter::start(&baseline);
+            for update in lesson.clients.take_recording() {
+                let sent = baseline.send_update(Some(&update), self.clients).await;
+                sent.map_err(|reason| format!("the baseline: {reason}"))?;
+            }
+            measured.rounds.push(Round {
+                changes: up_to(round) - up_to(round - 1),
+                lesson: of_lesson,
+                baseline: self.end_round(&meter, &baseline).await,
+            });
+        }
+        lesson.clients.resume_polling();
+        Ok(())
+    }
+
+    /// Returns what the round has cost one server. That includes the work after the last client has the last update: a
+    /// thousand clients may send their next request.
+    async fn end_round(&self, meter: &Meter, contestant: &Contestant) -> Usage {
+        contestant.clients.pause_polling();
+        time::sleep(self.settle).await;
+        meter.read(contestant)
+    }
+
+    /// Starts the baseline with the first responses of the `lesson`, and connects as many clients to it.
+    async fn baseline_for(&self, lesson: &mut Contestant) -> Result<Contestant, String> {
+        let mut responses = Responses {
+            first: lesson.clients.take_recording().concat(),
+            unchanged: Vec::new(),
+        };
+        if let Pattern::Poll(_) = self.technique.pattern {
+            let request = (self.technique.request)(Some(lesson.clients.latest_version()));
+            let unchanged = lesson.change_maker.request(request.as_bytes()).await;
+            responses.unchanged = unchanged.map_err(|error| error.to_string())?;
+        }
+        lesson.clients.pause_polling();
+        let server = baseline::start(&responses);
+        let server = server.map_err(|error| format!("the baseline: {error}"))?;
+        let baseline = Contestant::new(self, server);
+        self.progress(&format!("{} clients connect to the baseline", self.clients));
+        let clients = self.clients as usize;
+        baseline.clients.connect(0..clients, clients).await?;
+        baseline.clients.pause_polling();
+        time::sleep(self.settle).await;
+        Ok(baseline)
+    }
+
+    /// Shows the progress on stderr. On a terminal it is one line, which an empty `step` removes.
+    fn progress(&self, step: &str) {
+        let mut stderr = io::stderr().lock();
+        let lesson = self.technique.lesson;
+        let shown = if stderr.is_terminal() && step.is_empty() {
+            write!(stderr, "\r\x1b[K")
+        } else if stderr.is_terminal() {
+            write!(stderr, "\r\x1b[K{lesson}: {step}").and_then(|()| stderr.flush())
+        } else if step.is_empty() || step.starts_with("change") {
+            Ok(())
+        } else {
+            writeln!(stderr, "{lesson}: {step}")
+        };
+        // Without stderr the run goes on without showing progress.
+        shown.ok();
+    }
+}
+
+/// A server, its clients, and the client that makes the changes.
+struct Contestant {
+    server: Server,
+    clients: Rc<Clients>,
+    change_maker: ChangeMaker,
+}
+
+impl Contestant {
+    /// Returns a contestant without connections.
+    fn new(load: &Load, server: Server) -> Self {
+        Self {
+            clients: Clients::new(load.technique, server.address()),
+            change_maker: ChangeMaker::new(server.address()),
+            server,
+        }
+    }
+
+    /// Makes a change in the lesson, or posts `update` to the baseline, and waits until all `clients` have it.
+    async fn send_update(&mut self, update: Option<&[u8]>, clients: u32) -> Result<(), String> {
+        self.clients
+            .await_version(self.clients.latest_version() + 1);
+        let made = match update {
+            None => self.change_maker.change().await,
+            Some(update) => self.change_maker.post(update).await,
+        };
+        made.map_err(|error| error.to_string())?;
+        self.clients.wait_until_reached(clients as usize).await
+    }
+}
+
+impl Drop for Contestant {
+    fn drop(&mut self) {
+        self.clients.disconnect();
+    }
+}
+
+/// Measures a part of a run.
+struct Meter {
+    start: time::Instant,
+    times: ThreadTimes,
+    traffic: Traffic,
+}
+
+impl Meter {
+    /// Starts the measurement.
+    fn start(contestant: &Contestant) -> Self {
+        Self {
+            start: time::Instant::now(),
+            times: contestant.server.thread_times(),
+            traffic: contestant.clients.traffic(),
+        }
+    }
+
+    /// Returns what was used since the start.
+    fn read(&self, contestant: &Contestant) -> Usage {
+        Usage {
+            processor: contestant.server.thread_times().since(&self.times),
+            traffic: contestant.clients.traffic().since(self.traffic),
+            time: self.start.elapsed(),
+        }
+    }
+}

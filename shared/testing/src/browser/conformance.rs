@@ -1,0 +1,288 @@
+//! The promises of every page of lessons 1 to 5, in a real browser. Each lesson's `tests/browser.rs` calls
+//! [`check_all`] with its own binary, and has further tests for what only its technique does.
+
+mod wire;
+
+pub use wire::check_wire;
+
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::{
+    Browser, Tab,
+    relay::{Crossed, Relay},
+};
+use crate::{Server, Signal, TEST_TIMEOUT};
+
+/// What the technique keeps open, which `POST /cut` ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepsOpen {
+    /// Nothing: each response comes at once.
+    Nothing,
+    /// A request. The server responds to it, and the page sends the next one.
+    Request,
+    /// A stream or a socket, which the page has to open again.
+    Connection,
+}
+
+/// Checks every promise of this module against the lesson `binary`.
+pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
+    let browser = Browser::start().await;
+    let promise = async |name| {
+        // In Firefox, old pages that try to reach servers that have ended can delay a new WebSocket.
+        browser.leave_all().await;
+        eprintln!("{name}"); // The test runner shows it if the promise is broken.
+    };
+    promise("a user added in one tab shows in the other").await;
+    a_user_added_in_one_tab_shows_in_the_other(&browser, binary).await;
+    promise("a hostile name is text").await;
+    a_hostile_name_is_text(&browser, binary).await;
+    promise("the clock is off until it is switched on").await;
+    the_clock_is_off_until_it_is_switched_on(&browser, binary).await;
+    promise("what is switched off is silent and comes back").await;
+    what_is_switched_off_is_silent_and_comes_back(&browser, binary).await;
+    promise("the page recovers from a cut").await;
+    the_page_recovers_from_a_cut(&browser, binary, keeps_open).await;
+    promise("the list is right after a kill and a restart").await;
+    the_list_is_right_after_a_kill_and_a_restart(&browser, binary).await;
+    promise("the wire shows what crossed it").await;
+    wire::the_wire_shows_what_crossed_it(&browser, binary).await;
+    promise("the wire shows what goes wrong").await;
+    wire::the_wire_shows_what_goes_wrong(&browser, binary).await;
+    promise("a row opens by keyboard and shows its bytes").await;
+    wire::a_row_opens_by_keyboard_and_shows_its_bytes(&browser, binary).await;
+    promise("the oldest rows go first").await;
+    wire::the_oldest_rows_go_first(&browser, binary).await;
+    promise("the page can be used by everybody").await;
+    the_page_can_be_used_by_everybody(&browser, binary).await;
+    assert_eq!(browser.console_errors().await, [""; 0]);
+    promise("an error in a page does not go unseen").await;
+    an_error_in_a_page_does_not_go_unseen(&browser, binary).await;
+}
+
+async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let [a, b] = [
+        browser.open_lesson(&server).await,
+        browser.open_lesson(&server).await,
+    ];
+    a.type_text("input[name=username]", "李四\n").await;
+    for tab in [&a, &b] {
+        tab.until_users(&["张三", "Alice", "李四"]).await;
+    }
+    // The other tab knows how old the change was when it arrived there.
+    b.until("/^\\d+ ms$/.test(document.getElementById('wire-age').textContent)")
+        .await;
+    b.click("#users li:first-child .remove").await;
+    for tab in [&a, &b] {
+        tab.until_users(&["Alice", "李四"]).await;
+    }
+    // A refused name shows an error in its own tab only.
+    a.type_text("input[name=username]", "   \n").await;
+    a.until("document.getElementById('error').textContent.length > 20")
+        .await;
+    assert_eq!(b.text("error").await, "");
+    loads_nothing_from_elsewhere(&a).await;
+}
+
+/// If this fails, the check for errors on the console is worthless.
+async fn an_error_in_a_page_does_not_go_unseen(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    for wrong in ["uncaught()", "console.error('seen')"] {
+        // As code of the page, not of the driver.
+        tab.evaluate(&format!("(setTimeout(() => {{ {wrong} }}), null)"))
+            .await;
+        let start = Instant::now();
+        while browser.console_errors().await.is_empty() {
+            assert!(start.elapsed() < TEST_TIMEOUT, "no error for {wrong}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Checks that the page has loaded everything from its own server.
+async fn loads_nothing_from_elsewhere(tab: &Tab<'_>) {
+    let foreign = "performance.getEntriesByType('resource').map((entry) => entry.name)
+        .filter((name) => !/^(http|ws):/.test(name) || new URL(name).host !== location.host)";
+    assert_eq!(tab.evaluate(foreign).await, json!([]));
+}
+
+/// As HTML, the first of these names would be a picture that runs a script.
+async fn a_hostile_name_is_text(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    let mut shown = vec!["张三", "Alice"];
+    for name in [
+        "<img src=x onerror=pwned=1>",
+        "</script><script>pwned=1//",
+        "&lt;b&gt;\"'\\",
+    ] {
+        server.add_user(name).await;
+        shown.push(name);
+        tab.until_users(&shown).await;
+    }
+    // The wire shows them, too.
+    wire::open_all_rows(&tab).await;
+    let inside =
+        "#users :not(li, span, button), #wire-rows :not(li, details, summary, p, span, pre)";
+    let injected = format!("document.querySelectorAll('{inside}').length + typeof window.pwned");
+    assert_eq!(tab.evaluate(&injected).await, "0undefined");
+}
+
+/// A browser has six connections to a host, for all its tabs together.
+async fn the_clock_is_off_until_it_is_switched_on(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    let pressed = "['users', 'clock'].map((name) =>
+        document.getElementById(`${name}-toggle`).getAttribute('aria-pressed'))";
+    assert_eq!(tab.evaluate(pressed).await, json!(["true", "false"]));
+    let never = tab.text("clock").await;
+    assert!(!never.starts_with("20"), "{never}");
+    tab.click("#clock-toggle").await;
+    tab.until_clock().await;
+    assert_eq!(tab.evaluate(pressed).await, json!(["true", "true"]));
+    tab.until_next_second().await;
+}
+
+async fn what_is_switched_off_is_silent_and_comes_back(browser: &Browser, binary: &str) {
+    // Longer than each technique's period, its back-off and a heartbeat, timed by the page.
+    const LATER: &str = "new Promise((done) => setTimeout(done, 2500))";
+    let server = Server::start(binary, &["--heartbeat", "0.4"]);
+    let relay = Relay::start(server.address()).await;
+    let tab = browser.open(&relay.url("/")).await;
+    tab.until_users(&["张三", "Alice"]).await;
+    tab.click("#clock-toggle").await;
+    tab.until_clock().await;
+    tab.click("#clock-toggle").await;
+    tab.click("#users-toggle").await;
+    tab.until_status("closed").await;
+    // Responses that were on their way may still arrive.
+    let mut before = Crossed::default();
+    while before != relay.crossed() {
+        before = relay.crossed();
+        tab.evaluate("new Promise((done) => setTimeout(done, 300))")
+            .await;
+    }
+    assert_eq!(tab.evaluate(LATER).await, Value::Null);
+    assert_eq!(relay.crossed(), before, "requests and bytes");
+
+    server.add_user("meanwhile").await;
+    tab.click("#users-toggle").await;
+    tab.until_users(&["张三", "Alice", "meanwhile"]).await;
+    tab.until_status("open").await;
+}
+
+async fn the_page_recovers_from_a_cut(browser: &Browser, binary: &str, keeps_open: KeepsOpen) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    tab.evaluate(
+        "(() => {
+            const state = document.getElementById('status');
+            window.states = [];
+            const look = () => states.push(state.dataset.state);
+            new MutationObserver(look).observe(state, { attributes: true });
+            return null;
+        })()",
+    )
+    .await;
+    tab.click("#cut").await;
+    let recovered = match keeps_open {
+        KeepsOpen::Nothing => "states.every((state) => state === 'open')",
+        KeepsOpen::Request => {
+            "[...document.querySelectorAll('#wire-rows .down')].some((row) => /GET \\/users\\S* → 204/.test(row.textContent))"
+        }
+        KeepsOpen::Connection => {
+            "states.some((state) => state !== 'open') && states.at(-1) === 'open'"
+        }
+    };
+    tab.until(recovered).await;
+    server.add_user("afterwards").await;
+    tab.until_users(&["张三", "Alice", "afterwards"]).await;
+    tab.until_status("open").await;
+}
+
+async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary: &str) {
+    let flags = ["--heartbeat", "0.4"];
+    let server = Server::start(binary, &flags);
+    let tab = browser.open_lesson(&server).await;
+    server.add_user("forgotten").await;
+    tab.until_users(&["张三", "Alice", "forgotten"]).await;
+    tab.evaluate("(window.loaded = 'once', null)").await;
+
+    let port = server.address().port();
+    server.signal(Signal::KILL);
+    assert_eq!(server.wait().code, None);
+    tab.until("document.getElementById('status').dataset.state !== 'open'")
+        .await;
+    let server = Server::start_on(port, binary, &flags);
+    tab.until_users(&["张三", "Alice"]).await;
+    tab.until_status("open").await;
+    server.add_user("afterwards").await;
+    tab.until_users(&["张三", "Alice", "afterwards"]).await;
+    assert_eq!(tab.evaluate("loaded").await, "once", "without a reload");
+}
+
+/// Also with a screen reader, with the keyboard only, with low vision, or on a small screen.
+async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &["--heartbeat", "0.4"]);
+    let tab = browser.open_lesson(&server).await;
+    tab.click("#clock-toggle").await;
+    tab.until_clock().await;
+    wire::open_all_rows(&tab).await;
+    tab.type_text("input[name=username]", "   \n").await;
+    tab.until("document.getElementById('error').textContent")
+        .await;
+    for (width, scheme) in [
+        (1600, "light"),
+        (1280, "dark"),
+        (360, "light"),
+        (360, "dark"),
+    ] {
+        tab.emulate(width, scheme).await;
+        let fits = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(
+            tab.evaluate(fits).await,
+            0,
+            "it scrolls sideways at {width} px"
+        );
+        tab.is_accessible(&format!("{width} px, {scheme}")).await;
+    }
+    // The status has other colours when something is wrong.
+    server.signal(Signal::KILL);
+    tab.until("document.getElementById('status').dataset.state !== 'open'")
+        .await;
+    for scheme in ["light", "dark"] {
+        tab.emulate(360, scheme).await;
+        tab.is_accessible(&format!("without a server, {scheme}"))
+            .await;
+    }
+}
+
+impl Tab<'_> {
+    /// Checks the page with axe-core, <https://github.com/dequelabs/axe-core>. The environment variable `AXE` names its
+    /// file, `axe.min.js` (`npm install axe-core`). Without the variable this prints a line and checks nothing.
+    pub async fn is_accessible(&self, what: &str) {
+        let Some(file) = env::var_os("AXE") else {
+            eprintln!("AXE does not name axe.min.js: {what} is not checked");
+            return;
+        };
+        let axe = fs::read_to_string(file).expect("AXE names axe.min.js");
+        self.evaluate(&format!("(() => {{ {axe}\n return null; }})()"))
+            .await;
+        let found = self.evaluate(
+            "axe.run(document).then(({ violations, passes }) => ({ passes: passes.length,
+                violations: violations.map(({ id, impact, help, nodes }) =>
+                    `${impact}: ${id}: ${help}: ${nodes.map(({ target }) => target).join(', ')}`) }))",
+        );
+        let found = found.await;
+        assert!(
+            found["passes"].as_u64() > Some(10),
+            "axe has looked: {found}"
+        );
+        assert_eq!(found["violations"], json!([]), "{what}");
+    }
+}

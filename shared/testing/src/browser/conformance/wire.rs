@@ -1,0 +1,224 @@
+//! The promises of the wire: it shows what crosses the network.
+
+use std::time::Instant;
+
+use serde_json::json;
+use tokio::time;
+
+use crate::browser::relay::{Crossed, Relay};
+use crate::browser::{Browser, CHECK_INTERVAL, Tab};
+use crate::{Server, Signal, TEST_TIMEOUT};
+
+/// The largest error of the wire is one byte in this many: 5 %. No page can see all headers.
+const BYTES_PER_WRONG_BYTE: u64 = 20;
+
+/// The page shows what the relay has counted.
+pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let relay = Relay::start(server.address()).await;
+    let tab = browser.open(&relay.url("/")).await;
+    let mut shown = vec!["张三", "Alice"];
+    tab.until_users(&shown).await;
+    for name in ["Bob", "Zoë", "李四"] {
+        tab.type_text("input[name=username]", &format!("{name}\n"))
+            .await;
+        shown.push(name);
+        tab.until_users(&shown).await;
+        tab.until("document.querySelector('input[name=username]').value === ''")
+            .await;
+    }
+    assert_eq!(
+        tab.text("wire-updates").await,
+        "4",
+        "a list and three changes"
+    );
+    let age = tab.until("parseInt(document.getElementById('wire-age').textContent)");
+    let age = age.await.as_f64().unwrap_or(f64::NAN);
+    assert!((0.0..2_000.0).contains(&age), "{age} ms");
+
+    tab.click("#clock-toggle").await;
+    tab.until_clock().await;
+    // Shortly after the start of a second: the page does not see a response that arrives after it has stopped.
+    tab.until_next_second().await;
+    tab.click("#clock-toggle").await;
+    tab.click("#users-toggle").await;
+    check_wire(&tab, &relay, Crossed::default()).await;
+
+    the_wire_is_right_after_a_reload(&tab, &server, &relay).await;
+
+    tab.click("#wire-clear").await;
+    let totals = "['requests', 'vain', 'updates', 'bytes'].map((name) =>
+        document.getElementById(`wire-${name}`).textContent)";
+    assert_eq!(tab.evaluate(totals).await, json!(["0", "0", "0", "0"]));
+    let rows = "document.querySelectorAll('#wire-rows li').length";
+    assert_eq!(tab.evaluate(rows).await, 0);
+}
+
+/// After a reload the page starts to count at zero, and the browser may have cached something. The list is so long that a
+/// frame needs the longest of its length fields.
+async fn the_wire_is_right_after_a_reload(tab: &Tab<'_>, server: &Server, relay: &Relay) {
+    for _ in 0..600 {
+        server.add_user(&"三".repeat(32)).await;
+    }
+    let before = relay.crossed();
+    tab.evaluate("(window.old = true, location.reload())").await;
+    tab.until("!window.old && document.readyState === 'complete'")
+        .await;
+    tab.until("document.querySelectorAll('#users li').length > 600")
+        .await;
+    tab.click("#users-toggle").await;
+    check_wire(tab, relay, before).await;
+}
+
+/// Waits until no request is open any more, and the page shows as many requests as the relay has counted since `before`,
+/// and bytes within 5 %: their sum (`#wire-bytes`), and those of each direction.
+///
+/// # Panics
+/// When the page shows something else.
+pub async fn check_wire(tab: &Tab<'_>, relay: &Relay, before: Crossed) {
+    const SHOWN: &str = "[Number(document.getElementById('wire-requests').textContent),
+        Number(document.getElementById('wire-bytes').textContent),
+        ...['up', 'down'].map((direction) => [...document.querySelectorAll(`#wire-rows .${direction}`)]
+            .reduce((sum, row) => sum + Number(row.dataset.bytes), 0))]";
+    tab.until("!document.querySelector('#wire-rows [data-state]')")
+        .await;
+    let start = Instant::now();
+    loop {
+        let Crossed { requests, up, down } = relay.crossed() - before;
+        let shown = tab.evaluate(SHOWN).await;
+        let is_near = |(index, bytes): (usize, u64)| {
+            let difference = shown[index].as_u64().unwrap_or_default().abs_diff(bytes);
+            difference * BYTES_PER_WRONG_BYTE <= bytes
+        };
+        let is_right = shown[0] == requests
+            && [(1, up + down), (2, up), (3, down)]
+                .into_iter()
+                .all(is_near);
+        if is_right && relay.crossed() - before == (Crossed { requests, up, down }) {
+            eprintln!("the page shows {shown}; {requests} requests, {up} and {down} bytes crossed");
+            return;
+        }
+        if start.elapsed() > TEST_TIMEOUT {
+            let rows = "[...document.querySelectorAll('#wire-rows li')].map((row) => row.textContent).join('\\n')";
+            let rows = tab.evaluate(rows).await;
+            panic!(
+                "the page shows {shown}, {requests} requests, {up} and {down} bytes crossed:\n{rows}"
+            );
+        }
+        time::sleep(CHECK_INTERVAL).await;
+    }
+}
+
+pub(super) async fn a_row_opens_by_keyboard_and_shows_its_bytes(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    tab.type_text("input[name=username]", "Bob\n").await;
+    tab.until_users(&["张三", "Alice", "Bob"]).await;
+    let shown = open_post_by_keyboard(&tab).await;
+    assert!(shown.starts_with("Headers: ≈ "), "{shown}");
+    let lowercase = shown.to_lowercase();
+    assert!(!lowercase.contains("user-agent"), "invented: {shown}");
+    for part in [
+        "computed",
+        "POST /users HTTP/1.1",
+        "content-type: application/json",
+        "bytes of headers that the browser adds",
+        "Body: 18 bytes, seen by the page",
+        r#"{"username":"Bob"}"#,
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let arrows = "['→ 201', 'POST /users'].map((what) => [...document.querySelectorAll('#wire-rows li')]
+        .find((row) => row.textContent.includes(what)).querySelector('.arrow').textContent).join('')";
+    assert_eq!(tab.evaluate(arrows).await, "↓↑");
+    let cost = "['bytes', 'updates', 'cost'].map((name) => Number(document.getElementById(`wire-${name}`).textContent))";
+    tab.until(&format!(
+        "(([bytes, updates, cost]) => updates > 0 && cost === Math.round(bytes / updates))({cost})"
+    ))
+    .await;
+    // A row shows the update, too, in every technique.
+    open_all_rows(&tab).await;
+    tab.until(r#"[...document.querySelectorAll('#wire-rows .down pre')].some((bytes) =>
+        bytes.textContent.includes('{"id":3,"username":"Bob"}') && bytes.textContent.includes('version'))"#)
+        .await;
+}
+
+/// Opens the row of the request `POST /users` with the Enter key and returns its text.
+async fn open_post_by_keyboard(tab: &Tab<'_>) -> String {
+    tab.until("[...document.querySelectorAll('#wire-rows .what')].some((what) => what.textContent === 'POST /users → 201 Created')")
+        .await;
+    tab.evaluate(
+        "([...document.querySelectorAll('#wire-rows .up summary')]
+        .find((line) => line.textContent.includes('POST /users')).id = 'post', null)",
+    )
+    .await;
+    tab.type_text("#post", "\n").await;
+    let shown =
+        "[...document.querySelectorAll('#post ~ *')].map((part) => part.textContent).join('\\n')";
+    let shown = tab.until(shown).await;
+    shown.as_str().unwrap_or_default().to_owned()
+}
+
+pub(super) async fn open_all_rows(tab: &Tab<'_>) {
+    tab.evaluate("(document.querySelectorAll('#wire-rows details').forEach((row) => (row.open = true)), null)")
+        .await;
+    tab.until("[...document.querySelectorAll('#wire-rows details[open]')].every((row) => row.querySelector('pre'))")
+        .await;
+}
+
+/// When everything works, all techniques look good. The wire also shows what happens when something fails.
+pub(super) async fn the_wire_shows_what_goes_wrong(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &["--heartbeat", "0.4"]);
+    let tab = browser.open_lesson(&server).await;
+    // The start of a change that was made outside this browser is unknown.
+    server.add_user("from elsewhere").await;
+    tab.until("document.getElementById('wire-updates').textContent === '2'")
+        .await;
+    assert_eq!(tab.text("wire-age").await, "–");
+
+    // Rows of open and waiting requests stay, and they count.
+    tab.click("#wire-clear").await;
+    let counts = "['requests', 'vain'].map((name) => Number(document.getElementById(`wire-${name}`).textContent))";
+    let open = "document.querySelectorAll('#wire-rows [data-state]').length";
+    tab.until(&format!("{counts}[0] === {open} || {counts}[0] > 1"))
+        .await;
+
+    server.signal(Signal::KILL);
+    assert_eq!(server.wait().code, None);
+    let notes = "[...document.querySelectorAll('#wire-rows .note')].map((row) => row.textContent)";
+    tab.until(&format!(
+        "{notes}.filter((note) => note.includes('no answer')).length >= 2"
+    ))
+    .await;
+    // Each try is a request without an update.
+    let counts = tab.evaluate(counts).await;
+    let [requests, vain] = [counts[0].as_u64(), counts[1].as_u64()];
+    assert!(vain >= Some(2) && requests >= vain, "{requests:?} {vain:?}");
+}
+
+pub(super) async fn the_oldest_rows_go_first(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &[]);
+    let tab = browser.open_lesson(&server).await;
+    // Each adds two rows. A refused name is no update.
+    tab.evaluate("(async () => { for (let i = 0; i < 120; i++) await fetch('/users?probe', { method: 'POST', body: '{}' });
+        await fetch('/users?last', { method: 'POST', body: '{}' }); })()")
+        .await;
+    let rows = "[...document.querySelectorAll('#wire-rows li')]";
+    tab.until(&format!("{rows}.length === 200")).await;
+    let requests = tab.text("wire-requests").await;
+    assert!(
+        requests.parse::<u32>().is_ok_and(|count| count >= 120),
+        "{requests}"
+    );
+    // The newest stay.
+    tab.until("[...document.querySelectorAll('#wire-rows .up .what')].some((what) => what.textContent === 'POST /users?last')")
+        .await;
+    assert_eq!(
+        tab.text("wire-updates").await,
+        "1",
+        "a refused name is no update"
+    );
+    let at_end = "(() => { const { scrollHeight, scrollTop, clientHeight } = document.getElementById('wire-rows');
+        return scrollHeight - scrollTop - clientHeight < 2; })()";
+    tab.until(at_end).await;
+}

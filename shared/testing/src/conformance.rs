@@ -1,0 +1,127 @@
+//! The promises of every server, over HTTP: `POST /users` and `DELETE /users/{id}`, clear errors, limits, the
+//! same-origin rule, headers, flags, saving and stopping.
+//!
+//! Each lesson's tests call [`check_all`] with their own binary. The tests of a server without users call
+//! [`check_every_server`].
+
+mod access;
+mod process;
+mod requests;
+
+use std::time::Duration;
+
+use reqwest::{Method, Response, header};
+use serde_json::Value;
+
+use crate::Server;
+
+/// The content type of request bodies and of every error.
+const JSON: &str = "application/json";
+
+/// A stop takes less than this, whatever connections are open.
+pub const STOP_LIMIT: Duration = Duration::from_secs(2);
+
+/// The server to check.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The path of the binary.
+    pub binary: &'static str,
+    /// Flags that the binary always needs, such as where to store its data.
+    pub flags: &'static [&'static str],
+    /// A path that accepts a POST of JSON from its own origin only.
+    pub post: &'static str,
+    /// Paths that everybody may GET.
+    pub pages: &'static [&'static str],
+    /// Files of the page and their content types.
+    pub files: &'static [(&'static str, &'static str)],
+}
+
+impl Target {
+    /// Returns the target for one of lessons 1 to 5.
+    const fn lesson(binary: &'static str) -> Self {
+        Self {
+            binary,
+            flags: &[],
+            post: "/users",
+            pages: &["/", "/users", "/clock"],
+            files: &[
+                ("/", "text/html; charset=utf-8"),
+                ("/static/client.js", "text/javascript"),
+                ("/shared/page.js", "text/javascript"),
+            ],
+        }
+    }
+
+    /// Starts the server with further flags.
+    fn start(&self, flags: &[&str]) -> Server {
+        Server::start(self.binary, &[self.flags, flags].concat())
+    }
+}
+
+/// Checks every promise of this module against the lesson `binary`.
+pub async fn check_all(binary: &'static str) {
+    requests::users_are_added_and_removed(binary).await;
+    requests::bad_input_gets_a_clear_error(binary).await;
+    requests::a_body_that_is_too_large_or_breaks_off_changes_nothing(binary).await;
+    requests::the_user_after_the_last_that_fits_is_refused(binary).await;
+    access::another_site_changes_nothing(binary).await;
+    access::a_hostile_name_stays_data(binary).await;
+    access::the_page_gives_no_secret_away(binary).await;
+    requests::head_of_a_stream_ends(binary).await;
+    requests::the_page_names_a_command_if_that_works(binary).await;
+    process::a_users_file_that_cannot_be_used_is_left_as_it_is(binary);
+    process::the_users_file_can_be_set_by_the_environment(binary).await;
+    process::an_acknowledged_user_survives_a_kill(binary).await;
+    check_every_server(Target::lesson(binary)).await;
+}
+
+/// Checks what does not depend on users: files, other origins, requests from other machines, flags, limits, stopping.
+pub async fn check_every_server(target: Target) {
+    access::files_are_served_and_folders_are_not_listed(target).await;
+    access::another_site_may_not_change_anything(target).await;
+    access::another_site_may_if_a_flag_says_so(target).await;
+    access::only_the_own_machine_may_cut(target).await;
+    requests::head_is_get_without_a_body(target).await;
+    requests::a_thousand_requests_at_once_are_all_answered(target).await;
+    process::a_server_that_cannot_start_says_why(target);
+    process::flags_can_be_set_by_the_environment(target).await;
+    requests::a_body_that_nobody_reads_does_not_keep_its_connection(target).await;
+    requests::an_http_1_0_client_gets_no_chunks(target).await;
+    process::a_stop_is_quick_and_clean(target).await;
+}
+
+/// Adds a user and returns its id, which shows how many users were added before. (The response to `GET /users` differs
+/// from lesson to lesson.)
+async fn add_probe(server: &Server) -> u64 {
+    server.add_user("probe").await
+}
+
+/// Sends a request with a body of the content type `kind`.
+async fn send(server: &Server, method: Method, path: &str, kind: &str, body: &str) -> Response {
+    let request = server.client.request(method, server.url(path));
+    let request = request
+        .header(header::CONTENT_TYPE, kind)
+        .body(body.to_owned());
+    request.send().await.expect("a response")
+}
+
+/// Checks that `response` is an error with this status and a message in JSON.
+async fn expect_error(response: Response, status: u16, request: &str) {
+    assert_eq!(response.status(), status, "{request}");
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "application/json",
+        "{request}"
+    );
+    let body: Value = response.json().await.expect("JSON");
+    let message = body["error"].as_str().expect("a message");
+    assert!(
+        message.len() > 20 && message.contains(' '),
+        "{request}: {message:?}"
+    );
+    assert_eq!(
+        body.as_object().map(serde_json::Map::len),
+        Some(1),
+        "{request}: {body}"
+    );
+}

@@ -1,0 +1,30 @@
+//! For the tests and benchmarks of the lessons: starts a lesson's binary, talks to it and measures it.
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`Server`] | a running server under test |
+//! | [`conformance`] | the promises of every server, over HTTP |
+//! | [`browser`] | a real browser, and the promises of every page |
+//! | [`mod@bench`] | what a technique costs: the `main` of each lesson's `benches/load.rs` |
+//! | [`redis`] | a Redis server for one test |
+//!
+//! Everything here panics when it fails, because a test should.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing,
+    reason = "a broken promise ends the test"
+)]
+
+pub mod bench;
+pub mod browser;
+pub mod conformance;
+mod proc;
+pub mod redis;
+mod server;
+mod wait;
+
+pub use proc::ThreadTimes;
+pub use server::{Exit, Server, Signal, run};
+pub use wait::{TEST_TIMEOUT, eventually, read_until};

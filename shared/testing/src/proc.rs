@@ -1,0 +1,118 @@
+//! What a process uses, read from Linux's `/proc`. Other systems have no such files.
+
+use std::collections::{HashMap, HashSet};
+use std::{fs, io, time::Duration};
+
+/// The processor time that each thread of a process has used so far.
+///
+/// It comes from `/proc/PID/task/*/schedstat`, which counts nanoseconds. `/proc/PID/stat` counts ticks of 10 ms, and
+/// in one tick a server can write to a thousand clients. The time of a thread that has ended is lost; the only such
+/// threads are those that write the users file.
+#[derive(Debug, Clone, Default)]
+pub struct ThreadTimes(HashMap<String, Duration>);
+
+impl ThreadTimes {
+    /// Reads the times of `process`.
+    pub(crate) fn read(process: u32) -> io::Result<Self> {
+        let mut times = HashMap::new();
+        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+            let thread = thread?;
+            // A thread may end between these two lines.
+            let Ok(statistics) = fs::read_to_string(thread.path().join("schedstat")) else {
+                continue;
+            };
+            let time = run_time(&statistics).ok_or(io::ErrorKind::InvalidData)?;
+            times.insert(thread.file_name().to_string_lossy().into_owned(), time);
+        }
+        Ok(Self(times))
+    }
+
+    /// Returns the time that all threads together have used since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        let before = |thread| earlier.0.get(thread).copied().unwrap_or_default();
+        let times = self.0.iter();
+        times
+            .map(|(thread, time)| time.saturating_sub(before(thread)))
+            .sum()
+    }
+}
+
+/// Returns the first number of a `schedstat` file: nanoseconds on a processor.
+fn run_time(schedstat: &str) -> Option<Duration> {
+    let first = schedstat.split_whitespace().next()?;
+    Some(Duration::from_nanos(first.parse().ok()?))
+}
+
+/// Returns the resident memory of `process` in bytes.
+pub(crate) fn resident_memory(process: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    resident_bytes(&status).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Returns `VmRSS` of a `status` file in bytes.
+fn resident_bytes(status: &str) -> Option<u64> {
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// Returns the processor time that `process` has used so far, in the kernel's ticks of 10 ms.
+pub(crate) fn cpu_ticks(process: u32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    ticks(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Returns the sum of `utime` and `stime` of a `stat` file. They are the 12th and the 13th field after the process's
+/// name, which is in brackets and may hold spaces.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    times.map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+/// Returns how many sockets `process` has open. A process may have several descriptors for one socket.
+pub(crate) fn socket_count(process: u32) -> usize {
+    let folder = fs::read_dir(format!("/proc/{process}/fd"));
+    let links = folder
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|file| fs::read_link(file.path()).ok());
+    let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:"));
+    sockets.collect::<HashSet<_>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_measured_by_what_linux_writes_about_it() {
+        let nanoseconds = run_time("34645186 5 1\n");
+        assert_eq!(nanoseconds, Some(Duration::from_nanos(34_645_186)));
+        assert_eq!(run_time(""), None);
+        let status = "Name:\tsse\nVmHWM:\t    9000 kB\nVmRSS:\t    4100 kB\n";
+        assert_eq!(resident_bytes(status), Some(4100 * 1024));
+        assert_eq!(resident_bytes("Name:\tsse\n"), None);
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 4700 11 13 14 15";
+        assert_eq!(ticks(stat), Some(4711));
+        assert_eq!(ticks("7 sse"), None);
+    }
+
+    #[test]
+    fn threads_that_begin_count_and_threads_that_end_do_not() {
+        let times = |times: &[(&str, u64)]| {
+            let times = times.iter();
+            ThreadTimes(
+                times
+                    .map(|(thread, time)| ((*thread).to_owned(), Duration::from_nanos(*time)))
+                    .collect(),
+            )
+        };
+        let before = times(&[("1", 100), ("2", 50)]);
+        let after = times(&[("1", 130), ("3", 7)]);
+        assert_eq!(after.since(&before), Duration::from_nanos(37));
+    }
+}

@@ -1,0 +1,291 @@
+//! [`Server`]: a running server under test.
+
+use std::cell::Cell;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, Response};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time;
+
+use crate::TEST_TIMEOUT;
+use crate::proc::{self, ThreadTimes};
+
+/// How long [`Server::settle`] watches the server: several of the kernel's ticks of 10 ms.
+const SEVERAL_TICKS: Duration = Duration::from_millis(100);
+
+/// The requirement of everything that is read from `/proc`.
+const RUNNING: &str = "a running server, on Linux";
+
+/// A running server. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// How many sockets the server has open without any client.
+    idle_sockets: usize,
+    /// When the server got a signal to stop.
+    stopped: Cell<Option<Instant>>,
+    address: SocketAddr,
+    /// An HTTP client that is not actix.
+    pub client: Client,
+}
+
+/// How a server ended.
+#[derive(Debug)]
+pub struct Exit {
+    /// The exit code, unless a signal ended the server.
+    pub code: Option<i32>,
+    /// The server's stderr.
+    pub stderr: String,
+    /// The time from the start, or from the signal, to the end.
+    pub elapsed: Duration,
+}
+
+impl Server {
+    /// Starts `binary` on a free port and waits until the server prints its address.
+    #[must_use]
+    pub fn start(binary: &str, flags: &[&str]) -> Self {
+        Self::start_on(0, binary, flags)
+    }
+
+    /// Starts `binary` on `port`, for example after another server on it has stopped.
+    #[must_use]
+    pub fn start_on(port: u16, binary: &str, flags: &[&str]) -> Self {
+        let mut command = server_command(binary, flags);
+        command.args(["--port", &port.to_string()]);
+        Self::spawn(command)
+    }
+
+    /// Starts `binary` on a free port with these environment variables and no flags.
+    #[must_use]
+    pub fn start_with(binary: &str, environment: &[(&str, &str)]) -> Self {
+        let mut command = server_command(binary, &[]);
+        command.env("PORT", "0").envs(environment.iter().copied());
+        Self::spawn(command)
+    }
+
+    /// Starts the program of `command`, which must print its address in one line as a lesson does.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is a pipe");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("stdout is text");
+        let address = line
+            .trim_end()
+            .rsplit_once("http://")
+            .and_then(|(_, url)| url.strip_suffix('/'));
+        let address = address.and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            panic!("expected `NAME: http://ADDRESS/`, got {line:?}")
+        };
+        let client = Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client without TLS");
+        Self {
+            idle_sockets: proc::socket_count(child.id()),
+            child,
+            stopped: Cell::default(),
+            address,
+            client,
+        }
+    }
+
+    /// Returns the address that the server listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the URL of `path` on this server.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Sends a GET and waits for the headers of the response.
+    pub async fn get(&self, path: &str) -> Response {
+        let request = self.client.get(self.url(path)).send();
+        time::timeout(TEST_TIMEOUT, request)
+            .await
+            .expect("a response in time")
+            .expect("a response")
+    }
+
+    /// Adds a user and returns its id.
+    pub async fn add_user(&self, username: &str) -> u64 {
+        let user = serde_json::json!({ "username": username });
+        let response = self
+            .client
+            .post(self.url("/users"))
+            .json(&user)
+            .send()
+            .await;
+        let response = response.expect("a response");
+        assert_eq!(response.status(), 201, "{username:?} is added");
+        let user: serde_json::Value = response.json().await.expect("JSON");
+        user["id"].as_u64().expect("an id")
+    }
+
+    /// Sends `POST /cut`, which ends every open stream and every request that the server holds.
+    pub async fn cut(&self) {
+        let response = self.client.post(self.url("/cut")).send().await;
+        assert_eq!(response.expect("a response").status(), 204, "a cut");
+    }
+
+    /// Opens a connection, sends `text` and returns the connection.
+    pub async fn send_raw(&self, text: &str) -> TcpStream {
+        let mut connection = TcpStream::connect(self.address)
+            .await
+            .expect("a connection");
+        let sent = connection.write_all(text.as_bytes()).await;
+        sent.expect("the request is sent");
+        connection
+    }
+
+    /// Does the same as [`Server::send_raw`] with a small receive window, for a client that stops reading. The server
+    /// then blocks after about 100 kB instead of 4 MB. (On Linux; other systems have larger windows.)
+    pub async fn send_raw_small_window(&self, text: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a buffer");
+        // The kernel buffers a number of segments, and on the loopback interface a segment has 64 KiB. 536 bytes is
+        // the size that every system supports (RFC 9293 §3.7.1).
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&socket)
+            .set_tcp_mss(536)
+            .expect("a size");
+        let connecting = socket.connect(self.address);
+        let mut connection = connecting.await.expect("a connection");
+        let sent = connection.write_all(text.as_bytes()).await;
+        sent.expect("the request is sent");
+        connection
+    }
+
+    /// Sends a signal and does not wait: `Signal::INT` is Ctrl-C, `Signal::TERM` is what a service manager sends.
+    pub fn signal(&self, signal: Signal) {
+        self.stopped.set(Some(Instant::now()));
+        let id = i32::try_from(self.child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a process id");
+        kill_process(id, signal).expect("a running server");
+    }
+
+    /// Waits until the server has ended.
+    #[must_use]
+    pub fn wait(mut self) -> Exit {
+        let start = self.stopped.get().unwrap_or_else(Instant::now);
+        wait_for_exit(&mut self.child, start)
+    }
+
+    /// Returns how many connections of clients the server holds. A connection whose client has disconnected counts
+    /// until the server closes it.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        proc::socket_count(self.child.id()).saturating_sub(self.idle_sockets)
+    }
+
+    /// Returns the server's resident memory in bytes.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        proc::resident_memory(self.child.id()).expect(RUNNING)
+    }
+
+    /// Returns how much processor time the server has used so far, in the kernel's ticks of 10 ms.
+    #[must_use]
+    pub fn cpu_ticks(&self) -> u64 {
+        proc::cpu_ticks(self.child.id()).expect(RUNNING)
+    }
+
+    /// Returns how much processor time each thread of the server has used so far, in nanoseconds.
+    #[must_use]
+    pub fn thread_times(&self) -> ThreadTimes {
+        ThreadTimes::read(self.child.id()).expect(RUNNING)
+    }
+
+    /// Waits until the server has finished its work, which is when it uses no more processor time.
+    pub async fn settle(&self) {
+        let working = async {
+            let mut ticks = self.cpu_ticks();
+            loop {
+                time::sleep(SEVERAL_TICKS).await;
+                let now = self.cpu_ticks();
+                if std::mem::replace(&mut ticks, now) == now {
+                    break;
+                }
+            }
+        };
+        let outcome = time::timeout(TEST_TIMEOUT, working).await;
+        outcome.expect("the server comes to rest");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Both fail if the server has ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Runs `binary` with flags that should prevent its start, and waits until it has ended.
+#[must_use]
+pub fn run(binary: &str, flags: &[&str]) -> Exit {
+    let start = Instant::now();
+    let mut command = server_command(binary, flags);
+    let child = command.stdout(Stdio::null()).spawn();
+    wait_for_exit(&mut child.expect("the binary starts"), start)
+}
+
+/// Returns the command that runs `binary` with `flags` and nothing else.
+pub(crate) fn server_command(binary: &str, flags: &[&str]) -> Command {
+    raise_file_limit();
+    let mut command = Command::new(binary);
+    // The environment of the tests may hold variables that set a flag, such as `PORT`.
+    command.env_clear().args(flags);
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Allows this process, and the servers that it starts, as many open sockets as the system permits: the usual limit of
+/// 1,024 files is too low for a test with 1,000 clients.
+pub(crate) fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let highest = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Some systems refuse their own maximum. Then the usual limit stays.
+    setrlimit(Resource::Nofile, highest).ok();
+}
+
+/// Waits until `child` has ended, and kills it after [`TEST_TIMEOUT`].
+fn wait_for_exit(child: &mut Child, start: Instant) -> Exit {
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("a child process") {
+            break status;
+        }
+        if start.elapsed() > TEST_TIMEOUT {
+            child.kill().expect("a running server");
+            panic!("the server does not end");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let elapsed = start.elapsed();
+    let mut stderr = String::new();
+    let pipe = child.stderr.as_mut().expect("stderr is a pipe");
+    pipe.read_to_string(&mut stderr).expect("stderr is text");
+    Exit {
+        code: ExitStatus::code(&status),
+        stderr,
+        elapsed,
+    }
+}
