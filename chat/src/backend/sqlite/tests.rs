@@ -1,5 +1,7 @@
 //! What only a store in a file promises.
 
+use std::time::Instant;
+
 use futures_util::future::BoxFuture;
 
 use super::*;
@@ -18,10 +20,18 @@ async fn store_in(file: &Path) -> Store {
     open_store(file, MAX_USERS, EVENT_BUFFER).await
 }
 
+/// Opens the store. A file may still be locked for a moment after its last store was dropped: while another test starts
+/// a program, that program has a copy of all open files.
 async fn open_store(file: &Path, max_users: usize, event_buffer: usize) -> Store {
     let rooms = Rooms::new(20, event_buffer);
-    let sqlite = Sqlite::open(file, rooms.clone(), max_users).await.unwrap();
-    let sqlite = Arc::new(sqlite);
+    let open = async || Sqlite::open(file, rooms.clone(), max_users).await;
+    let start = Instant::now();
+    let mut opened = open().await;
+    while opened.is_err() && start.elapsed() < testing::TEST_TIMEOUT {
+        tokio::task::yield_now().await;
+        opened = open().await;
+    }
+    let sqlite = Arc::new(opened.unwrap());
     Store {
         name: "SQLite",
         backend: Arc::clone(&sqlite) as Arc<dyn Backend>,
