@@ -14,10 +14,11 @@ use actix_web::web::Bytes;
 use chrono::Local;
 use serde::Serialize;
 use serde_json::json;
-use shared::{clock, error::Error, websocket::text_frame};
+use shared::{clock, error::Error};
 
 use crate::log::{Message, Receipt};
 use crate::session::UserId;
+use crate::transport::websocket::text_frame;
 
 /// What an event is about, for a reader who has to know whether it is news to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

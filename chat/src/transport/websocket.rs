@@ -1,27 +1,82 @@
 //! WebSocket, as in lesson 5: one connection, both directions.
 //!
-//! What happens in the room does not go through the connection's task: its frames, encoded once for all,
-//! are merged into the response's body. The task reads what the client says, and answers.
+//! What happens in the room does not go through the connection's task: its frames, encoded once for all readers,
+//! are merged into the response's body. The task reads what the client sends, and answers.
 
-use actix_web::{HttpRequest, web};
-use futures_util::{StreamExt as _, stream};
+mod body;
+
+use std::pin::pin;
+
+use actix_web::{HttpRequest, rt, web};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, Message, Session};
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use shared::websocket::{Message, Socket, merge};
+use shared::websocket::{self, Beat, Ending, Heartbeat};
 use shared::{Object, error::Error};
+use tokio::{select, task::coop::consume_budget};
 
 use super::Asked;
 use crate::{Answer, MAX_BODY, event, log::Receipt};
+use body::merge_into_body;
+pub(crate) use body::text_frame;
 
 /// `GET /rooms/{room}/ws?after=17`, upgraded.
 pub(crate) async fn open(request: HttpRequest, body: web::Payload, asked: Asked) -> Answer {
-    let (response, socket) = Socket::open(&request, body, MAX_BODY.into())?;
+    let max_message = MAX_BODY.into();
+    let (body, heartbeat) = websocket::guard(&request, body, max_message)?;
+    let (response, session, messages) = actix_ws::handle(&request, body)
+        .map_err(|error| Error::BadRequest(format!("No WebSocket handshake: {error}.")))?;
+    let messages = messages
+        .max_frame_size(max_message)
+        .aggregate_continuations()
+        .max_continuation_size(max_message);
     let frames = asked.follow().await?.map(|event| event.frame.clone());
-    // In a box: most readers say nothing most of the time.
-    socket.run(stream::pending(), async move |message| {
-        Box::pin(hear(&asked, message)).await
-    });
-    Ok(merge(response, frames))
+    let cut = asked.cut.wait();
+    rt::spawn(converse(session, messages, heartbeat, cut, asked));
+    Ok(merge_into_body(
+        websocket::drop_without_close(response),
+        frames,
+    ))
+}
+
+/// Answers what one client sends, and pings it, until there is a reason to stop; `websocket/src/main.rs` explains
+/// this loop.
+async fn converse(
+    mut session: Session,
+    mut messages: AggregatedMessageStream,
+    mut heartbeat: Heartbeat,
+    cut: impl Future<Output = ()>,
+    asked: Asked,
+) {
+    let mut cut = pin!(cut);
+    let ending = loop {
+        consume_budget().await;
+        let frame = select! {
+            biased;
+            () = &mut cut => break Ending::Close(Some(CloseCode::Away.into())),
+            message = messages.next() => match message {
+                Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
+                Some(Ok(AggregatedMessage::Pong(_))) => None,
+                Some(Ok(AggregatedMessage::Close(reason))) => break Ending::Close(reason),
+                // In a box: most readers say nothing most of the time.
+                Some(Ok(message)) => Box::pin(hear(&asked, message)).await,
+                Some(Err(error)) => break Ending::from(error),
+                None => break Ending::Gone,
+            },
+            beat = heartbeat.next() => match beat {
+                Beat::Ping => Some(Message::Ping(web::Bytes::new())),
+                Beat::Silent => break Ending::Gone,
+            },
+        };
+        let Some(frame) = frame else { continue };
+        if heartbeat.limit(session.send(frame)).await.is_err() {
+            break Ending::Gone;
+        }
+    };
+    if let Ending::Close(reason) = ending {
+        heartbeat.limit(session.close(reason)).await.ok();
+    }
 }
 
 /// What is wrong with any other event.
@@ -41,10 +96,10 @@ struct Said {
 }
 
 /// Does what the client says; the answer, if there is one.
-async fn hear(asked: &Asked, message: Message) -> Option<Message> {
+async fn hear(asked: &Asked, message: AggregatedMessage) -> Option<Message> {
     let said = match message {
-        Message::Text(text) => serde_json::from_str(&text).map_err(Error::from),
-        Message::Binary(_) => Err(Error::BadRequest("Send text, not bytes.".into())),
+        AggregatedMessage::Text(text) => serde_json::from_str(&text).map_err(Error::from),
+        _ => Err(Error::BadRequest("Send text, not bytes.".into())),
     };
     let ack = |Object(said): &Object<Said>| said.ack;
     let ack = said.as_ref().map_or(None, ack);

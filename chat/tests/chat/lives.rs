@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
 use tokio::{net::TcpStream, time::timeout};
@@ -56,7 +57,7 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 
 /// The tempting wrong answer sends to one client after the other and waits for each.
 #[tokio::test]
-async fn a_reader_that_stalls_delays_nobody_and_a_socket_that_is_silent_is_dropped() {
+async fn a_reader_that_stalls_delays_nobody() {
     let server = start(&["--rate", "0", "--heartbeat", "1"]);
     let (ann, bob) = (
         Person::join(&server, "Ann").await,
@@ -85,8 +86,38 @@ async fn a_reader_that_stalls_delays_nobody_and_a_socket_that_is_silent_is_dropp
         number += 1;
     }
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
-    // The reader, the one that posts, and the stalled stream; the socket is gone.
-    eventually("it is dropped", PATIENCE, || server.connections() <= 3).await;
+}
+
+/// It answers no ping. One that reads, and so answers, stays.
+#[tokio::test]
+async fn a_socket_that_is_silent_is_dropped_after_two_heartbeats() {
+    let server = start(&["--heartbeat", "0.4"]);
+    let ann = Person::join(&server, "Ann").await;
+    let mut reader = Socket::open(&server, &ann, &format!("{LOBBY}/ws")).await;
+    let opened = Instant::now();
+    let _silent = stalled(&server, &ann, "ws").await;
+    let reading = async {
+        loop {
+            reader
+                .0
+                .next()
+                .await
+                .expect("the connection is open")
+                .expect("a frame");
+        }
+    };
+    // The reader, and the one that joined.
+    let two_left = || server.connections() == 2;
+    tokio::select! {
+        () = reading => {}
+        _ = eventually("it is dropped", PATIENCE, two_left) => {}
+    }
+    let in_time = Duration::from_millis(700)..Duration::from_millis(1_200);
+    assert!(
+        in_time.contains(&opened.elapsed()),
+        "{:?}",
+        opened.elapsed()
+    );
 }
 
 /// In JSON each of these letters is six. The tempting wrong answer encodes all that it has read at once.
