@@ -28,5 +28,4 @@ pub use object::Object;
 pub use serve::middleware::{forget_headers, was_head};
 pub use serve::routes::{json_config, resource};
 pub use serve::settings::Settings;
-pub use serve::sockets::Connection;
 pub use serve::{Lesson, serve, serve_app, serve_with_flags};

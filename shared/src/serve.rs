@@ -1,10 +1,11 @@
 //! [`serve`]: a lesson's routes, and everything around them.
 
+mod chunked;
 pub(crate) mod middleware;
 mod origin;
 pub(crate) mod routes;
 pub(crate) mod settings;
-pub(crate) mod sockets;
+mod sockets;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -196,10 +197,10 @@ where
             .wrap(origin::cross_origin(&state.settings.allowed_origins))
             .wrap(from_fn(middleware::head_as_get))
             .wrap(from_fn(middleware::no_chunks_for_http_1_0))
-            .wrap(from_fn(middleware::close_after_chunks))
             .wrap(from_fn(middleware::json_errors))
             .wrap(middleware::security_headers())
             .wrap(from_fn(middleware::log_requests))
+            .wrap(from_fn(chunked::keep_chunked_body))
     })
     // By default a stream or a hanging request stays for as long as it likes after its client has
     // gone away: the client's FIN is taken for "I have sent all I had to say". The price is that a
@@ -212,7 +213,7 @@ where
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(sockets::prepare)
+    .on_connect(|connection, _| sockets::prepare(connection))
     .shutdown_signal(stop_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;

@@ -86,6 +86,8 @@ pub async fn keeps_those_of_every_server(subject: Subject) {
     process::a_server_that_cannot_start_says_why(subject);
     process::flags_can_be_set_by_the_environment(subject).await;
     requests::a_body_that_nobody_reads_does_not_keep_its_connection(subject).await;
+    requests::an_endless_body_is_not_read_for_ever(subject).await;
+    requests::a_body_in_chunks_that_ends_leaves_the_connection_open(subject).await;
     requests::an_http_1_0_client_gets_no_chunks(subject).await;
     process::a_stop_is_quick_and_clean(subject).await;
 }
