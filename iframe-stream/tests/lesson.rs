@@ -117,6 +117,16 @@ async fn keeps_the_common_promises() {
 }
 
 #[tokio::test]
+async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
+    let server = promises::start_with_few_files(BINARY, &[]);
+    let change = async |server: &Server, name: &str| {
+        server.add_user(name).await;
+    };
+    let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
+    promises::streams_beyond_the_limit_of_files_wait(server, request, change).await;
+}
+
+#[tokio::test]
 async fn the_response_is_html_that_must_not_be_kept_or_collected_or_framed_by_another_site() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/clock"] {

@@ -1,5 +1,6 @@
 //! [`serve`]: a lesson's routes, and everything around them.
 
+mod capacity;
 mod chunked;
 pub(crate) mod middleware;
 mod origin;
@@ -21,6 +22,7 @@ use clap::Args;
 use log::LevelFilter;
 
 use crate::{catalog, cut::Cut, users::Users};
+use capacity::Capacity;
 use settings::{Flags, LessonFlags, NoFlags, Settings};
 
 /// How long an idle connection is kept. It must be longer than a browser's polling interval of a
@@ -36,10 +38,6 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(600);
 /// How many seconds a graceful stop waits for connections that do not end on [`Cut`], such as one
 /// whose client does not read.
 const SHUTDOWN_SECONDS: u64 = 1;
-
-/// How many connections each worker thread (one per core) takes at the same time; further clients wait.
-/// An open stream costs 12 to 16 KiB here and as much in the kernel.
-const MAX_CONNECTIONS: usize = 10_000;
 
 /// Which lesson this is.
 #[derive(Debug, Clone, Copy)]
@@ -178,6 +176,7 @@ where
 {
     let cut = Cut::default();
     let address = address(&flags)?;
+    let capacity = Capacity::of_this_process();
     // Built out here, once: inside the closure each worker thread would have users of its own.
     let state = State {
         cut: web::Data::new(cut.clone()),
@@ -209,11 +208,12 @@ where
     // Without it, a client that has just sent something gets the next push about 40 ms late: the
     // small write waits for an acknowledgement that the other side delays.
     .tcp_nodelay(true)
-    .max_connections(MAX_CONNECTIONS)
+    .workers(capacity.workers)
+    .max_connections(capacity.per_worker)
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(|connection, _| sockets::prepare(connection))
+    .on_connect(move |connection, _| sockets::prepare(connection, &capacity))
     .shutdown_signal(stop_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;

@@ -78,6 +78,19 @@ impl Server {
         Self::spawn(command)
     }
 
+    /// Starts `binary` on a free port with a hard limit of `files` open files, and half of that as the soft one.
+    #[must_use]
+    pub fn start_with_files(files: u32, binary: &str, flags: &[&str]) -> Self {
+        // Only a process itself can lower its limits, and a shell is one that then becomes the binary.
+        let limits = format!("ulimit -Sn {}; ulimit -Hn {files}", files / 2);
+        let mut command = lesson(
+            "sh",
+            &["-c", &format!("{limits}; exec \"$0\" \"$@\""), binary],
+        );
+        command.args(flags).args(["--port", "0"]);
+        Self::spawn(command)
+    }
+
     fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");

@@ -91,6 +91,16 @@ async fn keeps_the_common_promises() {
 }
 
 #[tokio::test]
+async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
+    let server = promises::start_with_few_files(BINARY, &[]);
+    let change = async |server: &Server, name: &str| {
+        server.add_user(name).await;
+    };
+    let request = Raw::handshake("/users");
+    promises::streams_beyond_the_limit_of_files_wait(server, &request, change).await;
+}
+
+#[tokio::test]
 async fn two_clients_both_get_the_list_at_once_and_each_change_unasked() {
     let server = Server::start(BINARY, &[]);
     let mut tabs = [

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::testing::{PATIENCE, Server, Signal, eventually, promises, read_until};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, start};
+use crate::client::{BINARY, Client, LOBBY, Person, Socket, TRANSPORTS, start};
 
 /// A request for the lobby as it goes over the wire, an upgrade if it is for the socket.
 fn request(person: &Person, path: &str) -> String {
@@ -118,6 +118,20 @@ async fn a_socket_that_is_silent_is_dropped_after_two_heartbeats() {
         "{:?}",
         opened.elapsed()
     );
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
+    for path in ["ws", "events"] {
+        let flags = ["--database", ":memory:", "--connections", "400"];
+        let server = promises::start_with_few_files(BINARY, &flags);
+        let ann = Person::join(&server, "Ann").await;
+        let say = async |server: &Server, text: &str| {
+            ann.say(server, text, None).await;
+        };
+        let request = request(&ann, path);
+        promises::streams_beyond_the_limit_of_files_wait(server, &request, say).await;
+    }
 }
 
 /// In JSON each of these letters is six. The tempting wrong answer encodes all that it has read at once.

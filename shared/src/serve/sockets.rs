@@ -5,6 +5,8 @@ use std::{any::Any, io, time::Duration};
 use actix_web::rt::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
 
+use super::capacity::Capacity;
+
 /// How long a peer may leave what it was sent unacknowledged, or its receive window shut, before
 /// the connection is given up. Long enough for a laptop to change its network.
 const PEER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -12,11 +14,16 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a silent peer is asked whether it is still there.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Sets the timeouts of a new connection.
-pub(super) fn prepare(connection: &dyn Any) {
+/// Sets the timeouts of a new connection, and warns if it is one of the last that the server takes.
+pub(super) fn prepare(connection: &dyn Any, capacity: &Capacity) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else {
         return;
     };
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsRawFd as _;
+        capacity.warn_if_nearly_used(usize::try_from(stream.as_raw_fd()).unwrap_or_default());
+    }
     if let Err(error) = notice_dead_peers(&SockRef::from(stream)) {
         log::warn!("cannot set the timeouts of a connection: {error}");
     }
@@ -53,7 +60,7 @@ mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let (peer, accepted) = tokio::join!(peer, listener.accept());
         let (stream, _) = accepted.unwrap();
-        prepare(&stream);
+        prepare(&stream, &Capacity::of_this_process());
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(PEER_TIMEOUT));

@@ -15,6 +15,13 @@ impl Server {
         sockets(self.child.id()).saturating_sub(self.own_sockets)
     }
 
+    /// How many files and sockets the server has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let folder = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        folder.expect("a running server").count()
+    }
+
     /// The server's resident memory in bytes.
     #[must_use]
     pub fn memory(&self) -> u64 {

@@ -5,6 +5,7 @@
 //! call [`keeps_those_of_every_server`].
 
 mod access;
+mod files;
 mod process;
 mod requests;
 
@@ -14,6 +15,7 @@ use reqwest::{Method, Response, header};
 use serde_json::Value;
 
 use super::Server;
+pub use files::{start_with_few_files, streams_beyond_the_limit_of_files_wait};
 
 /// The content type of what is sent and of every error.
 const JSON: &str = "application/json";
@@ -89,6 +91,7 @@ pub async fn keeps_those_of_every_server(subject: Subject) {
     requests::an_endless_body_is_not_read_for_ever(subject).await;
     requests::a_body_in_chunks_that_ends_leaves_the_connection_open(subject).await;
     requests::an_http_1_0_client_gets_no_chunks(subject).await;
+    files::clients_beyond_the_limit_of_files_wait(subject).await;
     process::a_stop_is_quick_and_clean(subject).await;
 }
 
