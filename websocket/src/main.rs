@@ -126,6 +126,8 @@ fn upgrade(
         .aggregate_continuations()
         .max_continuation_size(MAX_MESSAGE);
     let socket = (session, messages, heartbeat);
+    // In a box, because a task has room for each of its arguments twice.
+    let updates = Box::pin(updates);
     rt::spawn(converse(socket, cut.wait(), updates, ping_event, respond));
     Ok(websocket::drop_without_close(response))
 }
@@ -138,11 +140,11 @@ fn upgrade(
 async fn converse(
     (mut session, mut messages, mut heartbeat): (Session, AggregatedMessageStream, Heartbeat),
     cut: impl Future<Output = ()>,
-    updates: impl Stream<Item = ByteString>,
+    mut updates: impl Stream<Item = ByteString> + Unpin,
     ping_event: Option<fn() -> ByteString>,
     respond: impl AsyncFn(AggregatedMessage) -> Option<Message>,
 ) {
-    let (mut cut, mut updates) = (pin!(cut), pin!(updates));
+    let mut cut = pin!(cut);
     let ending = loop {
         // A client may send thousands of tiny frames at once. After some of them it is the other clients' turn.
         consume_budget().await;

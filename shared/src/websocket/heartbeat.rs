@@ -3,6 +3,7 @@
 use std::{cell::Cell, pin::Pin, rc::Rc, time::Duration};
 
 use actix_ws::Closed;
+use futures_util::FutureExt as _;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 /// A peer counts as dead when it has sent nothing for this many heartbeats, or has taken no frame for so long.
@@ -83,14 +84,15 @@ impl Heartbeat {
     ///
     /// # Errors
     /// [`Stalled`] if the time has run out or the connection is closed.
-    pub async fn limit(
+    pub fn limit(
         &self,
         sending: impl Future<Output = Result<(), Closed>>,
-    ) -> Result<(), Stalled> {
-        match timeout(self.patience(), sending).await {
+    ) -> impl Future<Output = Result<(), Stalled>> {
+        // Not an `async fn`, which would keep room for `sending` twice as long as the connection lives.
+        timeout(self.patience(), sending).map(|outcome| match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Closed)) | Err(_) => Err(Stalled),
-        }
+        })
     }
 
     fn patience(&self) -> Duration {
