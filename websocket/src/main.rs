@@ -15,7 +15,7 @@
 //! Each handler says what is pushed to the client, and what is answered to a message. `upgrade` answers the
 //! handshake. `converse` is the loop that every WebSocket server needs, whatever it sends.
 
-use std::{pin::pin, process::ExitCode};
+use std::{fmt::Display, process::ExitCode};
 
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, Message, Session};
@@ -63,12 +63,12 @@ async fn users(
 ) -> Result<HttpResponse, Error> {
     let updates = users.watch().map(|snapshot| {
         // Once, for the first client: it is the same for all.
-        snapshot.encoded(|new| event("users", &new.json()))
+        snapshot.encoded(|new| event("users", new.json()))
     });
     let respond = async move |message| {
         let error = add_user(&users, message).await.err()?;
-        let error = json!({ "error": error.to_string() });
-        Some(Message::Text(event("error", &error.to_string())))
+        let data = json!({ "error": error.to_string() });
+        Some(Message::Text(event("error", data)))
     };
     upgrade(&request, body, updates, Some(ping_event), respond)
 }
@@ -125,10 +125,17 @@ fn upgrade(
         .max_frame_size(MAX_MESSAGE)
         .aggregate_continuations()
         .max_continuation_size(MAX_MESSAGE);
-    let socket = (session, messages, heartbeat);
-    // In a box, because a task has room for each of its arguments twice.
-    let updates = Box::pin(updates);
-    rt::spawn(converse(socket, cut.wait(), updates, ping_event, respond));
+    let mut socket = (session, messages, heartbeat);
+    // Pinned, because `select!` waits for them again and again.
+    let (mut cut, mut updates) = (Box::pin(cut.wait()), Box::pin(updates));
+    rt::spawn(async move {
+        let ending = converse(&mut socket, &mut cut, &mut updates, ping_event, &respond).await;
+        if let Ending::Close(reason) = ending {
+            // If the client does not take the frame, the connection ends without it.
+            let (session, _, heartbeat) = socket;
+            heartbeat.limit(session.close(reason)).await.ok();
+        }
+    });
     Ok(websocket::drop_without_close(response))
 }
 
@@ -138,49 +145,44 @@ fn upgrade(
 /// `select!` waits for all its branches at once and runs the one that is ready (see lesson 2). With `biased` it
 /// looks at them from top to bottom, so that what has arrived is read before the heartbeat calls the client silent.
 async fn converse(
-    (mut session, mut messages, mut heartbeat): (Session, AggregatedMessageStream, Heartbeat),
-    cut: impl Future<Output = ()>,
+    (session, messages, heartbeat): &mut (Session, AggregatedMessageStream, Heartbeat),
+    mut cut: impl Future<Output = ()> + Unpin,
     mut updates: impl Stream<Item = ByteString> + Unpin,
     ping_event: Option<fn() -> ByteString>,
     respond: impl AsyncFn(AggregatedMessage) -> Option<Message>,
-) {
-    let mut cut = pin!(cut);
-    let ending = loop {
+) -> Ending {
+    loop {
         // A client may send thousands of tiny frames at once. After some of them it is the other clients' turn.
         consume_budget().await;
         let frame = select! {
             biased;
             // First, or a client that sends without a pause would never be cut.
-            () = &mut cut => break Ending::Close(Some(CloseCode::Away.into())),
+            () = &mut cut => return Ending::Close(Some(CloseCode::Away.into())),
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
                 Some(Ok(AggregatedMessage::Pong(_))) => None, // The heartbeat has noticed it.
-                Some(Ok(AggregatedMessage::Close(reason))) => break Ending::Close(reason),
+                Some(Ok(AggregatedMessage::Close(reason))) => return Ending::Close(reason),
                 Some(Ok(message)) => respond(message).await,
-                Some(Err(error)) => break Ending::from(error),
-                None => break Ending::Gone,
+                Some(Err(error)) => return Ending::from(error),
+                None => return Ending::Gone,
             },
             beat = heartbeat.next() => match beat {
                 // A browser answers a ping by itself, and its page does not see it; so the page gets an event, too.
                 Beat::Ping => match heartbeat.limit(session.ping(b"")).await {
                     Ok(()) => ping_event.map(|event| Message::Text(event())),
-                    Err(Stalled) => break Ending::Gone,
+                    Err(Stalled) => return Ending::Gone,
                 },
-                Beat::Silent => break Ending::Gone,
+                Beat::Silent => return Ending::Gone,
             },
             update = updates.next() => match update {
                 Some(update) => Some(Message::Text(update)),
-                None => break Ending::Close(Some(CloseCode::Away.into())),
+                None => return Ending::Close(Some(CloseCode::Away.into())),
             },
         };
         let Some(frame) = frame else { continue };
         if heartbeat.limit(session.send(frame)).await.is_err() {
-            break Ending::Gone; // The client has stopped reading.
+            return Ending::Gone; // The client has stopped reading.
         }
-    };
-    if let Ending::Close(reason) = ending {
-        // If the client does not take the frame, the connection ends without it.
-        heartbeat.limit(session.close(reason)).await.ok();
     }
 }
 
@@ -200,11 +202,10 @@ fn ping_event() -> ByteString {
 }
 
 fn time_event(name: &str, time: DateTime<Local>) -> ByteString {
-    let time = json!({ "time": clock::format(time) });
-    event(name, &time.to_string())
+    event(name, json!({ "time": clock::format(time) }))
 }
 
 /// Writes an event as it goes over the wire, its name first; `json!` would sort by key. `data` is JSON.
-fn event(name: &str, data: &str) -> ByteString {
+fn event(name: &str, data: impl Display) -> ByteString {
     format!(r#"{{"event":"{name}","data":{data}}}"#).into()
 }

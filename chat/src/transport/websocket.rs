@@ -5,8 +5,6 @@
 
 mod body;
 
-use std::pin::pin;
-
 use actix_web::{HttpRequest, rt, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, Message, Session};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -32,50 +30,51 @@ pub(crate) async fn open(request: HttpRequest, body: web::Payload, asked: Asked)
         .aggregate_continuations()
         .max_continuation_size(max_message);
     let frames = asked.follow().await?.map(|event| event.frame.clone());
-    let cut = asked.cut.wait();
-    rt::spawn(converse(session, messages, heartbeat, cut, asked));
+    let mut socket = (session, messages, heartbeat);
+    let mut cut = Box::pin(asked.cut.wait());
+    rt::spawn(async move {
+        let ending = converse(&mut socket, &mut cut, &asked).await;
+        if let Ending::Close(reason) = ending {
+            let (session, _, heartbeat) = socket;
+            heartbeat.limit(session.close(reason)).await.ok();
+        }
+    });
     Ok(merge_into_body(
         websocket::drop_without_close(response),
         frames,
     ))
 }
 
-/// Answers what one client sends, and pings it, until there is a reason to stop; `websocket/src/main.rs` explains
-/// this loop.
+/// Answers what one client sends, and pings it, until there is a reason to stop. `websocket/src/main.rs` explains
+/// such a loop.
 async fn converse(
-    mut session: Session,
-    mut messages: AggregatedMessageStream,
-    mut heartbeat: Heartbeat,
-    cut: impl Future<Output = ()>,
-    asked: Asked,
-) {
-    let mut cut = pin!(cut);
-    let ending = loop {
+    (session, messages, heartbeat): &mut (Session, AggregatedMessageStream, Heartbeat),
+    mut cut: impl Future<Output = ()> + Unpin,
+    asked: &Asked,
+) -> Ending {
+    loop {
         consume_budget().await;
         let frame = select! {
             biased;
-            () = &mut cut => break Ending::Close(Some(CloseCode::Away.into())),
+            () = &mut cut => return Ending::Close(Some(CloseCode::Away.into())),
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
                 Some(Ok(AggregatedMessage::Pong(_))) => None,
-                Some(Ok(AggregatedMessage::Close(reason))) => break Ending::Close(reason),
+                Some(Ok(AggregatedMessage::Close(reason))) => return Ending::Close(reason),
                 // In a box: most readers say nothing most of the time.
-                Some(Ok(message)) => Box::pin(hear(&asked, message)).await,
-                Some(Err(error)) => break Ending::from(error),
-                None => break Ending::Gone,
+                Some(Ok(message)) => Box::pin(hear(asked, message)).await,
+                Some(Err(error)) => return Ending::from(error),
+                None => return Ending::Gone,
             },
             beat = heartbeat.next() => match beat {
                 Beat::Ping => Some(Message::Ping(web::Bytes::new())),
-                Beat::Silent => break Ending::Gone,
+                Beat::Silent => return Ending::Gone,
             },
         };
         let Some(frame) = frame else { continue };
         if heartbeat.limit(session.send(frame)).await.is_err() {
-            break Ending::Gone;
+            return Ending::Gone;
         }
-    };
-    if let Ending::Close(reason) = ending {
-        heartbeat.limit(session.close(reason)).await.ok();
     }
 }
 
