@@ -192,6 +192,7 @@ where
             .default_service(web::to(routes::no_route))
             // The last one wrapped is the first to see a request.
             .wrap(from_fn(middleware::time_limit))
+            .wrap(from_fn(chunked::refuse_chunked_get))
             .wrap(from_fn(origin::same_origin))
             .wrap(origin::cross_origin(&state.settings.allowed_origins))
             .wrap(from_fn(middleware::head_as_get))
@@ -213,7 +214,7 @@ where
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(move |connection, _| sockets::prepare(connection, &capacity))
+    .on_connect(move |connection, _| sockets::configure(connection, &capacity))
     .shutdown_signal(stop_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;

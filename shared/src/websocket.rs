@@ -6,7 +6,7 @@
 //! - [`guard()`] checks the handshake, and lets no frame in that is too long.
 //! - [`Heartbeat`] knows when to ping, when a peer is dead, and when a send has waited for too long.
 //! - [`Ending`] has the right close code for each mistake of a peer.
-//! - [`drop_without_close()`] ends the connection when there is no sense in a Close frame.
+//! - [`drop_without_close()`] ends a connection at once if a Close frame would reach nobody.
 
 mod closing;
 mod frame_guard;
@@ -24,9 +24,8 @@ pub use closing::{Ending, drop_without_close};
 use frame_guard::FrameGuard;
 pub use heartbeat::{Beat, Heartbeat, Stalled};
 
-/// Checks what actix-ws does not check about a handshake (RFC 6455 §4.2.1), and puts a guard between the request's
-/// `body` and actix-ws: no frame of more than `max_frame` bytes is let in. Returns the guarded body, and the
-/// heartbeat of the connection.
+/// Checks what actix-ws does not check about a handshake (RFC 6455 §4.2.1), and wraps the request's `body`, so that no
+/// frame of more than `max_frame` bytes reaches actix-ws. Returns the wrapped body and the connection's heartbeat.
 ///
 /// # Errors
 /// 426 if the request does not ask for a WebSocket, 400 if it has a body.

@@ -139,8 +139,8 @@ fn upgrade(
     Ok(websocket::drop_without_close(response))
 }
 
-/// Talks to one client until there is a reason to stop: it pushes `updates`, answers what the client sends with
-/// what `respond` makes of it, and pings.
+/// Talks to one client until there is a reason to stop, and returns how to end. It pushes the `updates`, sends what
+/// `respond` answers to a message, and pings; where a page reads, `ping_event` is sent with each ping.
 ///
 /// `select!` waits for all its branches at once and runs the one that is ready (see lesson 2). With `biased` it
 /// looks at them from top to bottom, so that what has arrived is read before the heartbeat calls the client silent.
@@ -160,7 +160,7 @@ async fn converse(
             () = &mut cut => return Ending::Close(Some(CloseCode::Away.into())),
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
-                Some(Ok(AggregatedMessage::Pong(_))) => None, // The heartbeat has noticed it.
+                Some(Ok(AggregatedMessage::Pong(_))) => None, // Any byte that arrives counts for the heartbeat.
                 Some(Ok(AggregatedMessage::Close(reason))) => return Ending::Close(reason),
                 Some(Ok(message)) => respond(message).await,
                 Some(Err(error)) => return Ending::from(error),

@@ -1,4 +1,4 @@
-//! [`keep_chunked_body`]: ends a connection whose client sends a body that does not end.
+//! What to do about a request whose body comes in chunks: such a body need not end. Browsers never send one.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -8,10 +8,25 @@ use std::task::{Context, Poll};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::{InternalError, PayloadError};
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, web::Bytes};
 use futures_util::Stream;
+
+use crate::error;
+
+/// Refuses a GET whose body comes in chunks. No handler reads it, and a response that does not end would hold what
+/// has come of it: 160 KiB.
+pub(super) async fn refuse_chunked_get(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if request.method() == Method::GET && is_chunked(&request) {
+        let error = error::Error::BadRequest("A GET or HEAD has no body.".into());
+        return Ok(request.error_response(error));
+    }
+    next.call(request).await
+}
 
 /// The body of a request. The handler reads it, and it is dropped with the response.
 #[derive(Clone)]
@@ -48,9 +63,9 @@ impl MessageBody for WithRequestBody {
 
 /// Keeps a request's body until the response has been sent, if the body comes in chunks.
 ///
-/// Such a body need not end. After a response, actix-http closes the connection if there is still a body to be read,
-/// but not if nobody keeps that body and it comes in chunks: then it reads on and throws away what comes, for as long
-/// as it comes (`should_close_for_unread_payload`, actix-http 3.20). Browsers never send such a body.
+/// After a response, actix-http closes the connection if the body has not ended. But if the body comes in chunks and
+/// has been dropped, it reads on and throws away what comes, for as long as it comes
+/// (`should_close_for_unread_payload`, actix-http 3.20).
 ///
 /// It has to be the outermost middleware, because another one may replace the response's body.
 pub(super) async fn keep_chunked_body(
@@ -58,7 +73,7 @@ pub(super) async fn keep_chunked_body(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<WithRequestBody>, Error> {
     let mut kept = None;
-    if request.headers().contains_key(header::TRANSFER_ENCODING) {
+    if is_chunked(&request) {
         let body = Body(Rc::new(RefCell::new(request.take_payload())));
         let payload = Box::pin(body.clone());
         request.set_payload(Payload::Stream { payload });
@@ -80,4 +95,8 @@ pub(super) async fn keep_chunked_body(
         }
         Err(error) => Err(error),
     }
+}
+
+fn is_chunked(request: &ServiceRequest) -> bool {
+    request.headers().contains_key(header::TRANSFER_ENCODING)
 }

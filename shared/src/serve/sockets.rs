@@ -15,7 +15,7 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(30);
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Sets the timeouts of a new connection, and warns if it is one of the last that the server takes.
-pub(super) fn prepare(connection: &dyn Any, capacity: &Capacity) {
+pub(super) fn configure(connection: &dyn Any, capacity: &Capacity) {
     let Some(stream) = connection.downcast_ref::<TcpStream>() else {
         return;
     };
@@ -24,21 +24,22 @@ pub(super) fn prepare(connection: &dyn Any, capacity: &Capacity) {
         use std::os::fd::AsRawFd as _;
         capacity.warn_if_nearly_used(usize::try_from(stream.as_raw_fd()).unwrap_or_default());
     }
-    if let Err(error) = notice_dead_peers(&SockRef::from(stream)) {
+    if let Err(error) = set_timeouts(&SockRef::from(stream)) {
         log::warn!("cannot set the timeouts of a connection: {error}");
     }
 }
 
 /// Lets the system end the connections of peers that are gone.
 ///
-/// A peer whose network vanished sends no FIN, so that its connection would stay for ever. Keep-alive finds it when
-/// nothing is being sent, and `TCP_USER_TIMEOUT` (RFC 5482) when something is.
+/// A peer whose network vanished sends no FIN, so its connection would stay for ever. Keep-alive finds it when nothing
+/// is being sent, and `TCP_USER_TIMEOUT` (RFC 5482) when something is.
 ///
-/// The latter also ends the connection of a peer that is there but has stopped reading, whatever still waits to be
-/// sent. Nothing in the process can do that as well: actix-http writes before it looks at anything else. Only Linux
-/// has it. Elsewhere a peer that does not read keeps its connection for as long as it is there, unless it is a
-/// WebSocket peer with less than 32 KiB waiting for it (`websocket/closing.rs`).
-fn notice_dead_peers(socket: &SockRef<'_>) -> io::Result<()> {
+/// `TCP_USER_TIMEOUT` also ends the connection of a peer that is there but has stopped reading. Nothing in this process
+/// could: while actix-http has more to send than it can, it looks at neither the handler nor the response's body.
+///
+/// Only Linux has `TCP_USER_TIMEOUT`. Elsewhere a peer that does not read keeps its connection for as long as it is
+/// there, except for a WebSocket peer with less than 32 KiB waiting for it (`websocket/closing.rs`).
+fn set_timeouts(socket: &SockRef<'_>) -> io::Result<()> {
     let probes = TcpKeepalive::new()
         .with_time(PROBE_INTERVAL)
         .with_interval(PROBE_INTERVAL);
@@ -60,7 +61,7 @@ mod tests {
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let (peer, accepted) = tokio::join!(peer, listener.accept());
         let (stream, _) = accepted.unwrap();
-        prepare(&stream, &Capacity::of_this_process());
+        configure(&stream, &Capacity::of_this_process());
         let socket = SockRef::from(&stream);
         assert!(socket.keepalive().unwrap());
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(PEER_TIMEOUT));

@@ -20,7 +20,7 @@ pub enum Ending {
     Gone,
 }
 
-/// Which ending the peer's mistake leads to (RFC 6455 §7.4.1).
+/// Finds the close code for what a peer did wrong (RFC 6455 §7.4.1).
 impl From<ProtocolError> for Ending {
     fn from(error: ProtocolError) -> Self {
         close_code(&error).map_or(Self::Gone, |code| Self::Close(Some(code.into())))
@@ -57,13 +57,13 @@ fn close_code_by_message(error: &std::io::Error) -> CloseCode {
     }
 }
 
-/// Makes the connection end at once when its `Session` is dropped without a Close frame.
+/// Ends the connection as soon as its `Session` is dropped without a Close frame.
 ///
-/// actix-http would otherwise first send what is queued for the peer, and a peer that does not read never takes it.
-/// An error in the body makes actix-http drop the connection instead.
+/// Without this, actix-http would first send all that is queued, and a peer that does not read never takes it. So the
+/// response's body fails instead of ending, which makes actix-http drop the connection.
 ///
-/// There is one case in which it does not ask the body any more: when it holds 32 KiB itself that the peer does
-/// not take. That connection ends by `TCP_USER_TIMEOUT` (`serve/sockets.rs`).
+/// While actix-http has 32 KiB of its own to send, it does not look at the body. If the peer does not take them, the
+/// system ends the connection (`TCP_USER_TIMEOUT`, in `serve/sockets.rs`).
 #[must_use]
 pub fn drop_without_close(response: HttpResponse) -> HttpResponse {
     response.map_body(|_, body| {
@@ -79,7 +79,7 @@ struct SessionBody {
     is_closed: bool,
 }
 
-/// The body's error if a session is dropped without a Close frame.
+/// The error of a body whose session was dropped without a Close frame.
 #[derive(Debug, thiserror::Error)]
 #[error("the WebSocket ended without a Close frame")]
 struct NotClosed;

@@ -28,15 +28,15 @@ pub enum Beat {
 #[derive(Debug)]
 pub struct Stalled;
 
-/// The timer of one connection.
+/// The timer of one connection, and when its peer was last there.
 pub struct Heartbeat {
     period: Duration,
     /// When the last bytes came from the peer. The frame guard, which sees them, sets it.
     last_received: Rc<Cell<Instant>>,
     next_ping: Instant,
-    /// Fires at the next ping, or when the peer has been silent for too long, whichever is first. It is set anew
-    /// only after it has fired, because to set a timer for each frame costs more than the frame. So it may fire
-    /// for a silence that the peer has broken in the meantime.
+    /// Fires when the next ping is due, or when the peer has been silent for too long, whichever is first. It is not
+    /// reset when bytes arrive, because that would cost more than a frame. So when it fires, the peer may have sent
+    /// something in the meantime, and [`Heartbeat::next`] has to look.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -52,9 +52,9 @@ impl Heartbeat {
         }
     }
 
-    /// Waits until there is something to do. It can be dropped and called again at any time.
+    /// Waits until there is something to do. The future may be dropped before that: the next call goes on.
     ///
-    /// Read what has arrived first (`biased;` in a `select!`): those bytes may be what the peer is waited for.
+    /// In a `select!`, look for messages first (`biased;`). The answer to a ping may have arrived already.
     pub async fn next(&mut self) -> Beat {
         loop {
             self.timer.as_mut().await;
@@ -79,8 +79,8 @@ impl Heartbeat {
 
     /// Waits for `sending` to end, two heartbeats at most.
     ///
-    /// Frames for a peer that has stopped reading pile up, first in the buffers of its connection, then in the
-    /// queue of actix-ws, which holds 32. After that a send would wait for as long as the peer likes.
+    /// If a peer has stopped reading, frames for it pile up, first in the buffers of its connection, then in the
+    /// queue of actix-ws. When that has 32 frames, a send waits until the peer reads again, which may be never.
     ///
     /// # Errors
     /// [`Stalled`] if the time has run out or the connection is closed.
@@ -88,7 +88,7 @@ impl Heartbeat {
         &self,
         sending: impl Future<Output = Result<(), Closed>>,
     ) -> impl Future<Output = Result<(), Stalled>> {
-        // Not an `async fn`, which would keep room for `sending` twice as long as the connection lives.
+        // An `async fn` would have room for `sending` twice, and so would the task that waits for it.
         timeout(self.patience(), sending).map(|outcome| match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Closed)) | Err(_) => Err(Stalled),

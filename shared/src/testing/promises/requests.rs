@@ -243,13 +243,9 @@ fn head_of_chunks(method: &str, path: &str) -> String {
 pub(super) async fn an_endless_body_is_not_read_for_ever(subject: Subject) {
     let server = subject.start(&[]);
     let post = subject.post;
-    let requests = [
-        ("GET", "/"),
-        ("POST", post),
-        ("POST", "/nowhere"),
-        ("POST", "/cut"),
-    ];
-    let sending = requests.map(async |(method, path)| {
+    let mut requests = vec![("POST", post), ("POST", "/nowhere"), ("POST", "/cut")];
+    requests.extend(subject.pages.iter().map(|page| ("GET", *page)));
+    let sending = requests.into_iter().map(async |(method, path)| {
         let mut connection = server.send_raw(&head_of_chunks(method, path)).await;
         let chunks = "3\r\nabc\r\n".repeat(1000);
         let sending = async { while connection.write_all(chunks.as_bytes()).await.is_ok() {} };
