@@ -10,11 +10,12 @@
 
 use std::sync::Arc;
 
-use actix_web::web::Bytes;
+use actix_http::ws::{OpCode, Parser};
+use actix_web::web::{Bytes, BytesMut};
 use chrono::Local;
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared::{clock, error::Error, websocket::text_frame};
+use shared::{clock, error::Error};
 
 use crate::log::{Message, Receipt};
 use crate::user::UserId;
@@ -134,4 +135,11 @@ fn encode_error(error: &Error) -> Value {
         Some(wait) => json!({ "error": message, "retry_after": wait.as_secs_f64() }),
         None => json!({ "error": message }),
     }
+}
+
+/// Encodes `text` as a WebSocket frame (RFC 6455 §5.2). A server's frames have no mask, so one serves all clients.
+fn text_frame(text: &str) -> Bytes {
+    let mut frame = BytesMut::new();
+    Parser::write_message(&mut frame, text, OpCode::Text, true, false);
+    frame.freeze()
 }

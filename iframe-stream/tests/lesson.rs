@@ -140,6 +140,16 @@ async fn two_clients_get_the_list_at_once_and_then_each_change() {
 }
 
 #[tokio::test]
+async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
+    let server = conformance::start_with_few_files(BINARY, &[]);
+    let change = async |server: &Server, name: &str| {
+        server.add_user(name).await;
+    };
+    let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
+    conformance::streams_beyond_the_limit_of_files_wait(server, request, change).await;
+}
+
+#[tokio::test]
 async fn the_response_is_html_with_the_right_headers() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/clock"] {

@@ -5,9 +5,7 @@
 //! need as [`actix_web::web::Data`]: the [`users::Users`] store, the [`cut::Cut`] that ends
 //! streams, and the [`Settings`] of this run.
 //!
-//! How news gets from the server to the browser is what each lesson is for, and stands there. Two parts
-//! of it are here, because more than one server needs them: [`users::Users`] tells of each change, and
-//! [`websocket`] is the conversation of lesson 5 and of the chat room.
+//! How news gets from the server to the browser is what each lesson is for, and stands there.
 
 pub mod broadcast;
 pub mod catalog;
@@ -26,5 +24,4 @@ pub use json_object::JsonObject;
 pub use serve::middleware::{forget_headers, was_head};
 pub use serve::routes::json_config;
 pub use serve::settings::Settings;
-pub use serve::sockets::Connection;
 pub use serve::{Lesson, serve, serve_app, serve_with_flags};

@@ -1,10 +1,12 @@
 //! [`serve`]: a lesson's routes, and everything around them.
 
+mod capacity;
+mod chunked;
 pub(crate) mod middleware;
 mod origin;
 pub(crate) mod routes;
 pub(crate) mod settings;
-pub(crate) mod sockets;
+mod sockets;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
@@ -20,6 +22,7 @@ use clap::Args;
 use log::LevelFilter;
 
 use crate::{catalog, cut::Cut, users::Users};
+use capacity::Capacity;
 use settings::{Flags, LessonFlags, NoFlags, Settings};
 
 /// How long an idle connection is kept. It must be longer than a browser's polling interval of a
@@ -35,10 +38,6 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(600);
 /// How many seconds a graceful stop waits for connections that do not end on [`Cut`], such as one
 /// whose client does not read.
 const SHUTDOWN_SECONDS: u64 = 1;
-
-/// How many connections each worker thread (one per core) takes at the same time; further clients wait.
-/// An open stream costs 12 to 16 KiB here and as much in the kernel.
-const MAX_CONNECTIONS: usize = 10_000;
 
 /// Which lesson this is.
 #[derive(Debug, Clone, Copy)]
@@ -177,6 +176,7 @@ where
 {
     let cut = Cut::default();
     let address = address(&flags)?;
+    let capacity = Capacity::of_this_process();
     // Built out here, once: inside the closure each worker thread would have users of its own.
     let state = State {
         cut: web::Data::new(cut.clone()),
@@ -192,14 +192,15 @@ where
             .default_service(web::to(routes::no_route))
             // The last one wrapped is the first to see a request.
             .wrap(from_fn(middleware::time_limit))
+            .wrap(from_fn(chunked::refuse_chunked_get))
             .wrap(from_fn(origin::same_origin))
             .wrap(origin::cross_origin(&state.settings.allowed_origins))
             .wrap(from_fn(middleware::head_as_get))
             .wrap(from_fn(middleware::no_chunks_for_http_1_0))
-            .wrap(from_fn(middleware::close_after_chunks))
             .wrap(from_fn(middleware::json_errors))
             .wrap(middleware::security_headers())
             .wrap(from_fn(middleware::log_requests))
+            .wrap(from_fn(chunked::keep_chunked_body))
     })
     // By default a stream or a hanging request stays for as long as it likes after its client has
     // gone away: the client's FIN is taken for "I have sent all I had to say". The price is that a
@@ -208,11 +209,12 @@ where
     // Without it, a client that has just sent something gets the next push about 40 ms late: the
     // small write waits for an acknowledgement that the other side delays.
     .tcp_nodelay(true)
-    .max_connections(MAX_CONNECTIONS)
+    .workers(capacity.workers)
+    .max_connections(capacity.per_worker)
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(sockets::prepare)
+    .on_connect(move |connection, _| sockets::configure(connection, &capacity))
     .shutdown_signal(stop_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;

@@ -52,3 +52,24 @@ async fn the_wire_counts_frames_in_both_directions() {
     assert_eq!(Ok(tab.text("wire-updates").await), more, "the list");
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
+
+/// A ping says nothing about users.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_wire_counts_a_ping_event_as_no_update() {
+    const TWO_PINGS: &str = "new Promise((done) => {
+        const socket = new WebSocket(`ws://${location.host}/users`);
+        let pings = 0;
+        socket.onmessage = ({ data }) => {
+            if (JSON.parse(data).event === 'ping' && ++pings === 2) done(socket.close());
+        };
+    })";
+    let server = Server::start(BINARY, &["--heartbeat", "0.3"]);
+    let browser = Browser::start().await;
+    let tab = browser.open(&server.url("/")).await;
+    tab.until_users(&["张三", "Alice"]).await;
+    tab.evaluate(TWO_PINGS).await;
+    // The list of the page, and that of the other socket.
+    assert_eq!(tab.text("wire-updates").await, "2");
+    assert_eq!(browser.console_errors().await, [""; 0]);
+}

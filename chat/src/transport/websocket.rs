@@ -1,20 +1,25 @@
 //! WebSocket, as in lesson 5: one connection, both directions.
 //!
-//! What happens in the room does not go through the connection's task: its frames, encoded once for all,
-//! are merged into the response's body. The task reads what the client says, and answers.
+//! What happens in the room does not go through the connection's task: its frames, encoded once for all readers,
+//! are merged into the response's body. The task reads what the client sends, and replies.
 
-use actix_web::{HttpRequest, web};
-use futures_util::{StreamExt as _, stream};
+mod body;
+
+use actix_web::{HttpRequest, rt, web};
+use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, Message, Session};
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use shared::websocket::{Message, Socket, merge};
+use shared::websocket::{self, Beat, Ending, Heartbeat};
 use shared::{JsonObject, error::Error};
+use tokio::{select, task::coop::consume_budget};
 
 use super::MAX_BODY;
 use super::request::RoomRequest;
 use crate::event::encode_reply;
 use crate::log::Receipt;
 use crate::state::HandlerResult;
+use body::merge_into_body;
 
 /// `GET /rooms/{room}/ws?after=17`, upgraded.
 pub(crate) async fn upgrade(
@@ -22,14 +27,60 @@ pub(crate) async fn upgrade(
     body: web::Payload,
     room_request: RoomRequest,
 ) -> HandlerResult {
-    let (response, socket) = Socket::open(&request, body, MAX_BODY.into())?;
+    let max_message = MAX_BODY.into();
+    let (body, heartbeat) = websocket::guard(&request, body, max_message)?;
+    let (response, session, messages) = actix_ws::handle(&request, body)
+        .map_err(|error| Error::bad_request(format!("No WebSocket handshake: {error}.")))?;
+    let messages = messages
+        .max_frame_size(max_message)
+        .aggregate_continuations()
+        .max_continuation_size(max_message);
     let events = room_request.event_stream().await?;
     let frames = events.map(|event| event.frame.clone());
-    // Boxed: most readers send nothing most of the time.
-    socket.run(stream::pending(), async move |message| {
-        Box::pin(handle_frame(&room_request, message)).await
+    let mut socket = (session, messages, heartbeat);
+    let mut cut = Box::pin(room_request.cut.wait());
+    rt::spawn(async move {
+        let ending = converse(&mut socket, &mut cut, &room_request).await;
+        if let Ending::Close(reason) = ending {
+            let (session, _, heartbeat) = socket;
+            heartbeat.limit(session.close(reason)).await.ok();
+        }
     });
-    Ok(merge(response, frames))
+    let response = websocket::drop_without_close(response);
+    Ok(merge_into_body(response, frames))
+}
+
+/// Replies to what one client sends, and pings it, until there is a reason to stop. `websocket/src/main.rs` explains
+/// such a loop.
+async fn converse(
+    (session, messages, heartbeat): &mut (Session, AggregatedMessageStream, Heartbeat),
+    mut cut: impl Future<Output = ()> + Unpin,
+    room_request: &RoomRequest,
+) -> Ending {
+    loop {
+        consume_budget().await;
+        let frame = select! {
+            biased;
+            () = &mut cut => return Ending::Close(Some(CloseCode::Away.into())),
+            message = messages.next() => match message {
+                Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
+                Some(Ok(AggregatedMessage::Pong(_))) => None,
+                Some(Ok(AggregatedMessage::Close(reason))) => return Ending::Close(reason),
+                // Boxed: most readers send nothing most of the time.
+                Some(Ok(message)) => Box::pin(handle_message(room_request, message)).await,
+                Some(Err(error)) => return Ending::from(error),
+                None => return Ending::Disconnected,
+            },
+            beat = heartbeat.next() => match beat {
+                Beat::Ping => Some(Message::Ping(web::Bytes::new())),
+                Beat::Silent => return Ending::Disconnected,
+            },
+        };
+        let Some(frame) = frame else { continue };
+        if heartbeat.limit(session.send(frame)).await.is_err() {
+            return Ending::Disconnected;
+        }
+    }
 }
 
 /// `{"event":"message","ack":1,"data":{…}}`: an event from a client. A client may number its events, and the reply
@@ -46,11 +97,11 @@ struct ClientEvent {
     data: Option<Box<RawValue>>,
 }
 
-/// Handles a frame and returns the reply, if there is one.
-async fn handle_frame(request: &RoomRequest, message: Message) -> Option<Message> {
+/// Handles a text or binary message and returns the reply, if there is one.
+async fn handle_message(request: &RoomRequest, message: AggregatedMessage) -> Option<Message> {
     let parsed: Result<JsonObject<ClientEvent>, Error> = match message {
-        Message::Text(text) => parse_json(&text),
-        Message::Binary(_) => Err(Error::bad_request("Send text, not bytes.")),
+        AggregatedMessage::Text(text) => parse_json(&text),
+        _ => Err(Error::bad_request("Send text, not bytes.")),
     };
     let (ack, outcome) = match parsed {
         Ok(JsonObject(event)) => (event.ack, dispatch(request, event).await),

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, start};
+use crate::client::{BINARY, Client, LOBBY, Person, Socket, TRANSPORTS, start};
 
 /// A request for the lobby as it goes over the wire, an upgrade if it is for the socket.
 fn request(person: &Person, path: &str) -> String {
@@ -59,7 +60,7 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 
 /// The tempting wrong answer sends to one client after the other and waits for each.
 #[tokio::test]
-async fn a_reader_that_stalls_delays_nobody_and_a_socket_that_is_silent_is_dropped() {
+async fn a_reader_that_stalls_delays_nobody() {
     let server = start(&["--rate", "0", "--heartbeat", "1"]);
     let (ann, bob) = (
         Person::join(&server, "Ann").await,
@@ -88,8 +89,52 @@ async fn a_reader_that_stalls_delays_nobody_and_a_socket_that_is_silent_is_dropp
         number += 1;
     }
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
-    // The reader, the one that posts, and the stalled stream; the socket is gone.
-    eventually("it is dropped", TEST_TIMEOUT, || server.connections() <= 3).await;
+}
+
+/// It answers no ping. One that reads, and so answers, stays.
+#[tokio::test]
+async fn a_socket_that_is_silent_is_dropped_after_two_heartbeats() {
+    let server = start(&["--heartbeat", "0.4"]);
+    let ann = Person::join(&server, "Ann").await;
+    let mut reader = Socket::open(&server, &ann, &format!("{LOBBY}/ws")).await;
+    let opened = Instant::now();
+    let _silent = stalled(&server, &ann, "ws").await;
+    let reading = async {
+        loop {
+            reader
+                .0
+                .next()
+                .await
+                .expect("the connection is open")
+                .expect("a frame");
+        }
+    };
+    // The reader, and the one that joined.
+    let two_left = || server.connections() == 2;
+    tokio::select! {
+        () = reading => {}
+        _ = eventually("it is dropped", TEST_TIMEOUT, two_left) => {}
+    }
+    let in_time = Duration::from_millis(700)..Duration::from_millis(1_200);
+    assert!(
+        in_time.contains(&opened.elapsed()),
+        "{:?}",
+        opened.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
+    for path in ["ws", "events"] {
+        let flags = ["--database", ":memory:", "--connections", "400"];
+        let server = conformance::start_with_few_files(BINARY, &flags);
+        let ann = Person::join(&server, "Ann").await;
+        let say = async |server: &Server, text: &str| {
+            ann.say(server, text, None).await;
+        };
+        let request = request(&ann, path);
+        conformance::streams_beyond_the_limit_of_files_wait(server, &request, say).await;
+    }
 }
 
 /// In JSON each of these letters is six. The tempting wrong answer encodes all that it has read at once.

@@ -7,7 +7,6 @@ use actix_web::http::{ConnectionType, Method, StatusCode, Version};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{Error, HttpMessage as _, HttpRequest};
 
-use super::sockets::Connection;
 use crate::error::{self, REQUEST_TIMEOUT};
 
 /// A page may load what this server sends and nothing else: no script in the HTML, no foreign
@@ -44,8 +43,8 @@ pub(crate) fn security_header_bytes() -> usize {
 /// also counts each body's bytes, for which it keeps a kilobyte for every open stream.
 pub(super) async fn log_requests(
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let method = request.method().clone();
     let answer = next.call(request).await?;
     log::debug!("{method} {} → {}", answer.request().uri(), answer.status());
@@ -132,30 +131,6 @@ pub(super) async fn no_chunks_for_http_1_0(
         head.set_connection_type(ConnectionType::Close);
     }
     Ok(answer)
-}
-
-/// Closes the connection after a request whose body came in chunks. Such a body need not end, and
-/// actix goes on reading what no handler wants for as long as it comes. Browsers never send one.
-pub(super) async fn close_after_chunks(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let chunked = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let connection = request
-        .conn_data::<Connection>()
-        .filter(|_| chunked)
-        .cloned();
-    let mut answer = next.call(request).await;
-    if let Some(connection) = connection {
-        if let Ok(answer) = &mut answer {
-            answer
-                .response_mut()
-                .head_mut()
-                .set_connection_type(ConnectionType::Close);
-        }
-        connection.stop_reading();
-    }
-    answer
 }
 
 /// Lets go of a request's headers before its handler runs, for a route that holds its requests and does

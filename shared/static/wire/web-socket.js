@@ -28,7 +28,7 @@ window.WebSocket = class extends WebSocket {
     });
     this.addEventListener("message", ({ data }) => {
       this.#show("down", data);
-      if (!isError(data)) update(this.#path, String(data));
+      if (isUpdate(data)) update(this.#path, String(data));
     });
     this.addEventListener("close", ({ code, reason }) => {
       crossing.end();
@@ -90,11 +90,11 @@ function frame(opcode, body, direction) {
   return [computed("Frame head", hex(head) + mask, head.length + (isMasked ? 4 : 0)), body];
 }
 
-/** Whether a message says that what was sent is refused. */
-function isError(data) {
+/** Whether a message is an update: not a ping, and not the answer to something that was refused. */
+function isUpdate(data) {
   try {
-    return JSON.parse(data).event === "error";
+    return !["error", "ping"].includes(JSON.parse(data).event);
   } catch {
-    return false; // Not JSON, so none of ours.
+    return true; // Not JSON: an echo.
   }
 }

@@ -5,6 +5,7 @@
 //! [`check_every_server`].
 
 mod access;
+mod files;
 mod process;
 mod requests;
 
@@ -14,6 +15,7 @@ use reqwest::{Method, Response, header};
 use serde_json::Value;
 
 use crate::Server;
+pub use files::{start_with_few_files, streams_beyond_the_limit_of_files_wait};
 
 /// The content type of request bodies and of every error.
 const JSON: &str = "application/json";
@@ -86,7 +88,10 @@ pub async fn check_every_server(target: Target) {
     process::a_server_that_cannot_start_says_why(target);
     process::flags_can_be_set_by_the_environment(target).await;
     requests::a_body_that_nobody_reads_does_not_keep_its_connection(target).await;
+    requests::an_endless_body_is_not_read_for_ever(target).await;
+    requests::a_body_in_chunks_that_ends_leaves_the_connection_open(target).await;
     requests::an_http_1_0_client_gets_no_chunks(target).await;
+    files::clients_beyond_the_limit_of_files_wait(target).await;
     process::a_stop_is_quick_and_clean(target).await;
 }
 

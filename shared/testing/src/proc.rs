@@ -72,6 +72,12 @@ fn ticks(stat: &str) -> Option<u64> {
     times.map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
+/// Returns how many file descriptors `process` has open.
+pub(crate) fn file_count(process: u32) -> usize {
+    let folder = fs::read_dir(format!("/proc/{process}/fd"));
+    folder.expect("a running process").count()
+}
+
 /// Returns how many sockets `process` has open. A process may have several descriptors for one socket.
 pub(crate) fn socket_count(process: u32) -> usize {
     let folder = fs::read_dir(format!("/proc/{process}/fd"));

@@ -69,6 +69,19 @@ impl Server {
         Self::spawn(command)
     }
 
+    /// Starts `binary` on a free port with a hard limit of `files` open files, and half of that as the soft one.
+    #[must_use]
+    pub fn start_with_files(files: u32, binary: &str, flags: &[&str]) -> Self {
+        // Only a process itself can lower its limits, and a shell is one that then becomes the binary.
+        let limits = format!("ulimit -Sn {}; ulimit -Hn {files}", files / 2);
+        let mut command = server_command(
+            "sh",
+            &["-c", &format!("{limits}; exec \"$0\" \"$@\""), binary],
+        );
+        command.args(flags).args(["--port", "0"]);
+        Self::spawn(command)
+    }
+
     /// Starts the program of `command`, which must print its address in one line as a lesson does.
     pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
@@ -191,6 +204,12 @@ impl Server {
     #[must_use]
     pub fn connections(&self) -> usize {
         proc::socket_count(self.child.id()).saturating_sub(self.idle_sockets)
+    }
+
+    /// Returns how many files and sockets the server has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        proc::file_count(self.child.id())
     }
 
     /// Returns the server's resident memory in bytes.

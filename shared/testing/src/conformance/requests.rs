@@ -5,6 +5,7 @@ use std::{ffi::OsStr, path::Path};
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, time::timeout};
 
 use super::{JSON, Server, Target, add_probe, expect_error, send};
 use crate::{TEST_TIMEOUT, eventually, read_until};
@@ -236,6 +237,42 @@ pub(super) async fn an_http_1_0_client_gets_no_chunks(target: Target) {
             "{path}: {response}"
         );
     }
+}
+
+/// A request without its body, which is going to come in chunks.
+fn head_of_chunks(method: &str, path: &str) -> String {
+    let json = "Content-Type: application/json\r\nTransfer-Encoding: chunked";
+    format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{json}\r\n\r\n")
+}
+
+/// The client goes on for ever.
+pub(super) async fn an_endless_body_is_not_read_for_ever(target: Target) {
+    let server = target.start(&[]);
+    let post = target.post;
+    let mut requests = vec![("POST", post), ("POST", "/nowhere"), ("POST", "/cut")];
+    requests.extend(target.pages.iter().map(|page| ("GET", *page)));
+    let sending = requests.into_iter().map(async |(method, path)| {
+        let mut connection = server.send_raw(&head_of_chunks(method, path)).await;
+        let chunks = "3\r\nabc\r\n".repeat(1000);
+        let sending = async { while connection.write_all(chunks.as_bytes()).await.is_ok() {} };
+        let ended = timeout(TEST_TIMEOUT, sending).await;
+        assert!(ended.is_ok(), "{method} {path}: the server reads on");
+    });
+    join_all(sending).await;
+}
+
+/// The tempting wrong answer closes the connection after every body in chunks.
+pub(super) async fn a_body_in_chunks_that_ends_leaves_the_connection_open(target: Target) {
+    let server = target.start(&[]);
+    let request = head_of_chunks("POST", target.post) + "2\r\n{}\r\n0\r\n\r\n";
+    let mut connection = server.send_raw(&request).await;
+    let answer = read_until(&mut connection, |text| text.ends_with('}')).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let again = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let written = connection.write_all(again).await;
+    written.expect("an open connection");
+    let answer = read_until(&mut connection, |text| text.ends_with("\r\n\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 /// The client sends without end, or announces a huge body, and does not close the connection.

@@ -1,10 +1,14 @@
-//! [`Frames`]: looks at the head of each frame before the rest of it is let in.
+//! [`FrameGuard`]: looks at the header of each frame before the rest of it is let in.
 //!
-//! actix-ws checks a frame's length only when it has the whole frame, so a client that announces
-//! 300 MiB makes the server hold 250 MiB of them. And it decodes all that has arrived in one go, so
-//! that a bad frame takes the good ones before it along. It also keeps each fragment of a message in
-//! an allocation of its own. Here each frame is let in by itself; one that announces too much, or
-//! belongs to a message in too many fragments, is not let in at all.
+//! It makes up for three habits of actix-ws 0.4:
+//!
+//! - It checks a frame's length only when it has the whole frame. A client that announces 300 MiB makes the server
+//!   hold 250 MiB of them.
+//! - It decodes all that has arrived in one go. A bad frame takes the good ones before it along.
+//! - It keeps each fragment of a message in an allocation of its own.
+//!
+//! So the guard lets frames in one by one. It refuses a frame that announces too much, and one that belongs to a
+//! message in too many fragments, before it lets any of it in.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -17,111 +21,102 @@ use actix_web::{FromRequest as _, HttpRequest};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::time::Instant;
 
-/// The fewest bytes a fragment may have on average in the largest message: 65,536 fragments of one byte
-/// each would cost the server 8 MB. The Autobahn test suite sends them as small as this.
-const MIN_FRAGMENT: usize = 64;
+/// How many bytes a fragment of the largest message must have on average: 65,536 fragments of one byte each would
+/// cost the server 8 MB. The Autobahn test suite sends fragments as small as this.
+const MIN_AVERAGE_FRAGMENT: usize = 64;
 
-/// How many fragments a message may have in any case, however small the limit of its size is.
-const FEW_FRAGMENTS: usize = 16;
+/// How many fragments a message may have in any case, however small its largest size is.
+const BASE_FRAGMENTS: usize = 16;
 
 /// Bytes from the network, as they come.
 type BoxedBytes = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
 /// The bytes that a client sends after the handshake, cut at the borders of frames.
-pub(super) struct Frames {
+pub(super) struct FrameGuard {
     bytes: BoxedBytes,
     /// What has arrived and was not let in yet: at most what one read brings.
-    waiting: BytesMut,
-    /// How much of the frame whose head was read last is still to be let in, in bytes.
-    left: usize,
-    /// A frame was let in as a whole. `Pending` makes the decoder stop collecting and decode, and the
-    /// waker brings it straight back for the next one.
-    pause: bool,
+    buffer: BytesMut,
+    /// How many bytes of the current frame are still to be let in.
+    remaining: usize,
+    /// Set after each whole frame: `Pending` makes actix-ws decode what it has before it asks for more.
+    yield_next: bool,
     /// How many fragments of an unfinished message were let in.
     fragments: usize,
     /// The most bytes a frame may hold.
-    limit: usize,
-    /// When the last bytes arrived, for whoever wants to know whether the peer is alive: while it
-    /// sends a long frame it cannot answer a ping.
-    heard: Rc<Cell<Instant>>,
+    max_frame: usize,
+    /// When the last bytes arrived, for the heartbeat: a peer that sends a long frame cannot answer a ping
+    /// meanwhile, and is alive all the same.
+    last_received: Rc<Cell<Instant>>,
 }
 
-impl Frames {
-    /// Puts itself between a request's body and its decoder.
-    pub(super) fn guard(
+impl FrameGuard {
+    /// Wraps the `body` of a request, on its way to actix-ws.
+    pub(super) fn wrap(
         request: &HttpRequest,
         body: Payload,
-        limit: usize,
-        heard: Rc<Cell<Instant>>,
+        max_frame: usize,
+        last_received: Rc<Cell<Instant>>,
     ) -> Option<Payload> {
-        let frames = Self::new(Box::pin(body), limit, heard);
-        let payload: BoxedBytes = Box::pin(frames);
+        let payload: BoxedBytes = Box::pin(Self::new(Box::pin(body), max_frame, last_received));
         let mut body = actix_web::dev::Payload::Stream { payload };
         // The only way to make the type that actix-ws takes; it is ready at once and cannot fail.
         Payload::from_request(request, &mut body)
             .now_or_never()?
             .ok()
     }
-}
 
-impl Frames {
-    fn new(bytes: BoxedBytes, limit: usize, heard: Rc<Cell<Instant>>) -> Self {
-        let waiting = BytesMut::new();
+    fn new(bytes: BoxedBytes, max_frame: usize, last_received: Rc<Cell<Instant>>) -> Self {
         Self {
             bytes,
-            waiting,
-            left: 0,
-            pause: false,
+            buffer: BytesMut::new(),
+            remaining: 0,
+            yield_next: false,
             fragments: 0,
-            limit,
-            heard,
+            max_frame,
+            last_received,
         }
     }
 
-    /// Whether the frame with this first byte may still be let in, as far as fragments go: a finished
+    /// Counts the fragments of the current message, and returns whether this frame is within the limit. A finished
     /// data frame ends its message, and control frames may come in between (RFC 6455 §5.4).
-    fn counts(&mut self, first: u8) -> bool {
-        /// Set in the first byte of a message's last frame.
-        const FINISHED: u8 = 0x80;
-        /// Set in the first byte of a Close, ping or pong.
-        const CONTROL: u8 = 0x08;
-        match (first & CONTROL, first & FINISHED) {
-            (0, 0) => self.fragments += 1,
-            (0, _) => self.fragments = 0,
-            _ => {}
+    fn accept_fragment(&mut self, header: &FrameHeader) -> bool {
+        match (header.is_control(), header.is_final()) {
+            (false, false) => self.fragments += 1,
+            (false, true) => self.fragments = 0,
+            (true, _) => {}
         }
-        self.fragments <= max_fragments(self.limit)
+        self.fragments <= max_fragments(self.max_frame)
     }
 }
 
-impl Stream for Frames {
+impl Stream for FrameGuard {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.pause) {
+        if std::mem::take(&mut self.yield_next) {
+            // Brings actix-ws straight back for the next frame.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
         loop {
-            if self.left == 0
-                && let Some((first, length)) = head(&self.waiting)
+            if self.remaining == 0
+                && let Some(header) = parse_frame_header(&self.buffer)
             {
-                if length.body > self.limit as u64 || !self.counts(first) {
+                if header.body > self.max_frame as u64 || !self.accept_fragment(&header) {
                     return Poll::Ready(Some(Err(PayloadError::Overflow)));
                 }
-                let body = usize::try_from(length.body).unwrap_or(usize::MAX);
-                self.left = body.saturating_add(length.head);
+                self.remaining = header.frame_length();
             }
-            let ready = self.left.min(self.waiting.len());
+            let ready = self.remaining.min(self.buffer.len());
             if ready > 0 {
-                self.left -= ready;
-                self.pause = self.left == 0;
-                return Poll::Ready(Some(Ok(self.waiting.split_to(ready).freeze())));
+                self.remaining -= ready;
+                self.yield_next = self.remaining == 0;
+                return Poll::Ready(Some(Ok(self.buffer.split_to(ready).freeze())));
             }
             match ready!(self.bytes.poll_next_unpin(context)) {
                 Some(Ok(bytes)) => {
-                    self.heard.set(Instant::now());
-                    self.waiting.extend_from_slice(&bytes);
+                    self.last_received.set(Instant::now());
+                    self.buffer.extend_from_slice(&bytes);
                 }
                 end => return Poll::Ready(end),
             }
@@ -129,20 +124,41 @@ impl Stream for Frames {
     }
 }
 
-/// The most fragments of one message of `limit` bytes at most.
-fn max_fragments(limit: usize) -> usize {
-    FEW_FRAGMENTS + limit / MIN_FRAGMENT
+/// Returns how many fragments a message of `max_message` bytes may have.
+fn max_fragments(max_message: usize) -> usize {
+    BASE_FRAGMENTS + max_message / MIN_AVERAGE_FRAGMENT
 }
 
-/// How long a frame's head and body are, in bytes.
-struct Length {
-    head: usize,
+/// What the header of a frame says (RFC 6455 §5.2).
+pub(super) struct FrameHeader {
+    /// The first byte: what kind of frame it is.
+    pub(super) first: u8,
+    /// How long the header itself is, in bytes.
+    header: usize,
+    /// How long the rest is, in bytes.
     body: u64,
 }
 
-/// The first byte and the length of the frame at the start of `bytes` (RFC 6455 §5.2); `None` while
-/// too little of its head is there to say.
-fn head(bytes: &[u8]) -> Option<(u8, Length)> {
+impl FrameHeader {
+    /// Returns how long the whole frame is, in bytes.
+    pub(super) fn frame_length(&self) -> usize {
+        let body = usize::try_from(self.body).unwrap_or(usize::MAX);
+        body.saturating_add(self.header)
+    }
+
+    /// Returns whether it is a Close, ping or pong.
+    fn is_control(&self) -> bool {
+        self.first & 0x08 != 0
+    }
+
+    /// Returns whether it is the last frame of its message.
+    fn is_final(&self) -> bool {
+        self.first & 0x80 != 0
+    }
+}
+
+/// Reads the header of the frame at the start of `bytes`. Returns `None` if not all of it is there.
+pub(super) fn parse_frame_header(bytes: &[u8]) -> Option<FrameHeader> {
     /// Set in the second byte if four bytes of masking key follow, as from every client.
     const MASK: u8 = 0x80;
     let [first, second, rest @ ..] = bytes else {
@@ -154,8 +170,11 @@ fn head(bytes: &[u8]) -> Option<(u8, Length)> {
         short => (0, u64::from(short)),
     };
     let key_bytes = if second & MASK == 0 { 0 } else { 4 };
-    let head = 2 + length_bytes + key_bytes;
-    Some((*first, Length { head, body }))
+    Some(FrameHeader {
+        first: *first,
+        header: 2 + length_bytes + key_bytes,
+        body,
+    })
 }
 
 #[cfg(test)]
@@ -165,11 +184,11 @@ mod tests {
 
     use super::*;
 
-    /// Lets the `chunks` through and says what each poll gave: bytes, a pause, or an error.
-    fn let_in(chunks: Vec<Vec<u8>>, limit: usize) -> Vec<Result<Vec<u8>, &'static str>> {
+    /// Lets the `chunks` through and returns what each poll gave: bytes, a pause, or an error.
+    fn let_in(chunks: Vec<Vec<u8>>, max_frame: usize) -> Vec<Result<Vec<u8>, &'static str>> {
         let bytes = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
-        let heard = Rc::new(Cell::new(Instant::now()));
-        let mut frames = Frames::new(Box::pin(bytes), limit, heard);
+        let last_received = Rc::new(Cell::new(Instant::now()));
+        let mut frames = FrameGuard::new(Box::pin(bytes), max_frame, last_received);
         let mut seen = Vec::new();
         loop {
             match frames.next().now_or_never() {
@@ -261,10 +280,10 @@ mod tests {
 
     #[actix_web::test]
     async fn it_can_stand_in_for_a_body() {
-        let heard = Rc::new(Cell::new(Instant::now()));
+        let last_received = Rc::new(Cell::new(Instant::now()));
         let request = TestRequest::default().to_http_request();
         let body = web::Payload::from_request(&request, &mut actix_web::dev::Payload::None);
-        let mut body = Frames::guard(&request, body.await.unwrap(), 10, heard).unwrap();
+        let mut body = FrameGuard::wrap(&request, body.await.unwrap(), 10, last_received).unwrap();
         assert!(body.next().await.is_none());
     }
 }
