@@ -50,12 +50,6 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 400: a text that came some other way than as a body is not the JSON that is expected.
-    #[must_use]
-    pub fn bad_json(error: &serde_json::Error) -> Self {
-        Self::bad_request(format!("The text is not as expected: {error}."))
-    }
-
     /// 401: the client has to say who it is first, with a token (`WWW-Authenticate: Bearer`, RFC 6750 §3).
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, message).with_header(header::WWW_AUTHENTICATE, "Bearer")

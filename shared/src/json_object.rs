@@ -3,7 +3,9 @@
 use std::{fmt, marker::PhantomData};
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+
+use crate::error::Error;
 
 /// A struct as a JSON object, `{"name":"Ann"}`.
 ///
@@ -15,6 +17,21 @@ pub struct JsonObject<T>(pub T);
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+impl<T: DeserializeOwned> JsonObject<T> {
+    /// Parses a text that came some other way than as a request's body, such as over a WebSocket.
+    ///
+    /// # Errors
+    /// 400 if it is not the JSON object that is expected.
+    pub fn parse(text: &str) -> Result<T, Error> {
+        match serde_json::from_str(text) {
+            Ok(Self(object)) => Ok(object),
+            Err(error) => Err(Error::bad_request(format!(
+                "The text is not as expected: {error}."
+            ))),
+        }
     }
 }
 

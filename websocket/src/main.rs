@@ -190,8 +190,7 @@ async fn add_user(users: &Users, message: AggregatedMessage) -> Result<(), Error
     let AggregatedMessage::Text(text) = message else {
         return Err(Error::bad_request("Send text, not bytes."));
     };
-    let new: Result<JsonObject<NewUser>, _> = serde_json::from_str(&text);
-    let JsonObject(new) = new.map_err(|error| Error::bad_json(&error))?;
+    let new: NewUser = JsonObject::parse(&text)?;
     users.add(Username::parse(&new.username)?).await?;
     Ok(())
 }

@@ -13,7 +13,8 @@ pub(crate) async fn message(
     request: RoomRequest,
     body: web::Json<JsonObject<MessageBody>>,
 ) -> HandlerResult {
-    let receipt = request.post_message(body.into_inner()).await?;
+    let JsonObject(body) = body.into_inner();
+    let receipt = request.post_message(body).await?;
     let mut response = if receipt.created {
         HttpResponse::Created()
     } else {

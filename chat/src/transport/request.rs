@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::{Stream, future::LocalBoxFuture, stream};
 use serde::Deserialize;
-use shared::{JsonObject, Settings, cut::Cut, error::Error};
+use shared::{Settings, cut::Cut, error::Error};
 use tokio::select;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -66,12 +66,8 @@ impl RoomRequest {
     }
 
     /// Stores a message, whichever transport it came over.
-    pub(super) async fn post_message(
-        &self,
-        body: JsonObject<MessageBody>,
-    ) -> Result<Receipt, Error> {
+    pub(super) async fn post_message(&self, body: MessageBody) -> Result<Receipt, Error> {
         self.user.check_rate(self.chat.rate)?;
-        let JsonObject(body) = body;
         let message = body.parse()?;
         let backend = &self.chat.backend;
         backend.append(&self.room, &self.user, message).await

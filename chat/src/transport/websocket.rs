@@ -8,7 +8,7 @@ mod body;
 use actix_web::{HttpRequest, rt, web};
 use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, Message, Session};
 use futures_util::{SinkExt as _, StreamExt as _};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use shared::websocket::{self, Beat, Ending, Heartbeat};
 use shared::{JsonObject, error::Error};
@@ -99,12 +99,12 @@ struct ClientEvent {
 
 /// Handles a text or binary message and returns the reply, if there is one.
 async fn handle_message(request: &RoomRequest, message: AggregatedMessage) -> Option<Message> {
-    let parsed: Result<JsonObject<ClientEvent>, Error> = match message {
-        AggregatedMessage::Text(text) => parse_json(&text),
+    let parsed: Result<ClientEvent, Error> = match message {
+        AggregatedMessage::Text(text) => JsonObject::parse(&text),
         _ => Err(Error::bad_request("Send text, not bytes.")),
     };
     let (ack, outcome) = match parsed {
-        Ok(JsonObject(event)) => (event.ack, dispatch(request, event).await),
+        Ok(event) => (event.ack, dispatch(request, event).await),
         Err(error) => (None, Err(error)),
     };
     let outcome = outcome.transpose()?;
@@ -116,7 +116,8 @@ async fn dispatch(request: &RoomRequest, event: ClientEvent) -> Result<Option<Re
     match event.event.as_str() {
         "message" => {
             let data = event.data.as_deref().map_or("null", RawValue::get);
-            request.post_message(parse_json(data)?).await.map(Some)
+            let body = JsonObject::parse(data)?;
+            request.post_message(body).await.map(Some)
         }
         "typing" => {
             request.post_typing();
@@ -127,8 +128,4 @@ async fn dispatch(request: &RoomRequest, event: ClientEvent) -> Result<Option<Re
             Err(Error::bad_request(message))
         }
     }
-}
-
-fn parse_json<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|error| Error::bad_json(&error))
 }
