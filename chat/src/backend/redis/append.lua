@@ -2,6 +2,7 @@
 -- first time.
 -- ARGV: room, id of the author, case-folded name of the author, name of the author, key, text, how many messages a
 -- room keeps, and the case-folded name of the recipient, if the message is private.
+-- `log.lua` stands before this.
 -- Returns what was done ('created', 'repeated', 'no recipient', 'name lost'), the id, and the time in Unix seconds.
 local room, from_id, folded, from, key, text, max, to = unpack(ARGV)
 local log, sent = 'chat:log:' .. room, 'chat:sent:' .. from_id
@@ -28,12 +29,12 @@ id = string.format('%.0f', id)
 redis.call('XADD', log, id .. '-0', unpack(fields))
 redis.call('HSET', sent, key, id .. ' ' .. now[1])
 
--- Deletes the oldest messages, and their keys with them.
-while redis.call('XLEN', log) > tonumber(max) do
-  local old = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-  redis.call('XDEL', log, old[1])
-  redis.call('HDEL', 'chat:sent:' .. old[2][2], old[2][6])
-end
+-- Where a page is read from: the ids of public messages, and those of private ones for each of the two who see them.
+local to_id = to and fields[12]
+for _, index in ipairs(indexes(room, from_id, to_id)) do redis.call('ZADD', index, id, id) end
+redis.call('ZADD', 'chat:rooms', now[1], room)
+
+while redis.call('XLEN', log) > tonumber(max) do delete_oldest(room) end
 
 redis.call('PUBLISH', 'chat:message', cjson.encode({ room, { id .. '-0', fields } }))
 return { 'created', id, now[1] }

@@ -65,7 +65,7 @@ impl Control for RedisControl {
     /// Keeps who is where: the server reports that only once.
     fn clear(&self) -> BoxFuture<'_, ()> {
         const CLEAR: &str = "
-            for _, pattern in ipairs({ 'log', 'sent', 'name', 'names', 'token' }) do
+            for _, pattern in ipairs({ 'log', 'public', 'private', 'rooms', 'sent', 'name', 'token' }) do
               for _, key in ipairs(redis.call('KEYS', 'chat:' .. pattern .. '*')) do redis.call('DEL', key) end
             end";
         Box::pin(self.run(CLEAR, ""))

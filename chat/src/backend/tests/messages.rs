@@ -235,31 +235,54 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
     }
 }
 
+/// The tempting wrong answer hands out pages of nothing, one for each fifty messages that are private to others.
 #[tokio::test]
-async fn a_cursor_passes_what_the_reader_may_not_see() {
+async fn a_page_costs_what_it_returns_however_much_is_private_to_others() {
     for store in stores().await {
         let lobby = room("lobby");
         let (ann, bob) = (store.add_user("Ann").await, store.add_user("Bob").await);
+        let public = NewMessage::test("public", "public", None);
+        store.append(&lobby, &ann, public).await;
         for number in 0..450 {
             let message = NewMessage::test(&number.to_string(), "secret", Some(&bob));
             store.append(&lobby, &ann, message).await;
         }
         let eve = store.add_user("Eve").await;
-        let (mut cursor, mut pages) = (0, 0);
+        let bobs = store.page_after(&lobby, &bob, None).await;
+        assert_eq!((bobs.messages.len(), bobs.has_more), (50, false));
+        for cursor in [None, Some(0)] {
+            let page = store.page_after(&lobby, &eve, cursor).await;
+            assert_eq!(texts(&page.messages), ["public"], "{}", store.name);
+            assert_eq!((page.cursor, page.has_more), (bobs.cursor, false));
+        }
+        let before = store.backend.page_before(view(&lobby, &eve), i64::MAX);
+        assert_eq!(texts(&before.await.unwrap()), ["public"]);
+    }
+}
+
+/// A reader that does not read holds a page. Fifty long messages would be 400 KB for each.
+#[tokio::test]
+async fn a_page_ends_after_32_kibibytes_and_the_next_one_goes_on() {
+    for store in stores().await {
+        let (lobby, ann) = (room("lobby"), store.add_user("Ann").await);
+        let text = "🦀".repeat(2_000);
+        for number in 0..60 {
+            let message = NewMessage::test(&number.to_string(), &text, None);
+            store.append(&lobby, &ann, message).await;
+        }
+        let (mut cursor, mut count) = (None, 0);
         loop {
-            let page = store.page_after(&lobby, &eve, Some(cursor)).await;
-            assert_eq!(page.messages, []);
-            cursor = page.cursor;
-            pages += 1;
+            let page = store.page_after(&lobby, &ann, cursor).await;
+            assert!((1..=5).contains(&page.messages.len()), "{}", store.name);
+            count += page.messages.len();
+            cursor = Some(page.cursor);
             if !page.has_more {
                 break;
             }
         }
-        assert_eq!(pages, 9);
-        let last = store.page_after(&lobby, &bob, None).await;
-        assert_eq!((last.cursor, last.messages.len()), (cursor, 50));
-        let before = store.backend.page_before(view(&lobby, &eve), i64::MAX);
-        assert_eq!(before.await.unwrap(), []);
+        assert_eq!(count, 50, "a newcomer gets the latest fifty, in pages");
+        let before = store.backend.page_before(view(&lobby, &ann), i64::MAX);
+        assert_eq!(before.await.unwrap().len(), 5);
     }
 }
 
