@@ -39,7 +39,8 @@ else
     local latest = visible_ids('ZREVRANGEBYSCORE', '+inf', '-inf', count)
     after = #latest > 0 and latest[#latest] - 1 or last_id
   else
-    after = math.max(tonumber(id), first_id - 1)
+    -- An id outside the log is refused by the caller, which looks at the first and the last one.
+    after = math.min(math.max(tonumber(id), first_id - 1), last_id)
   end
   ids = visible_ids('ZRANGEBYSCORE', '(' .. as_text(after), '+inf', count + 1)
 end
