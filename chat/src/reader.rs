@@ -106,7 +106,8 @@ impl Reader {
             room: self.membership.room.clone(),
             reader: self.membership.user.id,
         };
-        let page = self.backend.page_after(view, self.cursor.id).await?;
+        let read = self.backend.page_after(view, self.cursor.id);
+        let page = self.membership.user.read_in_turn(read).await?;
         self.queue.extend(page.reset.map(Event::reset));
         self.messages = page.messages.into_iter();
         self.cursor.id = Some(page.cursor);
