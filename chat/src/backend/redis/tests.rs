@@ -100,6 +100,7 @@ async fn the_key_of_a_message_is_deleted_with_it() {
 }
 
 /// As far as a Redis can: each room keeps its latest page.
+#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
 #[tokio::test]
 async fn a_redis_out_of_memory_makes_room_by_deleting_from_the_room_that_was_silent_for_longest() {
     if !testing::redis::is_installed() {
