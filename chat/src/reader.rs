@@ -103,7 +103,7 @@ impl Reader {
 
     async fn read_next_page(&mut self) -> Result<(), Error> {
         let view = View {
-            room: self.membership.room.clone(),
+            room: self.membership.room().clone(),
             reader: self.membership.user.id,
         };
         let read = self.backend.page_after(view, self.cursor.id);
@@ -115,12 +115,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Queues the roster, unless it is the one that the reader knows.
+    /// Queues what the reader does not know of who is in the room.
     fn queue_roster(&mut self) {
-        if let Some(roster) = self.membership.roster()
-            && self.advance_past(&roster)
-        {
-            self.queue.push_back(roster);
+        for event in self.membership.roster_since(self.cursor.roster) {
+            if self.advance_past(&event) {
+                self.queue.push_back(event);
+            }
         }
     }
 

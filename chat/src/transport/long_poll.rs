@@ -68,7 +68,7 @@ async fn history(request: &RoomRequest, end: Cursor) -> HandlerResult {
 /// Returns the events and the cursor after them. No cache may keep the response: the same address has another one
 /// next time.
 fn poll_response(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
-    let events: Vec<_> = events.iter().map(|event| event.json.as_str()).collect();
+    let events: Vec<_> = events.iter().map(|event| event.json()).collect();
     let events = events.join(",");
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -24,7 +24,7 @@ pub(crate) async fn upgrade(
 ) -> HandlerResult {
     let (response, socket) = Socket::open(&request, body, MAX_BODY.into())?;
     let events = room_request.event_stream().await?;
-    let frames = events.map(|event| event.frame.clone());
+    let frames = events.map(|event| event.frame());
     // Boxed: most readers send nothing most of the time.
     socket.run(stream::pending(), async move |message| {
         Box::pin(handle_frame(&room_request, message)).await

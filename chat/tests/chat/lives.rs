@@ -152,7 +152,7 @@ async fn waiting(server: &Server, person: &Person) -> (tokio::task::JoinHandle<V
     loop {
         let path = format!("{LOBBY}/messages?wait=0&after={cursor}");
         let page: Value = person.get(server, &path).await.json().await.unwrap();
-        cursor = page["cursor"].as_str().unwrap().to_owned();
+        page["cursor"].as_str().unwrap().clone_into(&mut cursor);
         if page["events"].as_array().unwrap().is_empty() {
             break;
         }

@@ -167,7 +167,7 @@ async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
         .await;
     let membership = rooms.join(&lobby(), &ann).await.unwrap();
     let mut reader = Reader::new(backend, membership, Cursor::default());
-    assert!(reader.next().await.json.contains("roster"));
+    assert!(reader.next().await.json().contains("roster"));
     let failed = reader.drain_ready().await;
     assert!(
         failed.is_err_and(|error| error.status() == 503),
@@ -178,7 +178,7 @@ async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
             .execute("ALTER TABLE broken RENAME TO messages")
             .await;
     });
-    assert!(event.json.contains("hello"), "{}", event.json);
+    assert!(event.json().contains("hello"), "{}", event.json());
 }
 
 /// Rooms fill the database, and one of them has been silent for longest.
