@@ -19,6 +19,7 @@ mod json_object;
 pub mod page;
 mod serve;
 pub mod users;
+mod visible_text;
 pub mod websocket;
 
 pub use file_lock::FileLock;
@@ -28,3 +29,4 @@ pub use serve::routes::json_config;
 pub use serve::settings::Settings;
 pub use serve::sockets::Connection;
 pub use serve::{Lesson, serve, serve_app, serve_with_flags};
+pub use visible_text::is_visible;
