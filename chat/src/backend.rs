@@ -18,7 +18,7 @@ use shared::error::Error;
 use crate::input::{NewMessage, RoomName};
 use crate::log::{Message, Page, Receipt, View};
 use crate::room::Rooms;
-use crate::user::{TokenHash, User};
+use crate::user::{TokenHash, User, UserId};
 
 /// The range of `--database-size`, in bytes: from what a few rooms need, to what SQLite can count in pages.
 const MIN_DATABASE_SIZE: u64 = 8 << 20;
@@ -76,9 +76,18 @@ pub(crate) trait Backend: Send + Sync {
     /// Returns whose token this is, and counts that as a use of the name.
     fn user_by_token(&self, token: TokenHash) -> Reply<'_, Option<Arc<User>>>;
 
+    /// Returns who holds this case-folded name.
+    fn find_holder(&self, case_folded: String) -> Reply<'_, Option<Holder>>;
+
     /// Makes the name of `user` unconfirmed, because its holder has taken another one. Using the token again takes
     /// that back.
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()>;
+}
+
+/// The user who holds a name.
+pub(crate) struct Holder {
+    pub(crate) id: UserId,
+    pub(crate) name: String,
 }
 
 /// The flags that choose a store.

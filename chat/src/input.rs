@@ -75,13 +75,15 @@ fn case_folded(text: &str) -> String {
     normalizer.normalize(&folded).into_owned()
 }
 
-/// The JSON of a new message, `{"key":"…","text":"…","to":"…"}`, not checked yet.
+/// The JSON of a new message, `{"key":"…","text":"…","to":"…","to_id":"…"}`, not checked yet. The last two
+/// are for private messages, and the last one may be missing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MessageBody {
     key: String,
     text: String,
     to: Option<String>,
+    to_id: Option<String>,
 }
 
 /// A message that has been checked and may be stored.
@@ -91,8 +93,16 @@ pub(crate) struct NewMessage {
     pub(crate) idempotency_key: String,
     /// Any characters, line breaks too: put it on a page as text.
     pub(crate) text: String,
-    /// The case-folded name of the recipient of a private message. Whether a user has that name is not known yet.
-    pub(crate) to: Option<String>,
+    /// The recipient of a private message. Whether there is such a user is not known yet.
+    pub(crate) to: Option<Recipient>,
+}
+
+/// The user whom a private message is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipient {
+    pub(crate) case_folded: String,
+    /// The user who must hold the name. A message that had to wait is then not stored for a later holder.
+    pub(crate) id: Option<i64>,
 }
 
 impl MessageBody {
@@ -100,12 +110,22 @@ impl MessageBody {
     pub(crate) fn parse(self) -> Result<NewMessage, Error> {
         check_length("A key", &KEY_CHARS, &self.key)?;
         check_length("A message", &TEXT_CHARS, &self.text)?;
+        let id = self.to_id.map(|id| id.parse().map_err(|_| invalid_id()));
+        let id = id.transpose()?;
+        let recipient = |name: String| Recipient {
+            case_folded: case_folded(name.trim()),
+            id,
+        };
         Ok(NewMessage {
             idempotency_key: self.key,
             text: self.text,
-            to: self.to.map(|name| case_folded(name.trim())),
+            to: self.to.map(recipient),
         })
     }
+}
+
+fn invalid_id() -> Error {
+    Error::unprocessable("to_id is the id of a user that this server has sent.")
 }
 
 fn check_length(what: &str, allowed: &RangeInclusive<usize>, text: &str) -> Result<(), Error> {

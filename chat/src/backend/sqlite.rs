@@ -12,7 +12,7 @@ use std::{path::Path, sync::Arc};
 use rusqlite::Connection;
 use shared::error::Error;
 
-use super::{Backend, MAX_USERS, OpenError, Reply};
+use super::{Backend, Holder, MAX_USERS, OpenError, Reply};
 use crate::input::{NewMessage, RoomName};
 use crate::log::{Message, NO_SUCH_RECIPIENT, Page, Receipt, View};
 use crate::room::Rooms;
@@ -110,6 +110,11 @@ impl Backend for Sqlite {
 
     fn user_by_token(&self, token: TokenHash) -> Reply<'_, Option<Arc<User>>> {
         Box::pin(self.names.user_by_token(token))
+    }
+
+    fn find_holder(&self, case_folded: String) -> Reply<'_, Option<Holder>> {
+        let holder = self.names.find_holder(&case_folded);
+        Box::pin(async move { Ok(holder) })
     }
 
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()> {

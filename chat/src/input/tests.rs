@@ -10,7 +10,10 @@ impl NewMessage {
         Self {
             idempotency_key: key.into(),
             text: text.into(),
-            to: to.map(|to| to.name.case_folded.clone()),
+            to: to.map(|to| Recipient {
+                case_folded: to.name.case_folded.clone(),
+                id: None,
+            }),
         }
     }
 }
@@ -35,6 +38,7 @@ fn parse_message(key: &str, text: &str) -> Result<NewMessage, u16> {
         key: key.to_owned(),
         text: text.to_owned(),
         to: None,
+        to_id: None,
     };
     body.parse().map_err(|error| status(&error))
 }

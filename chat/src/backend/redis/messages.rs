@@ -51,7 +51,9 @@ pub(super) async fn append(
     script.arg(&message.idempotency_key);
     script.arg(&message.text);
     script.arg(MAX_MESSAGES_PER_ROOM);
-    script.arg(&message.to); // `None` adds no argument.
+    // `None` adds no argument.
+    script.arg(message.to.as_ref().map(|to| &to.case_folded));
+    script.arg(message.to.as_ref().and_then(|to| to.id));
     let mut appended = redis.try_script(&script).await;
     for _ in 0..MAX_EVICTIONS {
         if !matches!(&appended, Err(error) if is_out_of_memory(error)) || !evict(redis).await? {

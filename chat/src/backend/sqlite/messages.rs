@@ -113,7 +113,8 @@ fn insert(
         author.name(),
         new.idempotency_key,
         new.text,
-        new.to
+        new.to.as_ref().map(|to| &to.case_folded),
+        new.to.as_ref().and_then(|to| to.id),
     ];
     connection
         .prepare_cached(
@@ -121,7 +122,8 @@ fn insert(
              SELECT ?1, ifnull((SELECT max(id) + 1 FROM messages WHERE room = ?1),
                                CAST(unixepoch('subsec') * 1000 AS INTEGER)),
                     ?2, ?3, users.id, users.name, ?4, ?5, unixepoch()
-             FROM (SELECT ?6 AS recipient) LEFT JOIN users ON folded = recipient
+             FROM (SELECT ?6 AS recipient)
+             LEFT JOIN users ON folded = recipient AND (?7 IS NULL OR users.id = ?7)
              WHERE recipient IS NULL OR folded IS NOT NULL
              RETURNING *",
         )?

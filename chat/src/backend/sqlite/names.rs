@@ -11,7 +11,9 @@ use shared::error::Error;
 
 use super::connection::SqlResult;
 use super::database::Database;
-use crate::backend::{EVICTABLE_AFTER, NAME_TAKEN, NAME_TTL, TOO_MANY_USERS, UNCONFIRMED_TTL};
+use crate::backend::{
+    EVICTABLE_AFTER, Holder, NAME_TAKEN, NAME_TTL, TOO_MANY_USERS, UNCONFIRMED_TTL,
+};
 use crate::input::UserName;
 use crate::user::{TokenHash, User, unix_now};
 
@@ -36,17 +38,17 @@ pub(super) struct Names {
     max_users: usize,
     /// By the hash of the token. A new name is compared with all of them: 10,000 comparisons are little beside the
     /// write that follows.
-    holders: Mutex<HashMap<TokenHash, Holder>>,
+    holders: Mutex<HashMap<TokenHash, NameHolder>>,
 }
 
 /// A user and the state of the user's name.
-struct Holder {
+struct NameHolder {
     user: Arc<User>,
     /// Whether the token was used since the name was claimed or released.
     is_confirmed: bool,
 }
 
-impl Holder {
+impl NameHolder {
     /// Returns whether the user was not here for `seconds`, or for less if the name is unconfirmed.
     fn is_idle(&self, seconds: i64, now: i64) -> bool {
         let seconds = if self.is_confirmed {
@@ -67,7 +69,7 @@ impl Names {
     /// Loads everybody from the database. A restart counts as if everybody had been here.
     pub(super) async fn load(database: Arc<Database>, max_users: usize) -> Result<Self, Error> {
         let holders = database.reader.read(read_holders).await?;
-        let by_token = |holder: Holder| (holder.user.token, holder);
+        let by_token = |holder: NameHolder| (holder.user.token, holder);
         let holders = holders.into_iter().map(by_token).collect();
         Ok(Self {
             database,
@@ -76,7 +78,7 @@ impl Names {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Holder>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, NameHolder>> {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,7 +99,7 @@ impl Names {
     fn reserve(&self, user: &Arc<User>) -> Result<Option<TokenHash>, Error> {
         let (mut holders, now) = (self.lock(), unix_now());
         let has_same_name =
-            |holder: &&Holder| holder.user.name.case_folded == user.name.case_folded;
+            |holder: &&NameHolder| holder.user.name.case_folded == user.name.case_folded;
         let evicted = match holders.values().find(has_same_name) {
             Some(holder) if holder.is_idle(NAME_TTL, now) => Some(holder.user.token),
             Some(_) => return Err(Error::conflict(NAME_TAKEN)),
@@ -114,7 +116,7 @@ impl Names {
         if let Some(token) = &evicted {
             holders.remove(token);
         }
-        let holder = Holder {
+        let holder = NameHolder {
             user: Arc::clone(user),
             is_confirmed: false,
         };
@@ -143,6 +145,17 @@ impl Names {
         Some((Arc::clone(&holder.user), is_first_use))
     }
 
+    /// Returns who holds this name.
+    pub(super) fn find_holder(&self, case_folded: &str) -> Option<Holder> {
+        let holders = self.lock();
+        let mut users = holders.values().map(|holder| &holder.user);
+        let user = users.find(|user| user.name.case_folded == case_folded)?;
+        Some(Holder {
+            id: user.id,
+            name: user.name().to_owned(),
+        })
+    }
+
     /// Makes the name of `user` unconfirmed.
     pub(super) async fn release(&self, user: &User) -> Result<(), Error> {
         if let Some(holder) = self.lock().get_mut(&user.token) {
@@ -163,13 +176,13 @@ impl Names {
     }
 }
 
-fn read_holders(connection: &Connection) -> SqlResult<Vec<Holder>> {
+fn read_holders(connection: &Connection) -> SqlResult<Vec<NameHolder>> {
     connection
         .prepare("SELECT id, name, token, confirmed FROM users")?
         .query_map([], |row| {
             let (id, name, token, is_confirmed) = row.try_into()?;
             let user = User::new(id, UserName::from_store(name), TokenHash(token));
-            Ok(Holder { user, is_confirmed })
+            Ok(NameHolder { user, is_confirmed })
         })?
         .collect()
 }

@@ -8,10 +8,12 @@ use proptest::prelude::*;
 use tokio::time::timeout;
 
 use super::*;
+use crate::backend::NAME_TTL;
 use crate::event::EventKind;
-use crate::input::NewMessage;
+use crate::input::{NewMessage, Recipient};
 use crate::log::{Message, Page, Receipt, View};
 use crate::room::Membership;
+use crate::user::UserId;
 
 /// How long a test waits for what should happen at once.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -317,5 +319,41 @@ async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_gone() {
         let refused = store.backend.append(&lobby, &ann, new).await;
         assert_eq!(refused.unwrap_err().status(), 404, "{}", store.name);
         assert_eq!(store.all_after(&lobby, &ann, 0).await.len(), 1);
+    }
+}
+
+/// What waited in the author's outbox must not be shown to somebody else who has the name by then.
+#[tokio::test]
+async fn a_private_message_is_not_stored_for_a_later_holder_of_the_name() {
+    for store in stores().await {
+        let lobby = room("lobby");
+        let ann = store.add_user("Ann").await;
+        let first = store.add_user("Bob").await;
+        let found = store.backend.find_holder("bob".into()).await.unwrap();
+        let found = found.expect(store.name);
+        assert_eq!((found.id, found.name.as_str()), (first.id, "Bob"));
+        let message = |key: &str, id: UserId| {
+            let mut message = NewMessage::test(key, "psst", Some(&first));
+            message.to = message.to.map(|to| Recipient { id: Some(id), ..to });
+            message
+        };
+        let stored = store.append(&lobby, &ann, message("k", first.id)).await;
+        assert!(stored.created);
+
+        store.control.let_time_pass(NAME_TTL + 1).await;
+        let ann = store.add_user("Ann 2").await;
+        let second = store.add_user("Bob").await;
+        assert_ne!(second.id, first.id);
+        let late = message("l", first.id);
+        let refused = store.backend.append(&lobby, &ann, late).await;
+        assert_eq!(refused.unwrap_err().status(), 404, "{}", store.name);
+        assert!(
+            store
+                .backend
+                .find_holder("eve".into())
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 }

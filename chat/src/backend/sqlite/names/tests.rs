@@ -30,7 +30,7 @@ async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
         let old = User::test(1, "Ann");
         old.age(NAME_TTL + 1);
         let token = old.token;
-        let holder = Holder {
+        let holder = NameHolder {
             user: old,
             is_confirmed: true,
         };
