@@ -18,7 +18,11 @@ use shared::error::Error;
 use crate::input::{NewMessage, RoomName};
 use crate::log::{Message, Page, Receipt, View};
 use crate::room::Rooms;
-use crate::user::{TokenHash, User};
+use crate::user::{TokenHash, User, UserId};
+
+/// The range of `--database-size`, in bytes: from what a few rooms need, to what SQLite can count in pages.
+const MIN_DATABASE_SIZE: u64 = 8 << 20;
+const MAX_DATABASE_SIZE: u64 = 1 << 40;
 
 /// How many names can be taken at the same time, so that a flood of new users fills neither the memory nor the disk.
 const MAX_USERS: usize = 10_000;
@@ -72,9 +76,18 @@ pub(crate) trait Backend: Send + Sync {
     /// Returns whose token this is, and counts that as a use of the name.
     fn user_by_token(&self, token: TokenHash) -> Reply<'_, Option<Arc<User>>>;
 
+    /// Returns who holds this case-folded name.
+    fn find_holder(&self, case_folded: String) -> Reply<'_, Option<Holder>>;
+
     /// Makes the name of `user` unconfirmed, because its holder has taken another one. Using the token again takes
     /// that back.
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()>;
+}
+
+/// The user who holds a name.
+pub(crate) struct Holder {
+    pub(crate) id: UserId,
+    pub(crate) name: String,
 }
 
 /// The flags that choose a store.
@@ -84,9 +97,32 @@ pub(crate) struct BackendFlags {
     #[arg(long, env, value_name = "FILE", default_value = "chat.db")]
     pub(crate) database: PathBuf,
 
+    /// How large the database may grow, with its write-ahead log; a full one gives up its oldest messages
+    #[arg(long, env, value_name = "BYTES", default_value = "4GiB", value_parser = parse_size)]
+    pub(crate) database_size: u64,
+
     /// Keep them in this Redis instead, which any number of servers may share: `redis://127.0.0.1/`
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
+}
+
+/// Parses a size such as `4GiB`, `512MiB` or `1000000`.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text {
+        _ if text.ends_with("GiB") => (text.trim_end_matches("GiB"), 1 << 30),
+        _ if text.ends_with("MiB") => (text.trim_end_matches("MiB"), 1 << 20),
+        _ => (text, 1),
+    };
+    let size = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit));
+    match size {
+        Some(size) if (MIN_DATABASE_SIZE..=MAX_DATABASE_SIZE).contains(&size) => Ok(size),
+        _ => Err(
+            "a size is a number of bytes, MiB or GiB, such as 512MiB, from 8MiB to 1024GiB".into(),
+        ),
+    }
 }
 
 /// Why a store cannot be used, and what to do about it: one sentence.
@@ -100,7 +136,7 @@ pub(crate) async fn open(
 ) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
     match &flags.redis {
         Some(url) => redis::open(url, rooms).await,
-        None => sqlite::open(&flags.database, rooms).await,
+        None => sqlite::open(&flags.database, flags.database_size, rooms).await,
     }
 }
 

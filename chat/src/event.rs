@@ -8,7 +8,7 @@
 //! long poll:  {"events":[{"event":"message","data":{"id":17,…}}],"cursor":"17.4"}
 //! ```
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_http::ws::{OpCode, Parser};
 use actix_web::web::{Bytes, BytesMut};
@@ -38,33 +38,58 @@ pub(crate) enum EventKind {
     Direct,
 }
 
-/// An event from the server, encoded once for all readers.
+/// An event from the server, encoded once for all readers of a transport, when the first of them needs it.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) kind: EventKind,
-    /// `{"event":"NAME","data":{…}}`, on one line.
-    pub(crate) json: String,
-    /// The same as a WebSocket text frame.
-    pub(crate) frame: Bytes,
-    /// The same as an event of an event stream.
-    pub(crate) sse: Bytes,
+    name: &'static str,
+    /// JSON.
+    data: String,
+    json: OnceLock<String>,
+    frame: OnceLock<Bytes>,
+    sse: OnceLock<Bytes>,
 }
 
 impl Event {
-    fn new(kind: EventKind, name: &str, data: &impl Serialize) -> Arc<Self> {
-        // This cannot fail: the data are strings and numbers.
-        let data = serde_json::to_string(data).unwrap_or_default();
-        let id_line = match kind {
-            EventKind::Message { id, .. } => format!("id: {id}\n"),
-            _ => String::new(),
-        };
-        let json = format!(r#"{{"event":"{name}","data":{data}}}"#);
+    fn new(kind: EventKind, name: &'static str, data: &impl Serialize) -> Arc<Self> {
         Arc::new(Self {
             kind,
-            frame: text_frame(&json),
-            json,
-            sse: format!("{id_line}event: {name}\ndata: {data}\n\n").into(),
+            name,
+            // This cannot fail: the data are strings and numbers.
+            data: serde_json::to_string(data).unwrap_or_default(),
+            json: OnceLock::new(),
+            frame: OnceLock::new(),
+            sse: OnceLock::new(),
         })
+    }
+
+    /// Returns about how many bytes the event takes, in each of its encodings.
+    pub(crate) fn data_len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Returns `{"event":"NAME","data":{…}}`, on one line.
+    pub(crate) fn json(&self) -> &str {
+        let encode = || format!(r#"{{"event":"{}","data":{}}}"#, self.name, self.data);
+        self.json.get_or_init(encode)
+    }
+
+    /// Returns the same as a WebSocket text frame.
+    pub(crate) fn frame(&self) -> Bytes {
+        self.frame.get_or_init(|| text_frame(self.json())).clone()
+    }
+
+    /// Returns the same as an event of an event stream.
+    pub(crate) fn sse(&self) -> Bytes {
+        let encode = || {
+            let id_line = match self.kind {
+                EventKind::Message { id, .. } => format!("id: {id}\n"),
+                _ => String::new(),
+            };
+            let event = format!("{id_line}event: {}\ndata: {}\n\n", self.name, self.data);
+            event.into()
+        };
+        self.sse.get_or_init(encode).clone()
     }
 
     /// Returns `message` for a message of the log.
@@ -86,7 +111,7 @@ impl Event {
         Self::presence_change("left", version, name)
     }
 
-    fn presence_change(event: &str, version: u64, name: &str) -> Arc<Self> {
+    fn presence_change(event: &'static str, version: u64, name: &str) -> Arc<Self> {
         let data = json!({ "name": name, "time": clock::format(Local::now()) });
         Self::new(EventKind::PresenceChange { version }, event, &data)
     }

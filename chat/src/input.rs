@@ -2,10 +2,9 @@
 
 use std::{fmt, ops::RangeInclusive, sync::Arc};
 
-use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategoryGroup};
-use icu_properties::{CodePointMapData, CodePointSetData};
+use icu_normalizer::ComposingNormalizer;
 use serde::Deserialize;
-use shared::error::Error;
+use shared::{error::Error, is_visible};
 
 /// How many characters a message has. A longer text is a file, not a message.
 const TEXT_CHARS: RangeInclusive<usize> = 1..=2_000;
@@ -59,41 +58,32 @@ impl UserName {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         check_length("A name", &NAME_CHARS, text)?;
-        if text.contains(is_invisible) {
-            let message = "A name has no line breaks and no invisible characters.";
+        if !is_visible(text) {
+            let message = "A name has no line breaks, no invisible characters, and no marks without a letter.";
             return Err(Error::unprocessable(message));
         }
         Ok(Self::from_store(text.to_owned()))
     }
 }
 
-/// Returns `text` in a form in which case makes no difference. It is upper-cased first, so that `ß` equals `ss`
-/// and `ς` equals `σ`.
+/// Returns `text` in a form in which it makes no difference how it is written: `é` as one character or as two, wide or
+/// narrow (normalization form KC, as in RFC 8266 §2.4), and in which case. It is upper-cased first, so that `ß` equals
+/// `ss` and `ς` equals `σ`.
 fn case_folded(text: &str) -> String {
-    text.to_uppercase().to_lowercase()
+    let normalizer = ComposingNormalizer::new_nfkc();
+    let folded = normalizer.normalize(text).to_uppercase().to_lowercase();
+    normalizer.normalize(&folded).into_owned()
 }
 
-/// Returns whether a character has no glyph of its own, so that a name with it looks like one without it.
-///
-/// These are control and format characters such as U+200B and U+202E, line ends, what Unicode has not assigned
-/// (the general categories C, Zl and Zp), fillers and variation selectors (`Default_Ignorable_Code_Point`), and the
-/// empty Braille pattern. Emoji that are joined from several, or that need U+FE0F, are therefore refused too.
-fn is_invisible(letter: char) -> bool {
-    let category = CodePointMapData::new().get(letter);
-    let line_ends =
-        GeneralCategoryGroup::LineSeparator.union(GeneralCategoryGroup::ParagraphSeparator);
-    let invisible = GeneralCategoryGroup::Other.union(line_ends);
-    let ignorable = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-    invisible.contains(category) || ignorable.contains(letter) || letter == '\u{2800}'
-}
-
-/// The JSON of a new message, `{"key":"…","text":"…","to":"…"}`, not checked yet.
+/// The JSON of a new message, `{"key":"…","text":"…","to":"…","to_id":"…"}`, not checked yet. The last two
+/// are for private messages, and the last one may be missing.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MessageBody {
     key: String,
     text: String,
     to: Option<String>,
+    to_id: Option<String>,
 }
 
 /// A message that has been checked and may be stored.
@@ -103,8 +93,16 @@ pub(crate) struct NewMessage {
     pub(crate) idempotency_key: String,
     /// Any characters, line breaks too: put it on a page as text.
     pub(crate) text: String,
-    /// The case-folded name of the recipient of a private message. Whether a user has that name is not known yet.
-    pub(crate) to: Option<String>,
+    /// The recipient of a private message. Whether there is such a user is not known yet.
+    pub(crate) to: Option<Recipient>,
+}
+
+/// The user whom a private message is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Recipient {
+    pub(crate) case_folded: String,
+    /// The user who must hold the name. A message that had to wait is then not stored for a later holder.
+    pub(crate) id: Option<i64>,
 }
 
 impl MessageBody {
@@ -112,12 +110,22 @@ impl MessageBody {
     pub(crate) fn parse(self) -> Result<NewMessage, Error> {
         check_length("A key", &KEY_CHARS, &self.key)?;
         check_length("A message", &TEXT_CHARS, &self.text)?;
+        let id = self.to_id.map(|id| id.parse().map_err(|_| invalid_id()));
+        let id = id.transpose()?;
+        let recipient = |name: String| Recipient {
+            case_folded: case_folded(name.trim()),
+            id,
+        };
         Ok(NewMessage {
             idempotency_key: self.key,
             text: self.text,
-            to: self.to.map(|name| case_folded(name.trim())),
+            to: self.to.map(recipient),
         })
     }
+}
+
+fn invalid_id() -> Error {
+    Error::unprocessable("to_id is the id of a user that this server has sent.")
 }
 
 fn check_length(what: &str, allowed: &RangeInclusive<usize>, text: &str) -> Result<(), Error> {

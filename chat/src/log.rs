@@ -18,9 +18,11 @@ use crate::user::UserId;
 /// How many messages of a room are kept. The oldest are deleted first, and their idempotency keys with them.
 pub(crate) const MAX_MESSAGES_PER_ROOM: i64 = 10_000;
 
-/// How many messages are read at a time, and shown to a newcomer: enough to fill a page quickly, and few enough to
-/// hold in memory for each reader.
-pub(crate) const PAGE_SIZE: i64 = 50;
+/// How many messages are read at a time, and shown to a newcomer: enough to fill a page quickly.
+pub(crate) const PAGE_SIZE: usize = 50;
+
+/// How many bytes of text are read at a time: what a reader that does not read makes the server hold.
+pub(crate) const PAGE_BYTES: usize = 32 * 1024;
 
 /// The 404 for a private message whose recipient does not exist.
 pub(crate) const NO_SUCH_RECIPIENT: &str =
@@ -42,14 +44,6 @@ pub(crate) struct Message {
     pub(crate) to_id: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) to: Option<String>,
-}
-
-impl Message {
-    /// Returns whether `user` may see the message.
-    pub(crate) fn is_visible_to(&self, user: UserId) -> bool {
-        let is_public = self.to_id.is_none();
-        is_public || self.from_id == user || self.to_id == Some(user)
-    }
 }
 
 /// The acknowledgement of a message: where it is in the log.
@@ -82,6 +76,25 @@ pub(crate) struct Page {
     pub(crate) cursor: i64,
     /// Whether there are messages after the cursor.
     pub(crate) has_more: bool,
+}
+
+/// Collects the messages of a page until it is full.
+#[derive(Debug, Default)]
+pub(crate) struct PageBuilder {
+    pub(crate) messages: Vec<Message>,
+    bytes: usize,
+}
+
+impl PageBuilder {
+    pub(crate) fn push(&mut self, message: Message) {
+        self.bytes += message.text.len();
+        self.messages.push(message);
+    }
+
+    /// Returns whether the page has `PAGE_SIZE` messages or more than `PAGE_BYTES` of text.
+    pub(crate) fn is_full(&self) -> bool {
+        self.messages.len() >= PAGE_SIZE || self.bytes > PAGE_BYTES
+    }
 }
 
 /// Returns the id after which a reader with this cursor goes on, or `None` if the cursor is outside the log, which
@@ -122,23 +135,6 @@ mod tests {
         for invalid in [1, 98, 201, i64::MAX] {
             assert_eq!(resolve_cursor(invalid, 100, 200), None);
         }
-    }
-
-    #[test]
-    fn a_private_message_is_visible_to_its_author_and_its_recipient_only() {
-        let mut message = Message {
-            id: 1,
-            from_id: 10,
-            from: "Ann".into(),
-            text: "Hi".into(),
-            time: 0,
-            to_id: None,
-            to: None,
-        };
-        assert!(message.is_visible_to(30), "a public message");
-        message.to_id = Some(20);
-        let visible = [10, 20, 30].map(|user| message.is_visible_to(user));
-        assert_eq!(visible, [true, true, false]);
     }
 
     #[test]

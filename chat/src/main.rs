@@ -61,5 +61,6 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<ChatState>) {
     app.app_data(chat.clone())
         .route("/", web::get().to(page::page))
         .service(web::resource("/session").route(web::post().to(session::create_session)))
+        .route("/names/{name}", web::get().to(session::find_holder))
         .service(room);
 }

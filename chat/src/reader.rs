@@ -103,10 +103,11 @@ impl Reader {
 
     async fn read_next_page(&mut self) -> Result<(), Error> {
         let view = View {
-            room: self.membership.room.clone(),
+            room: self.membership.room().clone(),
             reader: self.membership.user.id,
         };
-        let page = self.backend.page_after(view, self.cursor.id).await?;
+        let read = self.backend.page_after(view, self.cursor.id);
+        let page = self.membership.user.read_in_turn(read).await?;
         self.queue.extend(page.reset.map(Event::reset));
         self.messages = page.messages.into_iter();
         self.cursor.id = Some(page.cursor);
@@ -114,12 +115,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Queues the roster, unless it is the one that the reader knows.
+    /// Queues what the reader does not know of who is in the room.
     fn queue_roster(&mut self) {
-        if let Some(roster) = self.membership.roster()
-            && self.advance_past(&roster)
-        {
-            self.queue.push_back(roster);
+        for event in self.membership.roster_since(self.cursor.roster) {
+            if self.advance_past(&event) {
+                self.queue.push_back(event);
+            }
         }
     }
 

@@ -2,12 +2,16 @@
 //!
 //! Nothing here is stored. Messages are in the log, and presence is true only while it lasts. A room exists from its
 //! first member until 5 s after its last one has gone, or shorter if another room needs the slot.
+//!
+//! There are two kinds of locks: one for the map of all rooms, which is held for a look-up, and one for each room. A
+//! crowd in one room therefore does not delay another room.
 
 mod cluster;
 mod remote;
 mod roster;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering};
 use std::time::Duration;
 
@@ -26,12 +30,14 @@ pub(crate) use cluster::Cluster;
 pub(crate) use roster::{ChangeKind, PresenceChange};
 use roster::{Roster, Update};
 
-/// How many rooms there can be with somebody in them. Each keeps up to `EVENT_BUFFER` events for each thread that
-/// has receivers of it.
+/// How many rooms there can be with somebody in them.
 const MAX_ROOMS: usize = 1_000;
 
 /// How many events a receiver may be behind before it has to read the log instead.
 pub(crate) const EVENT_BUFFER: usize = 256;
+
+/// How many bytes of events are kept for the slowest receiver of a room, on each thread that has receivers.
+const EVENT_BUFFER_BYTES: usize = 64 * 1024;
 
 /// How long a user may have no connection without having left: long enough to reload a page, to change the network,
 /// and to come back with the next long poll.
@@ -46,7 +52,7 @@ const ROSTER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The rooms that somebody is in. Clones are handles to the same rooms.
 #[derive(Clone)]
 pub(crate) struct Rooms {
-    by_name: Arc<Mutex<HashMap<RoomName, Room>>>,
+    by_name: Arc<Mutex<HashMap<RoomName, Arc<Room>>>>,
     /// How many connections a user may have, in all rooms together.
     max_connections: usize,
     /// How many events a receiver may be behind.
@@ -56,7 +62,13 @@ pub(crate) struct Rooms {
 }
 
 struct Room {
+    name: RoomName,
     events: Broadcast<Arc<Event>>,
+    presence: Mutex<Presence>,
+}
+
+/// Who is in a room.
+struct Presence {
     /// The users with a connection to this server, or who had one less than `LEAVE_DELAY` ago.
     members: HashMap<UserId, Member>,
     /// The users in the room, on all servers together.
@@ -92,8 +104,16 @@ impl Rooms {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, Room>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, Arc<Room>>> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, name: &RoomName) -> Option<Arc<Room>> {
+        self.lock().get(name).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Room>> {
+        self.lock().values().cloned().collect()
     }
 
     /// Adds a connection of `user` to a room, until the returned guard is dropped. Waits until the roster is known
@@ -105,13 +125,15 @@ impl Rooms {
     ) -> Result<Membership, Error> {
         let mut membership = self.connect(name, user)?;
         let roster_is_known = async {
-            while !self.roster_contains(name, user.id) {
+            while !membership.room.lock().roster.contains(user.id) {
                 // A change of the roster is an event, too. Other events that are dropped here are in the log.
                 membership.events.recv().await.ok();
             }
         };
-        let late =
-            |_| Error::service_unavailable("It is not known who is in this room. Come back later.");
+        let late = |_| {
+            let message = "It is not known who is in this room. Come back later.";
+            Error::service_unavailable(message)
+        };
         timeout(ROSTER_TIMEOUT, roster_is_known)
             .await
             .map_err(late)?;
@@ -120,6 +142,7 @@ impl Rooms {
 
     /// The first half of `join`, which does not wait.
     fn connect(&self, name: &RoomName, user: &Arc<User>) -> Result<Membership, Error> {
+        // Held until the user is in the room, so that nobody removes an empty room in between.
         let mut rooms = self.lock();
         if user.connections.load(Ordering::Relaxed) >= self.max_connections {
             let message = "You have too many connections open. Close one of your other tabs.";
@@ -127,25 +150,31 @@ impl Rooms {
         }
         if rooms.len() >= MAX_ROOMS {
             // Rooms in which nobody has a connection any more give their slots away.
-            rooms.retain(|_, room| room.members.values().any(|member| member.connections > 0));
+            rooms.retain(|_, room| room.has_connections());
         }
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
             let message = "There are too many rooms open. Choose one that somebody is in.";
             return Err(Error::service_unavailable(message));
         }
-        let room = rooms.entry(name.clone()).or_insert_with(|| self.new_room());
+        let room = match rooms.entry(name.clone()) {
+            Entry::Occupied(entry) => Arc::clone(entry.get()),
+            Entry::Vacant(entry) => Arc::clone(entry.insert(Arc::new(self.new_room(name)))),
+        };
         user.connections.fetch_add(1, Ordering::Relaxed);
-        self.add_connection(room, user);
+        let mut presence = room.lock();
+        self.add_connection(&room, &mut presence, user);
+        // Under the same lock, so that no event is missed. The user's own `joined` comes before it.
+        let events = room.events.subscribe();
+        drop(presence);
         Ok(Membership {
-            // Under the same lock, so that no event is missed. The user's own `joined` comes before it.
-            events: room.events.subscribe(),
-            room: name.clone(),
+            events,
+            room,
             user: Arc::clone(user),
             rooms: self.clone(),
         })
     }
 
-    fn new_room(&self) -> Room {
+    fn new_room(&self, name: &RoomName) -> Room {
         // The version begins with the time, so that a version from before a restart of the server, or from before
         // the room was empty, is never taken for a newer one.
         let version = Utc::now().timestamp_micros().unsigned_abs();
@@ -154,16 +183,19 @@ impl Rooms {
             Some(_) => Roster::unknown(),
         };
         Room {
-            events: Broadcast::new(self.event_buffer),
-            members: HashMap::new(),
-            roster,
+            name: name.clone(),
+            events: Broadcast::with_byte_budget(self.event_buffer, EVENT_BUFFER_BYTES),
+            presence: Mutex::new(Presence {
+                members: HashMap::new(),
+                roster,
+            }),
         }
     }
 
     /// Counts a connection of `user`. The first one announces the user, unless the last one closed less than
     /// `LEAVE_DELAY` ago.
-    fn add_connection(&self, room: &mut Room, user: &Arc<User>) {
-        let member = room.members.entry(user.id).or_insert_with(|| Member {
+    fn add_connection(&self, room: &Room, presence: &mut Presence, user: &Arc<User>) {
+        let member = presence.members.entry(user.id).or_insert_with(|| Member {
             user: Arc::clone(user),
             connections: 0,
             leaving: None,
@@ -172,16 +204,17 @@ impl Rooms {
         member.connections += 1;
         match member.leaving.take() {
             Some((_, task)) => task.abort(),
-            None if member.connections == 1 => self.members_changed(room, ChangeKind::Joined, user),
+            None if member.connections == 1 => {
+                self.members_changed(room, presence, ChangeKind::Joined, user);
+            }
             None => {}
         }
     }
 
     /// Removes a connection of `user`. After the last one the user leaves, `LEAVE_DELAY` later.
-    fn remove_connection(&self, name: &RoomName, user: &Arc<User>) {
-        let mut rooms = self.lock();
-        let room = rooms.get_mut(name);
-        let Some(member) = room.and_then(|room| room.members.get_mut(&user.id)) else {
+    fn remove_connection(&self, room: &Arc<Room>, user: &Arc<User>) {
+        let mut presence = room.lock();
+        let Some(member) = presence.members.get_mut(&user.id) else {
             return;
         };
         member.connections -= 1;
@@ -192,66 +225,64 @@ impl Rooms {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
-        let (rooms, name, user) = (self.clone(), name.clone(), Arc::clone(user));
+        let (rooms, room, user) = (self.clone(), Arc::clone(room), Arc::clone(user));
         let task = runtime.spawn(async move {
             sleep(LEAVE_DELAY).await;
-            rooms.leave(&name, &user);
+            rooms.leave(&room, &user);
         });
         member.leaving = Some((Instant::now(), task.abort_handle()));
     }
 
     /// Takes `user` out of the room, unless a connection has come in the meantime.
-    fn leave(&self, name: &RoomName, user: &User) {
+    fn leave(&self, room: &Arc<Room>, user: &User) {
         let mut rooms = self.lock();
-        let Some(room) = rooms.get_mut(name) else {
-            return;
-        };
-        let leaving = room
-            .members
-            .get(&user.id)
-            .and_then(|member| member.leaving.as_ref());
+        let mut presence = room.lock();
+        let member = presence.members.get(&user.id);
+        let leaving = member.and_then(|member| member.leaving.as_ref());
         if leaving.is_none_or(|(since, _)| since.elapsed() < LEAVE_DELAY) {
             return;
         }
-        room.members.remove(&user.id);
-        self.members_changed(room, ChangeKind::Left, user);
-        if room.members.is_empty() {
-            rooms.remove(name);
+        presence.members.remove(&user.id);
+        self.members_changed(room, &mut presence, ChangeKind::Left, user);
+        let is_listed = rooms
+            .get(&room.name)
+            .is_some_and(|listed| Arc::ptr_eq(listed, room));
+        if presence.members.is_empty() && is_listed {
+            rooms.remove(&room.name);
         }
     }
 
     /// Applies a change of who is here on this server. In a cluster it is reported instead, and comes back as a
     /// change of the roster of all servers (`apply_presence`).
-    fn members_changed(&self, room: &mut Room, kind: ChangeKind, user: &User) {
+    fn members_changed(&self, room: &Room, presence: &mut Presence, kind: ChangeKind, user: &User) {
         if let Some(cluster) = &self.cluster {
             return cluster.members_changed();
         }
         let change = PresenceChange {
-            version: room.roster.next_version(),
+            version: presence.roster.next_version(),
             kind,
             user: user.id,
             name: user.name().to_owned(),
         };
-        room.apply(change);
+        let update = presence.roster.apply(change);
+        room.announce(update);
     }
 
     /// Sends a message that has been stored to everybody in its room on this server.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
-        // Encoded before the lock, which all rooms share.
-        let event = Event::message(message);
-        if let Some(room) = self.lock().get(name) {
-            room.events.send(&event);
+        if let Some(room) = self.find(name) {
+            room.send(&Event::message(message));
         }
     }
 
     /// Tells the others in the room that `user`, who is a member, is typing. Does so at most once in
     /// `TYPING_INTERVAL`.
     pub(crate) fn typing(&self, name: &RoomName, user: &User) {
-        let mut rooms = self.lock();
-        let Some(room) = rooms.get_mut(name) else {
+        let Some(room) = self.find(name) else {
             return;
         };
-        let Some(member) = room.members.get_mut(&user.id) else {
+        let mut presence = room.lock();
+        let Some(member) = presence.members.get_mut(&user.id) else {
             return;
         };
         let is_too_soon = |last: Instant| last.elapsed() < TYPING_INTERVAL;
@@ -261,32 +292,31 @@ impl Rooms {
         member.last_typing = Some(Instant::now());
         match &self.cluster {
             Some(cluster) => cluster.typing(name, user),
-            None => room.events.send(&Event::typing(user.id, user.name())),
+            None => room.send(&Event::typing(user.id, user.name())),
         }
-    }
-
-    fn roster_contains(&self, name: &RoomName, user: UserId) -> bool {
-        let rooms = self.lock();
-        rooms
-            .get(name)
-            .is_some_and(|room| room.roster.contains(user))
-    }
-
-    fn roster(&self, name: &RoomName) -> Option<Arc<Event>> {
-        self.lock().get_mut(name)?.roster.event()
     }
 }
 
 impl Room {
-    /// Applies a change of the roster and announces it. Returns whether the roster is still known.
-    fn apply(&mut self, change: PresenceChange) -> bool {
-        let update = self.roster.apply(change);
-        self.announce(update)
+    fn lock(&self) -> MutexGuard<'_, Presence> {
+        self.presence.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn has_connections(&self) -> bool {
+        let presence = self.lock();
+        let mut members = presence.members.values();
+        members.any(|member| member.connections > 0)
+    }
+
+    fn send(&self, event: &Arc<Event>) {
+        self.events.send_sized(event, event.data_len());
+    }
+
+    /// Announces a change of the roster, while it is locked, so that changes are announced in their order. Returns
+    /// whether the roster is still known.
     fn announce(&self, update: Update) -> bool {
         match update {
-            Update::Announce(event) => self.events.send(&event),
+            Update::Announce(event) => self.send(&event),
             Update::Unchanged => {}
             Update::Gap => return false,
         }
@@ -298,15 +328,20 @@ impl Room {
 pub(crate) struct Membership {
     /// What happens in the room from the moment of joining on.
     pub(crate) events: Receiver<Arc<Event>>,
-    pub(crate) room: RoomName,
     pub(crate) user: Arc<User>,
+    room: Arc<Room>,
     rooms: Rooms,
 }
 
 impl Membership {
-    /// Returns who is in the room now, if that is known.
-    pub(crate) fn roster(&self) -> Option<Arc<Event>> {
-        self.rooms.roster(&self.room)
+    pub(crate) fn room(&self) -> &RoomName {
+        &self.room.name
+    }
+
+    /// Returns the events that lead from the version `known` of the roster to who is in the room now. They are none if
+    /// that is unknown.
+    pub(crate) fn roster_since(&self, known: Option<u64>) -> Vec<Arc<Event>> {
+        self.room.lock().roster.events_since(known)
     }
 }
 

@@ -91,6 +91,21 @@ pub(crate) async fn create_session(
     Ok(session_response(HttpResponse::Created(), &new))
 }
 
+/// `GET /names/{name}`: `{"name":"Bob","id":"17"}`, who holds a name now; 404 if nobody does. The id is a text, because
+/// not every id fits into a number of JavaScript.
+pub(crate) async fn find_holder(request: HttpRequest, name: web::Path<String>) -> HandlerResult {
+    let chat: web::Data<ChatState> = app_data(&request)?;
+    let session = Session::of(&request, &chat).await?;
+    session.user.check_rate(chat.rate)?;
+    let name = UserName::parse(&name)?;
+    let holder = chat.backend.find_holder(name.case_folded).await?;
+    let holder = holder.ok_or_else(|| Error::not_found("Nobody here has that name."))?;
+    let body = json!({ "name": holder.name, "id": holder.id.to_string() });
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(body))
+}
+
 fn session_response(
     mut response: actix_web::HttpResponseBuilder,
     session: &Session,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 use shared::error::Error;
+use tokio::sync::Semaphore;
 
 use crate::input::UserName;
 use crate::rate_limit::RateLimiter;
@@ -32,8 +33,11 @@ pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) name: UserName,
     pub(crate) token: TokenHash,
-    /// Limits how fast the user may send.
+    /// Limits how fast the user may send and ask.
     rate_limiter: RateLimiter,
+    /// One permit: a user reads the log for one connection at a time, so that twenty connections wait for each other
+    /// and not for those of other users.
+    reads: Semaphore,
     /// How many connections are open, in all rooms of this server.
     pub(crate) connections: AtomicUsize,
     /// When the user last sent a request or closed a connection, in Unix seconds. It is not stored.
@@ -48,6 +52,7 @@ impl User {
             name,
             token,
             rate_limiter: RateLimiter::default(),
+            reads: Semaphore::new(1),
             connections: AtomicUsize::new(0),
             last_seen: AtomicI64::new(unix_now()),
         })
@@ -57,11 +62,21 @@ impl User {
         &self.name.text
     }
 
-    /// Counts a message. Returns a 429 if the user has sent more than `rate` a second for too long.
+    /// Counts a message that the user sends, or a page that the user asks for. Returns a 429 if there were more than
+    /// `rate` a second for too long.
     pub(crate) fn check_rate(&self, rate: u32) -> Result<(), Error> {
-        let too_many =
-            |wait| Error::too_many_requests("You send too many messages. Wait a moment.", wait);
+        let message = "You send or ask too often. Wait a moment.";
+        let too_many = |wait| Error::too_many_requests(message, wait);
         self.rate_limiter.try_acquire(rate).map_err(too_many)
+    }
+
+    /// Runs a read of the log when no other read of this user is running.
+    pub(crate) async fn read_in_turn<T>(
+        &self,
+        read: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let _permit = self.reads.acquire().await.map_err(|_| Error::internal())?;
+        read.await
     }
 
     /// Records that the user is here now.

@@ -18,10 +18,12 @@ const fields = { name: element("name"), room: element("room"), text: element("te
 
 /**
  * A stay in a room. `roster`: who is in the room; `typists`: who is typing, with the timer that ends it;
- * `recipient`: for whom the next message is, or `null` for all; `unread`: how many messages came while the page was
+ * `recipient`: for whom the next message is, or `null` for all; `recipientId`: the id of that user, once it is known;
+ * `unread`: how many messages came while the page was
  * hidden.
  * @typedef {{room: string, name: string, socket: ReturnType<typeof connect>, messages: MessageList,
- *   roster: string[], typists: Map<string, number>, recipient: string | null, unread: number}} Session
+ *   roster: string[], typists: Map<string, number>, recipient: string | null, recipientId?: string,
+ *   token: string, unread: number}} Session
  */
 /** @type {Session | null} `null` before joining and after leaving */
 let session = null;
@@ -67,7 +69,7 @@ function enter(room, name, token) {
     setRecipient,
   });
   const socket = connect(room, { user: name, token, transport: element("transport").value });
-  session = { room, name, socket, messages, roster: [], typists: new Map(), recipient: null, unread: 0 };
+  session = { room, name, token, socket, messages, roster: [], typists: new Map(), recipient: null, unread: 0 };
   listen(session);
   toggleViews(true);
   element("room-title").textContent = `#${room}`;
@@ -272,7 +274,9 @@ element("send").addEventListener("submit", (event) => {
   if (text.trim() === "") return;
   fields.text.value = "";
   showError("");
-  session.socket.emit("message", { text, to: session.recipient ?? undefined }).catch(({ message, status }) => {
+  const { recipient, recipientId } = session;
+  const to = recipient ?? undefined;
+  session.socket.emit("message", { text, to, to_id: recipientId }).catch(({ message, status }) => {
     if (status !== undefined) return; // The server has refused the message. The event `error` says that, too.
     // Too many messages are waiting. This one has not become one of them, so it goes back into the field.
     showError(message);
@@ -294,6 +298,7 @@ element("transport").addEventListener("change", ({ target }) => session?.socket.
 function setRecipient(name) {
   if (name === session.name) return;
   session.recipient = name;
+  findRecipient();
   const back = element("to-all");
   back.hidden = name === null;
   back.replaceChildren("Only to ", bidi(name ?? ""));
@@ -304,6 +309,19 @@ function setRecipient(name) {
     button.setAttribute("aria-pressed", button.textContent === name);
   }
   fields.text.focus();
+}
+
+/** Finds out who holds the name now: a message that has to wait must not go to a later holder of the name. */
+async function findRecipient() {
+  const { recipient, token } = session;
+  session.recipientId = undefined;
+  if (recipient === null) return;
+  try {
+    const { id } = await request(`/names/${encodeURIComponent(recipient)}`, { token });
+    if (session?.recipient === recipient) session.recipientId = id;
+  } catch {
+    // Without the id, the message goes to whoever holds the name when it is sent.
+  }
 }
 
 function showError(message) {

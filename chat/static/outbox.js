@@ -10,8 +10,8 @@ import { BackOff, pause } from "./back-off.js";
 const MAX_PENDING = 100;
 
 /**
- * A message that the server may not have yet. `key`: its idempotency key; `to`: its only reader, if it is private.
- * @typedef {{key: string, text: string, to?: string}} Draft
+ * A message that the server may not have yet. `key`: its idempotency key; `to` and `to_id`: its only reader, if it is private.
+ * @typedef {{key: string, text: string, to?: string, to_id?: string}} Draft
  */
 /**
  * A draft that waits, and the promise of its author. A draft from the storage has no promise.
@@ -43,13 +43,13 @@ export class Outbox {
    * @returns {Promise<{id: number, time: string}>} fulfilled with the receipt when the server has acknowledged the
    *   message; rejected when the server refuses it for good, or when too many messages are waiting
    */
-  add(text, to) {
+  add({ text, to, to_id }) {
     return new Promise((resolve, reject) => {
       if (this.#items.length >= MAX_PENDING) {
         reject(new Error(`${MAX_PENDING} messages are waiting already. Wait until some of them are sent.`));
         return;
       }
-      const draft = { key: this.#newKey(), text, to };
+      const draft = { key: this.#newKey(), text, to, to_id };
       this.#items.push({ draft, resolve, reject });
       this.#storage.save(draft);
       this.#options.dispatch("pending", draft);

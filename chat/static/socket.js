@@ -125,11 +125,12 @@ class RoomSocket {
    * Sends a `message`, or `typing`. The promise of a message is fulfilled when the server has acknowledged it, and
    * rejected when the server refuses it for good. It waits as long as the server cannot be reached.
    * @param {"message" | "typing"} event
-   * @param {{text: string, to?: string}} [data]
+   * @param {{text: string, to?: string, to_id?: string}} [data] `to`: the only reader of a private message; `to_id`:
+   *   the id that `GET /names/NAME` returns, so that the message is not for a later holder of that name
    * @returns {Promise<{id: number, time: string}> | undefined}
    */
   emit(event, data) {
-    if (event === "message") return this.#outbox.add(data.text, data.to);
+    if (event === "message") return this.#outbox.add(data);
     if (event === "typing") this.#emitTyping();
     return undefined;
   }

@@ -27,6 +27,8 @@ pub struct Broadcast<T> {
     shards: Arc<Mutex<HashMap<ThreadId, Weak<Shard<T>>>>>,
     /// How many items a receiver may be behind.
     capacity: usize,
+    /// How many bytes of items a receiver may be behind.
+    max_bytes: usize,
 }
 
 /// The receivers of one thread, and the items that they have still to receive. It exists as long as one of them does.
@@ -45,6 +47,8 @@ struct State<T> {
     /// because a receiver that does not read must not fill the memory. It loses the oldest items instead, and learns
     /// that from `Lagged`.
     buffer: VecDeque<Buffered<T>>,
+    /// How many bytes the items in the buffer have.
+    bytes: usize,
     /// How many receivers there are, waiting or not.
     receiver_count: usize,
     /// How many items were sent so far. The last item in the buffer has the number `tail - 1`.
@@ -56,6 +60,7 @@ struct State<T> {
 #[derive(Debug)]
 struct Buffered<T> {
     item: T,
+    bytes: usize,
     /// How many receivers have not received the item yet. At 0 it is dropped.
     remaining: usize,
 }
@@ -81,6 +86,7 @@ impl<T> Clone for Broadcast<T> {
         Self {
             shards: Arc::clone(&self.shards),
             capacity: self.capacity,
+            max_bytes: self.max_bytes,
         }
     }
 }
@@ -89,9 +95,17 @@ impl<T: Clone + Send + 'static> Broadcast<T> {
     /// Creates a channel without receivers. A receiver may be `capacity` items behind, at least one.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
+        Self::with_byte_budget(capacity, usize::MAX)
+    }
+
+    /// Creates a channel in which a receiver may also be at most `max_bytes` behind, at least one item. Use it with
+    /// [`Broadcast::send_sized`].
+    #[must_use]
+    pub fn with_byte_budget(capacity: usize, max_bytes: usize) -> Self {
         Self {
             shards: Arc::default(),
             capacity: capacity.max(1),
+            max_bytes,
         }
     }
 
@@ -101,15 +115,24 @@ impl<T: Clone + Send + 'static> Broadcast<T> {
 
     /// Sends `item` to all receivers that there are now.
     pub fn send(&self, item: &T) {
+        self.send_sized(item, 0);
+    }
+
+    /// Sends `item`, which counts as this many `bytes`, to all receivers that there are now.
+    pub fn send_sized(&self, item: &T, bytes: usize) {
         for shard in self.lock().values().filter_map(Weak::upgrade) {
             let mut state = shard.lock();
-            if state.buffer.len() == self.capacity {
-                state.buffer.pop_front();
+            while state.buffer.len() == self.capacity
+                || state.bytes.saturating_add(bytes) > self.max_bytes && !state.buffer.is_empty()
+            {
+                state.drop_first();
             }
             let buffered = Buffered {
                 item: item.clone(),
+                bytes,
                 remaining: state.receiver_count,
             };
+            state.bytes += bytes;
             state.buffer.push_back(buffered);
             state.tail += 1;
             shard.notify.notify_one();
@@ -122,6 +145,7 @@ impl<T: Clone + Send + 'static> Broadcast<T> {
             let mut state = shard.lock();
             // As if an item had been sent and dropped before anybody could receive it.
             state.buffer.clear();
+            state.bytes = 0;
             state.tail += 1;
             shard.notify.notify_one();
         }
@@ -182,6 +206,7 @@ impl<T> Default for State<T> {
     fn default() -> Self {
         Self {
             buffer: VecDeque::new(),
+            bytes: 0,
             receiver_count: 0,
             tail: 0,
             wakers: Slab::new(),
@@ -197,7 +222,13 @@ impl<T> State<T> {
             .front()
             .is_some_and(|buffered| buffered.remaining == 0)
         {
-            self.buffer.pop_front();
+            self.drop_first();
+        }
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(buffered) = self.buffer.pop_front() {
+            self.bytes -= buffered.bytes;
         }
     }
 }

@@ -17,6 +17,7 @@ mod json_object;
 pub mod page;
 mod serve;
 pub mod users;
+mod visible_text;
 pub mod websocket;
 
 pub use file_lock::FileLock;
@@ -25,3 +26,4 @@ pub use serve::middleware::{forget_headers, was_head};
 pub use serve::routes::json_config;
 pub use serve::settings::Settings;
 pub use serve::{Lesson, serve, serve_app, serve_with_flags};
+pub use visible_text::is_visible;

@@ -77,7 +77,7 @@ pub(crate) async fn show(
         header: Header::new(settings.lesson.name, &request),
         host: host_name(&request),
         port: request.app_config().local_addr().port(),
-        local: settings.loopback,
+        local: settings.can_cut,
         heartbeat: settings.heartbeat.as_secs_f64(),
         header_bytes: serde_json::json!(header_bytes).to_string(),
         repeated_bytes: header_bytes.repeated(),

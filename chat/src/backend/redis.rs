@@ -29,7 +29,7 @@ mod subscription;
 
 use std::sync::Arc;
 
-use super::{Backend, MAX_USERS, OpenError, Reply};
+use super::{Backend, Holder, MAX_USERS, OpenError, Reply};
 use crate::input::{NewMessage, RoomName};
 use crate::log::{Message, Page, Receipt, View};
 use crate::room::Rooms;
@@ -109,6 +109,10 @@ impl Backend for RedisBackend {
             };
             Ok(Some(self.users.get_or_insert(&found)))
         })
+    }
+
+    fn find_holder(&self, case_folded: String) -> Reply<'_, Option<Holder>> {
+        Box::pin(async move { names::find_holder(&self.redis, &case_folded).await })
     }
 
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()> {

@@ -4,13 +4,15 @@ mod connection;
 mod database;
 mod messages;
 mod names;
+mod rooms;
+mod space;
 
 use std::{path::Path, sync::Arc};
 
 use rusqlite::Connection;
 use shared::error::Error;
 
-use super::{Backend, MAX_USERS, OpenError, Reply};
+use super::{Backend, Holder, MAX_USERS, OpenError, Reply};
 use crate::input::{NewMessage, RoomName};
 use crate::log::{Message, NO_SUCH_RECIPIENT, Page, Receipt, View};
 use crate::room::Rooms;
@@ -25,23 +27,33 @@ struct Sqlite {
     rooms: Rooms,
 }
 
-/// Opens `file`, or creates it.
+/// Opens `file`, or creates it. The file and its write-ahead log take at most `size` bytes.
 pub(super) async fn open(
     file: &Path,
+    size: u64,
     rooms: Rooms,
 ) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
-    let sqlite = Sqlite::open(file, rooms.clone(), MAX_USERS).await?;
+    let sqlite = Sqlite::open(file, size, rooms.clone(), MAX_USERS).await?;
     Ok((Arc::new(sqlite), rooms))
 }
 
-/// Returns the SQL that creates all tables.
-fn schema() -> String {
-    [messages::SCHEMA, names::SCHEMA].concat()
+/// Returns the SQL that leads from each version of the tables to the next. A change of a table is a new entry; what is
+/// here stays as it is.
+fn migrations() -> [String; 2] {
+    [
+        [messages::TABLE, names::TABLE].concat(),
+        [messages::INDEXES, names::CONFIRMED].concat(),
+    ]
 }
 
 impl Sqlite {
-    async fn open(file: &Path, rooms: Rooms, max_users: usize) -> Result<Self, OpenError> {
-        let database = Database::open(file, &schema()).map_err(|error| {
+    async fn open(
+        file: &Path,
+        size: u64,
+        rooms: Rooms,
+        max_users: usize,
+    ) -> Result<Self, OpenError> {
+        let database = Database::open(file, size, &migrations()).map_err(|error| {
             let file = file.display();
             format!("cannot use the database {file}: {error}. Choose another --database")
         })?;
@@ -62,8 +74,10 @@ impl Backend for Sqlite {
         message: NewMessage,
     ) -> Reply<'a, Receipt> {
         let (room, author, rooms) = (room.clone(), Arc::clone(author), self.rooms.clone());
+        let stored_rooms = Arc::clone(&self.database.rooms);
+        let bytes = messages::max_bytes(&message);
         let append = move |connection: &Connection| {
-            let appended = messages::append(connection, &room, &author, &message)?;
+            let appended = messages::append(connection, &stored_rooms, &room, &author, &message)?;
             let receipt = appended.as_ref().map(|appended| appended.receipt);
             // The writer's thread calls this after the commit, so readers get messages in the order of the log.
             let publish = move || {
@@ -74,19 +88,20 @@ impl Backend for Sqlite {
             Ok((receipt, publish))
         };
         Box::pin(async move {
-            let receipt = self.database.writer.run_with_callback(append).await?;
+            let writer = &self.database.writer;
+            let receipt = writer.write_then(bytes, append).await?;
             receipt.ok_or_else(|| Error::not_found(NO_SUCH_RECIPIENT))
         })
     }
 
     fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page> {
         let read = move |connection: &_| messages::page_after(connection, &view, cursor);
-        Box::pin(self.database.reader.run(read))
+        Box::pin(self.database.reader.read(read))
     }
 
     fn page_before(&self, view: View, id: i64) -> Reply<'_, Vec<Message>> {
         let read = move |connection: &_| messages::page_before(connection, &view, id);
-        Box::pin(self.database.reader.run(read))
+        Box::pin(self.database.reader.read(read))
     }
 
     fn claim_name(&self, user: Arc<User>) -> Reply<'_, ()> {
@@ -94,13 +109,16 @@ impl Backend for Sqlite {
     }
 
     fn user_by_token(&self, token: TokenHash) -> Reply<'_, Option<Arc<User>>> {
-        let user = self.names.user_by_token(token);
-        Box::pin(async move { Ok(user) })
+        Box::pin(self.names.user_by_token(token))
+    }
+
+    fn find_holder(&self, case_folded: String) -> Reply<'_, Option<Holder>> {
+        let holder = self.names.find_holder(&case_folded);
+        Box::pin(async move { Ok(holder) })
     }
 
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()> {
-        self.names.release(&user);
-        Box::pin(async { Ok(()) })
+        Box::pin(async move { self.names.release(&user).await })
     }
 }
 

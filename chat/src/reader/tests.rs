@@ -46,7 +46,7 @@ impl House {
 
 async fn next(reader: &mut Reader) -> Value {
     let event = timeout(TEST_TIMEOUT, reader.next()).await;
-    serde_json::from_str(&event.expect("an event in time").json).unwrap()
+    serde_json::from_str(event.expect("an event in time").json()).unwrap()
 }
 
 /// The texts of messages, up to and with `last`; other events are left out.
@@ -149,7 +149,7 @@ async fn the_cursor_of_a_reader_is_where_the_next_one_goes_on() {
         .await
         .unwrap()
         .iter()
-        .map(|event| event.json.clone())
+        .map(|event| event.json().to_owned())
         .collect();
     assert!(names[0].contains(r#"{"names":["Ann","Bob"]}"#), "{names:?}");
     assert!(
@@ -199,7 +199,7 @@ async fn follow(steps: &[Step], event_buffer: usize) {
     let mut readers = [join(0).await, join(1).await, join(2).await];
     let (mut got, mut expected) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
     let mut take = |reader: usize, event: &Event| {
-        let event: Value = serde_json::from_str(&event.json).unwrap();
+        let event: Value = serde_json::from_str(event.json()).unwrap();
         if event["event"] == "message" {
             got[reader].push(event["data"]["text"].as_str().unwrap().to_owned());
         }
@@ -241,7 +241,7 @@ async fn follow(steps: &[Step], event_buffer: usize) {
         loop {
             let event = timeout(TEST_TIMEOUT, readers[reader].next()).await.unwrap();
             take(reader, &event);
-            if event.json.contains(r#""text":"end""#) {
+            if event.json().contains(r#""text":"end""#) {
                 break;
             }
         }
@@ -266,10 +266,10 @@ async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
         let next = timeout(TEST_TIMEOUT, reader.next()).await;
         events.push(next.expect("an event in time"));
         events.extend(reader.drain_ready().await.unwrap());
-        events.retain(|event| event.json.contains("text"));
+        events.retain(|event| event.json().contains("text"));
     }
     let texts = events.iter().map(|event| {
-        let event: Value = serde_json::from_str(&event.json).unwrap();
+        let event: Value = serde_json::from_str(event.json()).unwrap();
         event["data"]["text"].as_str().unwrap().to_owned()
     });
     assert_eq!(texts.collect::<Vec<_>>(), said);

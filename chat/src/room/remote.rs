@@ -14,19 +14,20 @@ use crate::user::{User, UserId};
 impl Rooms {
     /// Returns everybody who is in a room on this server.
     pub(crate) fn local_members(&self) -> Vec<(RoomName, Arc<User>)> {
-        let rooms = self.lock();
-        let members = rooms.iter().flat_map(|(name, room)| {
-            let members = room.members.values();
-            members.map(|member| (name.clone(), Arc::clone(&member.user)))
-        });
-        members.collect()
+        let mut all = Vec::new();
+        for room in self.all() {
+            for member in room.lock().members.values() {
+                all.push((room.name.clone(), Arc::clone(&member.user)));
+            }
+        }
+        all
     }
 
     /// Returns the rooms whose roster has to be read.
     pub(crate) fn unknown_rosters(&self) -> Vec<RoomName> {
-        let rooms = self.lock();
-        let unknown = rooms.iter().filter(|(_, room)| !room.roster.is_known());
-        unknown.map(|(name, _)| name.clone()).collect()
+        let mut unknown = self.all();
+        unknown.retain(|room| !room.lock().roster.is_known());
+        unknown.iter().map(|room| room.name.clone()).collect()
     }
 
     /// Replaces the roster of a room by what was read.
@@ -36,8 +37,9 @@ impl Rooms {
         version: u64,
         members: BTreeMap<UserId, String>,
     ) {
-        if let Some(room) = self.lock().get_mut(name) {
-            let update = room.roster.replace(version, members);
+        if let Some(room) = self.find(name) {
+            let mut presence = room.lock();
+            let update = presence.roster.replace(version, members);
             let is_known = room.announce(update);
             self.report_if_unknown(is_known);
         }
@@ -45,24 +47,26 @@ impl Rooms {
 
     /// Applies a change of a room's roster that all servers receive.
     pub(crate) fn apply_presence(&self, name: &RoomName, change: PresenceChange) {
-        if let Some(room) = self.lock().get_mut(name) {
-            let is_known = room.apply(change);
+        if let Some(room) = self.find(name) {
+            let mut presence = room.lock();
+            let update = presence.roster.apply(change);
+            let is_known = room.announce(update);
             self.report_if_unknown(is_known);
         }
     }
 
     /// Sends `typing` to everybody in the room on this server.
     pub(crate) fn deliver_typing(&self, name: &RoomName, user: UserId, user_name: &str) {
-        if let Some(room) = self.lock().get(name) {
-            room.events.send(&Event::typing(user, user_name));
+        if let Some(room) = self.find(name) {
+            room.send(&Event::typing(user, user_name));
         }
     }
 
     /// Tells all readers that they may have missed events, as if they had lagged: they read the log, and all rosters
     /// are read again.
     pub(crate) fn signal_gap(&self) {
-        for room in self.lock().values_mut() {
-            room.roster.invalidate();
+        for room in self.all() {
+            room.lock().roster.invalidate();
             room.events.lag_all();
         }
         self.report_if_unknown(false);

@@ -21,9 +21,23 @@ pub(crate) struct Roster {
     version: Option<u64>,
     /// The latest version that a change has named, applied or not.
     latest_seen: u64,
-    /// The roster as an event. It is made when somebody first needs it, and dropped with the next change.
-    event: Option<Arc<Event>>,
+    /// The whole roster as an event, at some version, and the changes since then. It is made when somebody needs it.
+    base: Option<Base>,
 }
+
+/// A whole roster, and what has changed since. In a room of thousands a newcomer gets the two together, because a
+/// roster that is made again for each newcomer takes more time than the room has.
+#[derive(Debug)]
+struct Base {
+    version: u64,
+    event: Arc<Event>,
+    /// The changes from `version` on, one for each version.
+    changes: Vec<Arc<Event>>,
+}
+
+/// A whole roster is made again when more than this part of the members has come or gone since: in a small room with
+/// every change.
+const MEMBERS_PER_CHANGE: usize = 64;
 
 /// One change of a roster.
 #[derive(Debug, Clone)]
@@ -67,7 +81,7 @@ impl Roster {
             members: BTreeMap::new(),
             version: None,
             latest_seen: 0,
-            event: None,
+            base: None,
         }
     }
 
@@ -99,7 +113,6 @@ impl Roster {
             return Update::Gap;
         }
         self.version = Some(change.version);
-        self.event = None;
         let PresenceChange { version, name, .. } = change;
         let event = match change.kind {
             ChangeKind::Joined => {
@@ -112,7 +125,16 @@ impl Roster {
                 Event::left(version, &name)
             }
         };
+        self.push_change(&event);
         Update::Announce(event)
+    }
+
+    fn push_change(&mut self, event: &Arc<Event>) {
+        let max_changes = self.members.len() / MEMBERS_PER_CHANGE;
+        match &mut self.base {
+            Some(base) if base.changes.len() < max_changes => base.changes.push(Arc::clone(event)),
+            _ => self.base = None,
+        }
     }
 
     /// Replaces the whole roster by what was read.
@@ -128,25 +150,47 @@ impl Roster {
         }
         self.members = members;
         self.version = Some(version);
-        self.event = None;
-        self.event().map_or(Update::Unchanged, Update::Announce)
+        self.base = None;
+        Update::Announce(Arc::clone(&self.base(version).event))
     }
 
     /// Marks the roster as unknown, because changes may have been missed.
     pub(crate) fn invalidate(&mut self) {
         self.version = None;
-        self.event = None;
+        self.base = None;
     }
 
-    /// Returns the roster as an event, if it is known.
-    pub(crate) fn event(&mut self) -> Option<Arc<Event>> {
-        let version = self.version?;
-        let event = self.event.get_or_insert_with(|| {
+    /// Returns the events that lead from the version `known` to the current roster: none if that is the same, or if the
+    /// current roster is unknown; only the changes, if they are there; else the whole roster and the changes since.
+    pub(crate) fn events_since(&mut self, known: Option<u64>) -> Vec<Arc<Event>> {
+        let Some(version) = self.version else {
+            return Vec::new();
+        };
+        if known == Some(version) {
+            return Vec::new();
+        }
+        let base = self.base(version);
+        let missed = known.and_then(|known| known.checked_sub(base.version));
+        let missed = missed.and_then(|index| base.changes.get(usize::try_from(index).ok()?..));
+        if let Some(changes) = missed {
+            return changes.to_vec();
+        }
+        let mut events = vec![Arc::clone(&base.event)];
+        events.extend_from_slice(&base.changes);
+        events
+    }
+
+    /// Returns the whole roster and the changes since, up to the current `version`.
+    fn base(&mut self, version: u64) -> &Base {
+        self.base.get_or_insert_with(|| {
             let mut names: Vec<_> = self.members.values().map(String::as_str).collect();
             names.sort_unstable();
-            Event::roster(version, &names)
-        });
-        Some(Arc::clone(event))
+            Base {
+                version,
+                event: Event::roster(version, &names),
+                changes: Vec::new(),
+            }
+        })
     }
 }
 

@@ -12,7 +12,7 @@ fn lobby() -> RoomName {
 fn received(membership: &mut Membership) -> Vec<String> {
     let mut received = Vec::new();
     while let Some(Ok(event)) = membership.events.recv().now_or_never() {
-        let event: serde_json::Value = serde_json::from_str(&event.json).unwrap();
+        let event: serde_json::Value = serde_json::from_str(event.json()).unwrap();
         received.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
     }
     received

@@ -27,6 +27,7 @@ const MAX_WAIT: u64 = 60;
 /// `GET /rooms/{room}/messages`: `{"events":[…],"cursor":"17.4"}` as soon as there is something; an empty list if
 /// that does not happen in time.
 pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
+    request.user.check_rate(request.chat.rate)?;
     let cut = request.cut.wait();
     if let Some(before) = &request.query.before {
         return history(&request, Cursor::parse(before)?).await;
@@ -58,7 +59,8 @@ async fn history(request: &RoomRequest, end: Cursor) -> HandlerResult {
         reader: request.user.id,
     };
     let id = end.id.unwrap_or_default();
-    let messages = request.chat.backend.page_before(view, id).await?;
+    let read = request.chat.backend.page_before(view, id);
+    let messages = request.user.read_in_turn(read).await?;
     let events: Vec<_> = messages.iter().map(Event::message).collect();
     Ok(poll_response(&events, end))
 }
@@ -66,7 +68,7 @@ async fn history(request: &RoomRequest, end: Cursor) -> HandlerResult {
 /// Returns the events and the cursor after them. No cache may keep the response: the same address has another one
 /// next time.
 fn poll_response(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
-    let events: Vec<_> = events.iter().map(|event| event.json.as_str()).collect();
+    let events: Vec<_> = events.iter().map(|event| event.json()).collect();
     let events = events.join(",");
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))

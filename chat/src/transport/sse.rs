@@ -18,9 +18,7 @@ pub(crate) async fn stream(request: RoomRequest) -> HandlerResult {
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
     let retry = stream::once(future::ready(Bytes::from(retry)));
     let events = request.event_stream().await?;
-    let body = retry
-        .chain(events.map(|event| event.sse.clone()))
-        .take_until(cut);
+    let body = retry.chain(events.map(|event| event.sse())).take_until(cut);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache"))

@@ -36,7 +36,7 @@ pub(crate) async fn upgrade(
         .aggregate_continuations()
         .max_continuation_size(max_message);
     let events = room_request.event_stream().await?;
-    let frames = events.map(|event| event.frame.clone());
+    let frames = events.map(|event| event.frame());
     let mut socket = (session, messages, heartbeat);
     let mut cut = Box::pin(room_request.cut.wait());
     rt::spawn(async move {

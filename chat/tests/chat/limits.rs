@@ -81,9 +81,30 @@ async fn a_user_has_twenty_connections_at_most_in_all_rooms_and_over_all_transpo
     }
 }
 
+/// To ask is work for the server as well, and a loop of requests must not keep others waiting.
+#[tokio::test]
+async fn polls_and_history_count_like_messages() {
+    let server = start(&["--rate", "2"]);
+    let ann = Person::join(&server, "Ann").await;
+    for query in ["wait=0", "before=9", "wait=0&after=0", "before=1"] {
+        let path = format!("{LOBBY}/messages?{query}");
+        assert_eq!(ann.get(&server, &path).await.status(), 200);
+    }
+    for query in ["wait=0", "before=9"] {
+        let path = format!("{LOBBY}/messages?{query}");
+        let refused = ann.get(&server, &path).await;
+        assert_eq!(refused.headers()["Retry-After"], "1");
+        expect_error(refused, 429, query).await;
+    }
+    let refused = ann
+        .post(&server, &format!("{LOBBY}/messages"), &message(0))
+        .await;
+    expect_error(refused, 429, "a message").await;
+}
+
 #[tokio::test]
 async fn the_cap_is_also_for_those_who_ask_at_the_same_moment() {
-    let server = start(&["--connections", "3"]);
+    let server = start(&["--connections", "3", "--rate", "0"]);
     let ann = Person::join(&server, "Ann").await;
     let polls = (0..50).map(|_| async {
         let answer = ann

@@ -191,15 +191,17 @@ async fn a_reader_that_was_too_slow_gets_everything_in_the_end() {
     }
 }
 
-/// A poll that is waiting, as a task.
+/// Reads everything that there is. Then starts a poll that waits, as a task.
 async fn waiting(server: &Server, person: &Person) -> (tokio::task::JoinHandle<Value>, String) {
-    let first: Value = person
-        .get(server, &format!("{LOBBY}/messages"))
-        .await
-        .json()
-        .await
-        .unwrap();
-    let cursor = first["cursor"].as_str().unwrap().to_owned();
+    let mut cursor = "0".to_owned();
+    loop {
+        let path = format!("{LOBBY}/messages?wait=0&after={cursor}");
+        let page: Value = person.get(server, &path).await.json().await.unwrap();
+        page["cursor"].as_str().unwrap().clone_into(&mut cursor);
+        if page["events"].as_array().unwrap().is_empty() {
+            break;
+        }
+    }
     let url = server.url(&format!("{LOBBY}/messages?wait=60&after={cursor}"));
     let polling = person.sign(server.client.get(url)).send();
     let poll = tokio::spawn(async {
@@ -252,7 +254,7 @@ impl Open {
 
 #[tokio::test]
 async fn a_cut_ends_everything_cleanly_and_the_next_connections_stay() {
-    let server = start(&["--connections", "200"]);
+    let server = start(&["--connections", "200", "--rate", "0"]);
     let ann = Person::join(&server, "Ann").await;
     let open = Open::all(&server, &ann).await;
     server.cut().await;
@@ -291,7 +293,7 @@ async fn a_stop_with_a_hundred_open_connections_and_stalled_ones_is_quick_and_cl
 /// Over HTTP; ten thousand of them are a test of the rooms themselves.
 #[tokio::test]
 async fn two_thousand_visits_leave_nothing_behind() {
-    let server = start(&["--connections", "1000"]);
+    let server = start(&["--connections", "1000", "--rate", "0"]);
     let ann = Person::join(&server, "Ann").await;
     let visit = async |count: usize| {
         for number in 0..count {

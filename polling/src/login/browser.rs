@@ -42,10 +42,14 @@ pub(super) async fn create(
     flags: web::Data<Flags>,
 ) -> Result<HttpResponse, Error> {
     // All tabs of a browser share one secret. A new secret for each tab would replace the cookie, and
-    // the other tabs would lose their tickets.
-    let browser = browser_secret(&request).unwrap_or_else(Secret::random);
+    // the other tabs would lose their tickets. But a secret that has no ticket did not come from here:
+    // somebody who can set cookies for this host may have chosen it, and would share the login.
+    let now = Instant::now();
+    let browser = browser_secret(&request)
+        .filter(|secret| tickets.is_known(*secret, now))
+        .unwrap_or_else(Secret::random);
     let host = qr_code::host(&request)?;
-    let id = tickets.create(browser, flags.ticket_seconds, Instant::now());
+    let id = tickets.create(browser, flags.ticket_seconds, now);
     let url = qr_code::phone_url(host, id);
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -59,8 +63,8 @@ pub(super) async fn create(
 }
 
 /// Handles `GET /login/{id}`: returns the status of the ticket, such as `{"status":"waiting"}`, to the
-/// browser that created the ticket. The first response with "confirmed" consumes the ticket, so that
-/// a login succeeds only once.
+/// browser that created the ticket. The first response with "confirmed" consumes the ticket. For ten seconds
+/// the browser gets the same response again, because the first one may have been lost.
 pub(super) async fn status(
     request: HttpRequest,
     tickets: web::Data<TicketStore>,

@@ -1,19 +1,23 @@
 //! [`Ticket`]: one login, from the QR code to its end.
 //!
 //! ```text
-//! waiting ──scan──▶ scanned ──confirm──▶ confirmed ──the browser's poll──▶ consumed
+//! waiting ──scan──▶ scanned ──confirm──▶ confirmed ──10 s after the browser's first poll──▶ consumed
 //!    └──────┬──────────┴──refuse──▶ refused
 //!           └──time──▶ expired
 //! ```
 //!
 //! Nothing here waits or reads a clock. The caller passes the time, so that a test can choose it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use shared::{error::Error, users::Username};
 
 use super::secret::Secret;
+
+/// How long the browser gets the outcome again after the first time. If that response was lost, because a connection
+/// broke just then, the login would be lost with it.
+const REPEAT_OUTCOME: Duration = Duration::from_secs(10);
 
 /// One login.
 #[derive(Debug)]
@@ -30,8 +34,14 @@ pub(super) struct Ticket {
 enum State {
     Waiting,
     Scanned,
-    Confirmed { username: Username },
-    Consumed,
+    Confirmed {
+        username: Username,
+    },
+    /// The browser has had the outcome, since this moment.
+    Consumed {
+        username: Username,
+        since: Instant,
+    },
     Refused,
 }
 
@@ -88,27 +98,36 @@ impl Ticket {
             State::Waiting | State::Scanned if now >= self.deadline => Status::Expired,
             State::Waiting => Status::Waiting,
             State::Scanned => Status::Scanned,
-            State::Confirmed { username } => Status::Confirmed {
+            State::Consumed { since, .. } if now >= *since + REPEAT_OUTCOME => Status::Consumed,
+            State::Confirmed { username } | State::Consumed { username, .. } => Status::Confirmed {
                 username: username.clone(),
             },
-            State::Consumed => Status::Consumed,
             State::Refused => Status::Refused,
         })
     }
 
-    /// Returns the status, as [`Ticket::status`] does, and consumes the ticket if it is confirmed.
+    /// Returns the status, as [`Ticket::status`] does, and consumes the ticket if it is confirmed. The same browser
+    /// gets the same outcome for a while after that.
     pub(super) fn poll(&mut self, browser: Secret, now: Instant) -> Result<Status, TicketError> {
         let status = self.status(browser, now)?;
-        if matches!(status, Status::Confirmed { .. }) {
-            self.state = State::Consumed;
+        if let State::Confirmed { username } = &self.state {
+            self.state = State::Consumed {
+                username: username.clone(),
+                since: now,
+            };
         }
         Ok(status)
+    }
+
+    /// Returns whether the ticket belongs to this browser.
+    pub(super) fn is_of(&self, browser: Secret) -> bool {
+        self.browser == browser
     }
 
     /// Returns the state that a phone may see. After the deadline, or when the ticket is used up, the
     /// ticket is unknown to phones.
     fn state_for_phone(&self, now: Instant) -> Result<&State, TicketError> {
-        if now >= self.deadline || matches!(self.state, State::Consumed) {
+        if now >= self.deadline || matches!(self.state, State::Consumed { .. }) {
             return Err(TicketError::Unknown);
         }
         Ok(&self.state)
@@ -161,7 +180,7 @@ impl State {
             Self::Waiting | Self::Scanned => TicketError::NotScanned,
             Self::Confirmed { .. } => TicketError::AlreadyConfirmed,
             Self::Refused => TicketError::AlreadyRefused,
-            Self::Consumed => TicketError::Unknown,
+            Self::Consumed { .. } => TicketError::Unknown,
         }
     }
 }

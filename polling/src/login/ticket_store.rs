@@ -43,6 +43,13 @@ impl TicketStore {
         id
     }
 
+    /// Returns whether a ticket that is stored belongs to this browser.
+    pub(super) fn is_known(&self, browser: Secret, now: Instant) -> bool {
+        let tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = tickets.by_id.values();
+        all.any(|ticket| ticket.is_of(browser) && is_retained(ticket, now))
+    }
+
     /// Calls `work` with the ticket `id`. All tickets are locked until `work` returns.
     pub(super) fn with_ticket<T>(
         &self,

@@ -38,6 +38,32 @@ async fn a_receiver_that_is_too_far_behind_lags_and_goes_on_with_what_is_buffere
     assert_eq!(receive_ready(&mut receiver), [Err(Lagged), Ok(8), Ok(9)]);
 }
 
+/// A reader that does not read must not make the server hold more, however long the items are.
+#[tokio::test]
+async fn a_receiver_that_is_too_many_bytes_behind_lags() {
+    let channel = Broadcast::with_byte_budget(100, 10);
+    let mut receiver = channel.subscribe();
+    channel.send_sized(&1, 4);
+    channel.send_sized(&2, 6);
+    assert_eq!(receive_ready(&mut receiver), [Ok(1), Ok(2)], "just fits");
+    for item in 3..=5 {
+        channel.send_sized(&item, 4);
+    }
+    assert_eq!(receive_ready(&mut receiver), [Err(Lagged), Ok(4), Ok(5)]);
+    channel.send_sized(&6, 1_000);
+    assert_eq!(
+        receive_ready(&mut receiver),
+        [Ok(6)],
+        "one item always fits"
+    );
+    channel.send_sized(&7, 10);
+    assert_eq!(
+        receive_ready(&mut receiver),
+        [Ok(7)],
+        "what was received counts no more"
+    );
+}
+
 /// The tempting wrong answer skips only those that have something to receive.
 #[tokio::test]
 async fn after_a_gap_every_receiver_lags_once_and_goes_on() {

@@ -89,24 +89,32 @@ impl TryFrom<String> for Id {
     }
 }
 
-/// `POST /cut`: ends every open stream and every request that is being held. Only for the person at the machine: in a classroom one student's button
-/// must not cut the others' streams.
+/// `POST /cut`: ends every open stream and every request that is being held. Only for the person at the machine: in a
+/// classroom one student's button must not cut the others' streams.
 async fn cut(
     request: HttpRequest,
     cut: web::Data<Cut>,
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse, Error> {
-    let local = request
-        .peer_addr()
-        .is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    if !(settings.loopback && local) {
+    let peer = request.peer_addr();
+    let is_local = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    if !(settings.can_cut && is_local) || came_through_proxy(&request) {
         return Err(Error::forbidden(
-            "This works only on the machine that the server runs on, and only while no other machine can \
-             reach it (--host 127.0.0.1).",
+            "This works only on the machine that the server runs on, without a proxy in between, and only while no \
+             other machine can reach the server (--host 127.0.0.1, and not --no-cut).",
         ));
     }
     cut.now();
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Returns whether a header tells that a proxy has passed the request on. Behind a proxy on the same machine every
+/// client seems to be local (RFC 7239, RFC 9110 §7.6.3).
+fn came_through_proxy(request: &HttpRequest) -> bool {
+    let mut names = request.headers().keys();
+    names.any(|name| {
+        matches!(name.as_str(), "forwarded" | "via") || name.as_str().starts_with("x-forwarded-")
+    })
 }
 
 /// `FOLDER/static` at `mount`; folders are not listed.

@@ -29,6 +29,10 @@ pub(crate) struct Flags<Own: Args> {
     #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<Origin>,
 
+    /// Switch the button off that cuts all connections (POST /cut)
+    #[arg(long, env)]
+    pub(super) no_cut: bool,
+
     #[command(flatten)]
     pub(super) own: Own,
 }
@@ -80,8 +84,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     pub(crate) lesson: Lesson,
     pub(super) allowed_origins: Vec<Origin>,
-    /// Whether only this machine can reach the server.
-    pub(crate) loopback: bool,
+    /// Whether `POST /cut` is there: only this machine can reach the server, and no flag switches it off.
+    pub(crate) can_cut: bool,
 }
 
 impl Settings {
@@ -90,7 +94,7 @@ impl Settings {
             heartbeat: flags.heartbeat,
             lesson,
             allowed_origins: flags.allow_origin.clone(),
-            loopback: address.ip().is_loopback(),
+            can_cut: address.ip().is_loopback() && !flags.no_cut,
         }
     }
 }

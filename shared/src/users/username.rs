@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::visible_text::is_visible;
 
-/// A username: trimmed, 1 to 32 Unicode scalar values, no control characters.
+/// A username: trimmed, 1 to 32 Unicode scalar values, all of which can be seen (see [`is_visible`]).
 ///
 /// The only way to create one is [`Username::parse`], so code that has one need not check it again. It may still
 /// contain anything printable, `<script>` too: put it on a page as text.
@@ -21,9 +22,11 @@ pub enum UsernameError {
     /// It is longer than [`Username::MAX_CHARS`].
     #[error("A username has at most {} characters.", Username::MAX_CHARS)]
     TooLong,
-    /// It contains a character of Unicode's category Cc, such as a line break.
-    #[error("A username has no control characters such as line breaks or tabs.")]
-    ControlCharacter,
+    /// It contains something that cannot be seen, such as a line break.
+    #[error(
+        "A username has no line breaks, no invisible characters, and no marks without a letter."
+    )]
+    NotVisible,
 }
 
 impl Username {
@@ -34,7 +37,7 @@ impl Username {
     /// Trims `text` and checks it.
     ///
     /// # Errors
-    /// When `text` is empty, too long or contains a control character.
+    /// When `text` is empty, too long or not visible.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         let name = text.trim();
         if name.is_empty() {
@@ -43,8 +46,8 @@ impl Username {
         if name.chars().count() > Self::MAX_CHARS {
             return Err(UsernameError::TooLong);
         }
-        if name.chars().any(char::is_control) {
-            return Err(UsernameError::ControlCharacter);
+        if !is_visible(name) {
+            return Err(UsernameError::NotVisible);
         }
         Ok(Self(name.to_owned()))
     }
@@ -85,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_a_visible_character_or_with_a_control_character_is_refused() {
+    fn a_name_that_is_blank_or_has_something_invisible_is_refused() {
         for blank in ["", "   ", "\t\r\n", "\u{3000}"] {
             assert_eq!(
                 Username::parse(blank),
@@ -93,11 +96,11 @@ mod tests {
                 "{blank:?}"
             );
         }
-        for control in ["a\nb", "a\tb", "a\0b", "a\u{7f}b", "a\u{85}b"] {
+        for invisible in ["a\nb", "a\tb", "a\0b", "a\u{200b}b", "\u{301}"] {
             assert_eq!(
-                Username::parse(control),
-                Err(UsernameError::ControlCharacter),
-                "{control:?}"
+                Username::parse(invisible),
+                Err(UsernameError::NotVisible),
+                "{invisible:?}"
             );
         }
     }

@@ -73,6 +73,15 @@ impl Redis {
         &self,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, Error> {
+        let result = self.try_script(script).await;
+        result.map_err(|error| unavailable(&error))
+    }
+
+    /// Runs a script, for a caller that looks at what went wrong.
+    pub(super) async fn try_script<T: FromRedisValue>(
+        &self,
+        script: &ScriptInvocation<'_>,
+    ) -> Result<T, RedisError> {
         let mut connection = self.lock().clone();
         respond_in_time(script.invoke_async(&mut connection)).await
     }
@@ -80,7 +89,8 @@ impl Redis {
     /// Sends one or more commands and returns their responses as a tuple.
     pub(super) async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Error> {
         let mut connection = self.lock().clone();
-        respond_in_time(commands.query_async(&mut connection)).await
+        let response = respond_in_time(commands.query_async(&mut connection)).await;
+        response.map_err(|error| unavailable(&error))
     }
 
     /// Opens a connection of its own that receives what is published on these channels from now on.
@@ -128,17 +138,19 @@ async fn warn_if_volatile(connection: &mut ConnectionManager) {
     }
 }
 
-/// Waits for the response, and turns any failure into a 503. The driver has a timeout for responses, too, but not
-/// for the time that it waits for a new connection.
+/// Waits for the response. The driver has a timeout for responses, too, but not for the time that it waits for a new
+/// connection.
 async fn respond_in_time<T>(
     response: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, Error> {
+) -> Result<T, RedisError> {
     let response = timeout(RESPONSE_TIMEOUT, response).await;
-    let response = response.unwrap_or_else(|_| Err(timed_out()));
-    response.map_err(|error| {
-        log::error!("cannot use Redis: {error}");
-        Error::service_unavailable("Redis does not answer as it should. Send it again later.")
-    })
+    response.unwrap_or_else(|_| Err(timed_out()))
+}
+
+/// Logs what went wrong and returns a 503.
+pub(super) fn unavailable(error: &RedisError) -> Error {
+    log::error!("cannot use Redis: {error}");
+    Error::service_unavailable("Redis does not answer as it should. Send it again later.")
 }
 
 fn timed_out() -> RedisError {

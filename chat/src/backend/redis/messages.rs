@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use redis::{Script, pipe};
+use redis::{RedisError, Script};
 use shared::error::Error;
 
-use super::connection::Redis;
+use super::connection::{Redis, unavailable};
 use crate::input::{NewMessage, RoomName};
 use crate::log::{
-    MAX_MESSAGES_PER_ROOM, Message, NO_SUCH_RECIPIENT, PAGE_SIZE, Page, Receipt, View,
+    MAX_MESSAGES_PER_ROOM, Message, NO_SUCH_RECIPIENT, PAGE_BYTES, PAGE_SIZE, Page, Receipt, View,
     resolve_cursor,
 };
 use crate::user::User;
@@ -17,8 +17,23 @@ use crate::user::User;
 /// The 401 for a message whose author has lost the name since the request began.
 const NAME_LOST: &str = "Your name is not yours any more: POST /session.";
 
-static APPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("append.lua")));
+static APPEND: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("log.lua"), include_str!("append.lua"))));
+/// It runs even when Redis is out of memory, as the first line says.
+static EVICT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        "#!lua flags=allow-oom\n",
+        include_str!("log.lua"),
+        include_str!("evict.lua")
+    ))
+});
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.lua")));
+
+/// How many messages are deleted in one call when Redis is out of memory. It does nothing else meanwhile.
+const EVICT_BATCH: usize = 500;
+
+/// How often a message is tried again after messages were deleted for it.
+const MAX_EVICTIONS: usize = 4;
 
 /// An entry of a stream: its id, then the names and values of its fields in turn.
 pub(super) type Entry = (String, Vec<String>);
@@ -36,8 +51,17 @@ pub(super) async fn append(
     script.arg(&message.idempotency_key);
     script.arg(&message.text);
     script.arg(MAX_MESSAGES_PER_ROOM);
-    script.arg(&message.to); // `None` adds no argument.
-    let (outcome, id, time): (String, i64, i64) = redis.run_script(&script).await?;
+    // `None` adds no argument.
+    script.arg(message.to.as_ref().map(|to| &to.case_folded));
+    script.arg(message.to.as_ref().and_then(|to| to.id));
+    let mut appended = redis.try_script(&script).await;
+    for _ in 0..MAX_EVICTIONS {
+        if !matches!(&appended, Err(error) if is_out_of_memory(error)) || !evict(redis).await? {
+            break;
+        }
+        appended = redis.try_script(&script).await;
+    }
+    let (outcome, id, time): (String, i64, i64) = appended.map_err(|error| unavailable(&error))?;
     let created = match outcome.as_str() {
         "created" => true,
         "repeated" => false,
@@ -47,69 +71,94 @@ pub(super) async fn append(
     Ok(Receipt { id, time, created })
 }
 
+/// Deletes the oldest messages of the room that was silent for longest. Returns whether there were any to delete: every
+/// room keeps its latest page, so that a Redis that is full of something else does not cost the chat its messages.
+async fn evict(redis: &Redis) -> Result<bool, Error> {
+    let mut script = EVICT.arg(EVICT_BATCH);
+    let deleted: usize = redis.run_script(script.arg(PAGE_SIZE)).await?;
+    if deleted > 0 {
+        log::warn!("Redis is out of memory: deleted {deleted} old messages");
+    }
+    Ok(deleted > 0)
+}
+
+fn is_out_of_memory(error: &RedisError) -> bool {
+    error.code() == Some("OOM")
+}
+
 pub(super) async fn page_after(
     redis: &Redis,
     view: View,
     cursor: Option<i64>,
 ) -> Result<Page, Error> {
-    let next = cursor.unwrap_or_default().saturating_add(1);
-    let mut script = PAGE.arg(view.room.as_str());
-    script.arg(next).arg(PAGE_SIZE);
-    let entries: (Vec<Entry>, Vec<Entry>, Vec<Entry>) = redis.run_script(&script).await?;
-    let (first, last, page) = entries;
-    // An empty room has the ids 1 and 0, so that its only valid cursor is 0.
-    let first_id = first.first().and_then(message_id).unwrap_or(1);
-    let last_id = last.first().and_then(message_id).unwrap_or(0);
-    let is_valid = |cursor| resolve_cursor(cursor, first_id, last_id).is_some();
-    if !cursor.is_some_and(is_valid) {
-        let messages = latest_until(redis, &view, last_id).await?;
-        let before_page = messages.first().map_or(last_id, |message| message.id - 1);
-        return Ok(Page {
-            reset: cursor.map(|_| before_page),
-            messages,
-            cursor: last_id,
-            has_more: false,
-        });
+    let read = read_page(redis, &view, "after", cursor).await?;
+    let is_valid = |cursor| resolve_cursor(cursor, read.first_id, read.last_id).is_some();
+    if cursor.is_none_or(is_valid) {
+        return Ok(read.into_page(None));
     }
-    let until = page.last().and_then(message_id).unwrap_or(last_id);
-    Ok(Page {
-        reset: None,
-        messages: visible_messages(page, &view).collect(),
-        cursor: until,
-        has_more: until < last_id,
-    })
+    let latest = read_page(redis, &view, "after", None).await?;
+    let reset = latest.after;
+    Ok(latest.into_page(Some(reset)))
 }
 
 pub(super) async fn page_before(redis: &Redis, view: View, id: i64) -> Result<Vec<Message>, Error> {
-    latest_until(redis, &view, id - 1).await
+    let mut read = read_page(redis, &view, "before", Some(id)).await?;
+    read.messages.reverse();
+    Ok(read.messages)
 }
 
-/// Returns the latest messages with an id up to `until`, oldest first, a page at most.
-async fn latest_until(redis: &Redis, view: &View, until: i64) -> Result<Vec<Message>, Error> {
-    let page_size = usize::try_from(PAGE_SIZE).unwrap_or_default();
-    let mut end = until;
-    let mut messages = Vec::new();
-    // Page by page, because some messages may be private to others.
-    while messages.len() < page_size && end > 0 {
-        let mut reading = pipe();
-        reading
-            .cmd("XREVRANGE")
-            .arg(format!("chat:log:{}", view.room.as_str()))
-            .arg(end)
-            .arg("-");
-        reading.arg("COUNT").arg(PAGE_SIZE);
-        let (page,): (Vec<Entry>,) = redis.query(&reading).await?;
-        end = page.last().and_then(message_id).unwrap_or(1) - 1;
-        let missing = page_size - messages.len();
-        messages.extend(visible_messages(page, view).take(missing));
+/// What `page.lua` returns.
+struct ReadPage {
+    first_id: i64,
+    last_id: i64,
+    /// The cursor that the page begins after.
+    after: i64,
+    messages: Vec<Message>,
+    has_more: bool,
+}
+
+async fn read_page(
+    redis: &Redis,
+    view: &View,
+    direction: &str,
+    id: Option<i64>,
+) -> Result<ReadPage, Error> {
+    let mut script = PAGE.arg(view.room.as_str());
+    script.arg(view.reader).arg(direction);
+    match id {
+        Some(id) => script.arg(id),
+        None => script.arg(""),
+    };
+    script.arg(PAGE_SIZE).arg(PAGE_BYTES);
+    let (first_id, last_id, after, entries, has_more): (i64, i64, i64, Vec<Entry>, bool) =
+        redis.run_script(&script).await?;
+    Ok(ReadPage {
+        first_id,
+        last_id,
+        after,
+        messages: entries.into_iter().filter_map(parse_message).collect(),
+        has_more,
+    })
+}
+
+impl ReadPage {
+    fn into_page(self, reset: Option<i64>) -> Page {
+        let last_read = self
+            .messages
+            .last()
+            .map_or(self.after, |message| message.id);
+        Page {
+            reset,
+            messages: self.messages,
+            // Whatever comes after the last page is private to others.
+            cursor: if self.has_more {
+                last_read
+            } else {
+                self.last_id
+            },
+            has_more: self.has_more,
+        }
     }
-    messages.reverse();
-    Ok(messages)
-}
-
-fn visible_messages(page: Vec<Entry>, view: &View) -> impl Iterator<Item = Message> {
-    let messages = page.into_iter().filter_map(parse_message);
-    messages.filter(|message| message.is_visible_to(view.reader))
 }
 
 /// Returns the id of the message in an entry: the first half of the entry's own id, `17-0`.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, atomic::Ordering};
 
-use redis::{Script, ScriptInvocation};
+use redis::{Script, ScriptInvocation, pipe};
 use shared::error::Error;
 
 use super::connection::Redis;
 use crate::backend::{
-    EVICTABLE_AFTER, MAX_USERS, NAME_TAKEN, NAME_TTL, TOO_MANY_USERS, UNCONFIRMED_TTL,
+    EVICTABLE_AFTER, Holder, MAX_USERS, NAME_TAKEN, NAME_TTL, TOO_MANY_USERS, UNCONFIRMED_TTL,
 };
 use crate::input::UserName;
 use crate::user::{TokenHash, User, UserId};
@@ -48,6 +48,16 @@ pub(super) async fn resolve_token(
     script.arg(token.0.as_slice());
     let holder: Option<(UserId, String)> = redis.run_script(&script).await?;
     Ok(holder.map(|(id, name)| User::new(id, UserName::from_store(name), token)))
+}
+
+/// Returns who holds this name.
+pub(super) async fn find_holder(redis: &Redis, case_folded: &str) -> Result<Option<Holder>, Error> {
+    let mut reading = pipe();
+    let key = format!("chat:name:{case_folded}");
+    reading.cmd("HMGET").arg(key).arg("id").arg("name");
+    let ((id, name),): ((Option<UserId>, Option<String>),) = redis.query(&reading).await?;
+    let holder = id.zip(name);
+    Ok(holder.map(|(id, name)| Holder { id, name }))
 }
 
 /// Makes the name of `user` unconfirmed.

@@ -1,5 +1,7 @@
 //! What only a store in Redis does, and how a test changes it.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::BoxFuture;
 use redis::Pipeline;
 
@@ -65,7 +67,7 @@ impl Control for RedisControl {
     /// Keeps who is where: the server reports that only once.
     fn clear(&self) -> BoxFuture<'_, ()> {
         const CLEAR: &str = "
-            for _, pattern in ipairs({ 'log', 'sent', 'name', 'names', 'token' }) do
+            for _, pattern in ipairs({ 'log', 'public', 'private', 'rooms', 'sent', 'name', 'token' }) do
               for _, key in ipairs(redis.call('KEYS', 'chat:' .. pattern .. '*')) do redis.call('DEL', key) end
             end";
         Box::pin(self.run(CLEAR, ""))
@@ -95,4 +97,64 @@ async fn the_key_of_a_message_is_deleted_with_it() {
     counting.hlen("chat:sent:1");
     let (keys,): (usize,) = backend.redis.query(&counting).await.unwrap();
     assert_eq!(keys, 10_000);
+}
+
+/// As far as a Redis can: each room keeps its latest page.
+#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
+#[tokio::test]
+async fn a_redis_out_of_memory_makes_room_by_deleting_from_the_room_that_was_silent_for_longest() {
+    if !testing::redis::is_installed() {
+        return;
+    }
+    let server = testing::redis::Redis::start();
+    let rooms = Rooms::new(20, EVENT_BUFFER);
+    let opened = RedisBackend::open(&server.url(), rooms, 10).await;
+    let (backend, _rooms) = opened.unwrap();
+    let ann = User::test(1, "Ann");
+    backend.claim_name(Arc::clone(&ann)).await.unwrap();
+    let [silent, lobby] = ["silent", "lobby"].map(|name| RoomName::parse(name).unwrap());
+    let text = "x".repeat(8_000);
+    let append = |room, key: usize| {
+        backend.append(room, &ann, NewMessage::test(&key.to_string(), &text, None))
+    };
+    for key in 0..300 {
+        append(&silent, key).await.unwrap();
+    }
+    let mut limiting = Pipeline::new();
+    let used = "for n in string.gmatch(redis.call('INFO', 'memory'), 'used_memory:(%d+)') do return tonumber(n) end";
+    let used: u64 = {
+        let script = redis::Script::new(used);
+        backend
+            .redis
+            .run_script(&script.prepare_invoke())
+            .await
+            .unwrap()
+    };
+    limiting
+        .cmd("CONFIG")
+        .arg("SET")
+        .arg("maxmemory")
+        .arg(used + (1 << 20));
+    let (_ok,): (String,) = backend.redis.query(&limiting).await.unwrap();
+    for key in 300..900 {
+        let start = Instant::now();
+        append(&lobby, key).await.unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+    }
+    let left = async |room: &RoomName| {
+        let mut counting = Pipeline::new();
+        counting
+            .cmd("XLEN")
+            .arg(format!("chat:log:{}", room.as_str()));
+        let (count,): (usize,) = backend.redis.query(&counting).await.unwrap();
+        count
+    };
+    assert_eq!(left(&silent).await, 50);
+    assert!(left(&lobby).await > 50);
+    let view = View {
+        room: silent,
+        reader: ann.id,
+    };
+    let page = backend.page_after(view, Some(1)).await.unwrap();
+    assert!(page.reset.is_some());
 }

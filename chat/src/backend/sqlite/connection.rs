@@ -1,9 +1,10 @@
 //! [`ConnectionThread`]: a thread with a SQLite connection of its own, which runs one transaction after the other.
 //!
-//! A durable write costs one sync of the disk, however much it carries. So the thread takes all writes that are
+//! A durable write costs one sync of the disk, however much it carries. So the writer takes all writes that are
 //! waiting, makes one transaction of them, and reports success to everybody once that is on disk: *group commit*. The
 //! busier the server, the more writes share a sync.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,18 +13,37 @@ use shared::error::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// How many jobs may wait for a thread. Further ones wait in their own requests, for `JOB_TIMEOUT` at most.
-pub(super) const QUEUE_CAPACITY: usize = 1024;
+/// How many jobs may wait for a thread, and how many writes share a transaction at most. Further jobs wait in their
+/// own requests, for `JOB_TIMEOUT` at most.
+const QUEUE_CAPACITY: usize = 1024;
 
 /// How long a job may take. A disk that hangs must not hang the clients as well.
 const JOB_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) type SqlResult<T> = rusqlite::Result<T>;
 
-/// One part of a transaction. It returns a callback that runs after the commit. If the transaction fails, the
+/// One part of a transaction.
+struct Job {
+    run: Run,
+    /// How many bytes the job may add to the database, at most. 0 for a job that only reads.
+    bytes: u64,
+}
+
+/// Does the work of a job and returns a callback that runs after the commit. If the work or the transaction fails, the
 /// callback is dropped, which wakes the caller with an error.
-type Job = Box<dyn FnOnce(&Connection) -> SqlResult<AfterCommit> + Send>;
+type Run = Box<dyn FnOnce(&Connection) -> SqlResult<AfterCommit> + Send>;
 type AfterCommit = Box<dyn FnOnce() + Send>;
+
+/// Pauses the reader while the writer holds it. Clones are handles to the same pause.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ReadPause(Arc<Mutex<()>>);
+
+impl ReadPause {
+    /// Waits until the other side has dropped its guard.
+    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// A handle to the thread. Dropping it finishes the jobs that are queued and closes the connection.
 pub(super) struct ConnectionThread {
@@ -33,19 +53,44 @@ pub(super) struct ConnectionThread {
 }
 
 impl ConnectionThread {
-    /// Starts a thread that runs jobs on `connection`, up to `max_batch` of those that are waiting in one
-    /// transaction.
-    pub(super) fn start(mut connection: Connection, max_batch: usize) -> SqlResult<Self> {
+    /// Starts a thread that puts the jobs that are waiting into one transaction, as long as they add no more than
+    /// `max_bytes` together. Before each transaction it calls `prepare`. If that fails, the jobs fail, too.
+    pub(super) fn start_writer(
+        connection: Connection,
+        max_bytes: u64,
+        mut prepare: impl FnMut(&mut Connection) -> SqlResult<()> + Send + 'static,
+    ) -> SqlResult<Self> {
+        Self::start(connection, QUEUE_CAPACITY, move |connection, jobs| {
+            for batch in split_by_bytes(jobs, max_bytes) {
+                run_and_report(|| {
+                    prepare(connection)?;
+                    commit(connection, batch)
+                });
+            }
+        })
+    }
+
+    /// Starts a thread that runs each job in a transaction of its own: reads have no sync to share. `pause` is locked
+    /// while a job runs.
+    pub(super) fn start_reader(connection: Connection, pause: ReadPause) -> SqlResult<Self> {
+        Self::start(connection, 1, move |connection, jobs| {
+            let _reading = pause.lock();
+            run_and_report(|| commit(connection, jobs));
+        })
+    }
+
+    fn start(
+        mut connection: Connection,
+        max_batch: usize,
+        mut run: impl FnMut(&mut Connection, Vec<Job>) + Send + 'static,
+    ) -> SqlResult<Self> {
         // By default SQLite plans some statements again for each value, which costs more than running them.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let (sender, mut receiver) = mpsc::channel(QUEUE_CAPACITY);
         let thread = thread::spawn(move || {
-            let mut batch = Vec::with_capacity(max_batch);
-            while receiver.blocking_recv_many(&mut batch, max_batch) > 0 {
-                match commit(&mut connection, batch.drain(..)) {
-                    Ok(callbacks) => callbacks.into_iter().for_each(|callback| callback()),
-                    Err(error) => log::error!("cannot use the database: {error}"),
-                }
+            let mut jobs = Vec::new();
+            while receiver.blocking_recv_many(&mut jobs, max_batch) > 0 {
+                run(&mut connection, std::mem::take(&mut jobs));
             }
         });
         Ok(Self {
@@ -54,34 +99,66 @@ impl ConnectionThread {
         })
     }
 
-    /// Runs `job` in the next transaction and returns its result once that is committed, which for a write means
-    /// on disk. After an error the job may have been committed or not: repeat it.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Runs `job` and returns its result. The job is skipped if nobody waits for the result any more by the time it is
+    /// its turn.
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> SqlResult<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let job = |connection: &Connection| Ok((job(connection)?, || ()));
-        self.run_with_callback(job).await
+        self.queue(0, |sender| {
+            Box::new(move |connection| {
+                if sender.is_closed() {
+                    return Ok(Box::new(|| ()));
+                }
+                let result = job(connection)?;
+                Ok(Box::new(move || drop(sender.send(result))))
+            })
+        })
+        .await
     }
 
-    /// Runs a job that returns two things: its result, and a callback for the thread to call after the commit. The
-    /// callbacks of all jobs are called in the order in which the jobs were run.
-    pub(super) async fn run_with_callback<
-        T: Send + 'static,
-        Callback: FnOnce() + Send + 'static,
-    >(
+    /// Runs a write that adds `bytes` at most, and returns its result once that is on disk. After an error the write
+    /// may have been committed or not: repeat it.
+    pub(super) async fn write<T: Send + 'static>(
         &self,
+        bytes: u64,
+        job: impl FnOnce(&Connection) -> SqlResult<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.write_then(bytes, |connection| Ok((job(connection)?, || ())))
+            .await
+    }
+
+    /// Runs a write that returns two things: its result, and a callback for the thread to call after the commit. The
+    /// callbacks of all writes are called in the order in which the writes were run.
+    pub(super) async fn write_then<T: Send + 'static, Callback: FnOnce() + Send + 'static>(
+        &self,
+        bytes: u64,
         job: impl FnOnce(&Connection) -> SqlResult<(T, Callback)> + Send + 'static,
     ) -> Result<T, Error> {
+        self.queue(bytes, |sender| {
+            Box::new(move |connection| {
+                let (result, callback) = job(connection)?;
+                Ok(Box::new(move || {
+                    // The caller may have given up waiting; the write is done anyway.
+                    sender.send(result).ok();
+                    callback();
+                }))
+            })
+        })
+        .await
+    }
+
+    /// Queues the work that `make` returns, and waits for what it sends.
+    async fn queue<T>(
+        &self,
+        bytes: u64,
+        make: impl FnOnce(oneshot::Sender<T>) -> Run,
+    ) -> Result<T, Error> {
         let (sender, result) = oneshot::channel();
-        let job: Job = Box::new(|connection| {
-            let (result, callback) = job(connection)?;
-            Ok(Box::new(|| {
-                // The caller may have given up waiting; the job is done anyway.
-                sender.send(result).ok();
-                callback();
-            }))
-        });
+        let job = Job {
+            run: make(sender),
+            bytes,
+        };
         let running = async {
             self.jobs.as_ref()?.send(job).await.ok()?;
             result.await.ok()
@@ -101,16 +178,45 @@ impl Drop for ConnectionThread {
     }
 }
 
-/// Runs all jobs of `batch` in one transaction. If one of them fails, nothing is stored.
-fn commit(
-    connection: &mut Connection,
-    batch: impl Iterator<Item = Job>,
-) -> SqlResult<Vec<AfterCommit>> {
+/// Splits jobs into batches, in their order. Each adds at most `max_bytes`, or is a single job.
+fn split_by_bytes(jobs: Vec<Job>, max_bytes: u64) -> Vec<Vec<Job>> {
+    let mut batches = Vec::new();
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    for job in jobs {
+        if bytes + job.bytes > max_bytes && !batch.is_empty() {
+            batches.push(std::mem::take(&mut batch));
+            bytes = 0;
+        }
+        bytes += job.bytes;
+        batch.push(job);
+    }
+    batches.push(batch);
+    batches
+}
+
+/// Runs a transaction, and then the callbacks that it returns.
+fn run_and_report(transaction: impl FnOnce() -> SqlResult<Vec<AfterCommit>>) {
+    match transaction() {
+        Ok(callbacks) => callbacks.into_iter().for_each(|callback| callback()),
+        Err(error) => log::error!("cannot use the database: {error}"),
+    }
+}
+
+/// Runs all jobs of `batch` in one transaction. A job that fails does not take the others with it: SQLite undoes the
+/// statement that failed, and no job depends on an earlier one of its own.
+fn commit(connection: &mut Connection, batch: Vec<Job>) -> SqlResult<Vec<AfterCommit>> {
     // Rolled back when it is dropped before the commit.
     let transaction = connection.transaction()?;
-    let callbacks = batch
-        .map(|job| job(&transaction))
-        .collect::<SqlResult<_>>()?;
+    let mut callbacks = Vec::with_capacity(batch.len());
+    for job in batch {
+        match (job.run)(&transaction) {
+            Ok(callback) => callbacks.push(callback),
+            // Some errors, such as a full disk, end the transaction.
+            Err(error) if transaction.is_autocommit() => return Err(error),
+            Err(error) => log::error!("cannot use the database: {error}"),
+        }
+    }
     transaction.commit()?;
     Ok(callbacks)
 }

@@ -1,15 +1,15 @@
 //! [`Database`]: one SQLite file that belongs to this server, with a thread that writes and one that reads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::{Connection, Error as SqlError, ErrorCode, TransactionBehavior};
 use shared::FileLock;
 
-use super::connection::{ConnectionThread, QUEUE_CAPACITY};
+use super::connection::{ConnectionThread, ReadPause};
+use super::rooms::StoredRooms;
+use super::space::{Sizes, Space};
 use crate::backend::OpenError;
-
-/// How large the file may grow, in pages of 4 KiB, so that it does not fill the disk: 4 GiB.
-const MAX_PAGES: u32 = 1 << 20;
 
 /// How long a statement waits for another program that holds the file, in milliseconds. No other program should;
 /// waiting longer would delay the clients and a shutdown.
@@ -18,67 +18,93 @@ const BUSY_TIMEOUT: u32 = 500;
 /// "chat" in ASCII, where SQLite stores what kind of file this is (`PRAGMA application_id`).
 const APPLICATION_ID: i32 = 0x6368_6174;
 
-/// The version of the tables (`PRAGMA user_version`). A change of a schema needs the next one.
-const SCHEMA_VERSION: i32 = 1;
-
 /// An open database. The file stays locked for this process until this is dropped.
 pub(super) struct Database {
     /// For everything that changes something.
     pub(super) writer: ConnectionThread,
-    /// For everything that only reads. It does not wait for the writer.
+    /// For everything that only reads. It does not wait for the writer's transactions.
     pub(super) reader: ConnectionThread,
+    /// The rooms that have messages.
+    pub(super) rooms: Arc<StoredRooms>,
     /// Declared last, so that it is dropped last: no other server may open the file before this one has closed it.
     _lock: Option<FileLock>,
 }
 
 impl Database {
-    /// Opens `file`, or creates it with the tables of `schema`. `:memory:` is a database that ends with the process.
-    pub(super) fn open(file: &Path, schema: &str) -> Result<Self, OpenError> {
+    /// Opens `file`, or creates it. `:memory:` is a database that ends with the process. `size` is how many bytes it may
+    /// take. Each of the `migrations` is the SQL that makes the next version of the tables.
+    pub(super) fn open(file: &Path, size: u64, migrations: &[String]) -> Result<Self, OpenError> {
         if file == ":memory:" {
             // A name that only the two connections of this database know.
             let name = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
-            return Self::open_at(Path::new(&name), schema, None);
+            return Self::open_at(Path::new(&name), None, size, migrations, None);
         }
         // SQLite would parse `file:x.db` as a URI. With a leading `./` it is a file name, and the lock is beside it.
         let path = Path::new(".").join(file);
         // Two servers on one file would not receive each other's messages.
         let lock = FileLock::acquire(&path)?;
-        Self::open_at(&path, schema, Some(lock))
+        let mut wal = path.clone().into_os_string();
+        wal.push("-wal");
+        Self::open_at(&path, Some(wal.into()), size, migrations, Some(lock))
     }
 
-    fn open_at(path: &Path, schema: &str, lock: Option<FileLock>) -> Result<Self, OpenError> {
-        let writer = open_writer(path, schema)?;
+    fn open_at(
+        path: &Path,
+        wal: Option<PathBuf>,
+        size: u64,
+        migrations: &[String],
+        lock: Option<FileLock>,
+    ) -> Result<Self, OpenError> {
+        let sizes = Sizes::of(size);
+        let writer = open_writer(path, sizes, migrations)?;
+        let rooms = Arc::new(StoredRooms::load(&writer)?);
+        let pause = ReadPause::default();
+        let space = Space {
+            wal,
+            sizes,
+            pause: pause.clone(),
+            rooms: Arc::clone(&rooms),
+        };
+        let prepare = move |connection: &mut Connection| space.prepare(connection);
         Ok(Self {
-            writer: ConnectionThread::start(writer, QUEUE_CAPACITY)?,
-            // Reads are not batched: there is no sync to share, and one failed query must not fail others.
-            reader: ConnectionThread::start(Connection::open(path)?, 1)?,
+            writer: ConnectionThread::start_writer(writer, sizes.transaction, prepare)?,
+            reader: ConnectionThread::start_reader(Connection::open(path)?, pause)?,
+            rooms,
             _lock: lock,
         })
     }
 }
 
-/// Opens the connection that writes, and creates the tables of a new database.
-fn open_writer(path: &Path, schema: &str) -> Result<Connection, OpenError> {
+/// Opens the connection that writes, and brings the tables up to date.
+fn open_writer(path: &Path, sizes: Sizes, migrations: &[String]) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path)?;
-    check_is_ours(&connection)?;
+    let version = stored_version(&connection)?;
+    let missing = migrations.get(usize::try_from(version)?..);
+    let Some(missing) = missing else {
+        return Err(format!("it was made by a later version of the chat ({version})").into());
+    };
     // With WAL, readers go on while the writer writes. With FULL, a commit is on disk when it returns.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
-         PRAGMA max_page_count = {MAX_PAGES};
+         PRAGMA max_page_count = {max_pages};
          PRAGMA busy_timeout = {BUSY_TIMEOUT};
          BEGIN;
-         {schema}
+         {missing}
          PRAGMA application_id = {APPLICATION_ID};
-         PRAGMA user_version = {SCHEMA_VERSION};
-         COMMIT;"
+         PRAGMA user_version = {version};
+         COMMIT;",
+        max_pages = sizes.pages,
+        missing = missing.concat(),
+        version = migrations.len(),
     ))?;
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
     Ok(connection)
 }
 
-/// Checks that the file is empty or a database of this version of the chat, before anything in it is changed.
-fn check_is_ours(connection: &Connection) -> Result<(), OpenError> {
+/// Returns the version of the tables in a database of the chat, 0 for an empty file. Any other file is refused, before
+/// anything in it is changed.
+fn stored_version(connection: &Connection) -> Result<u32, OpenError> {
     const NOT_OURS: &str = "it is not a chat database, and is left as it is";
     let identity = connection.query_row(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
@@ -86,22 +112,19 @@ fn check_is_ours(connection: &Connection) -> Result<(), OpenError> {
         [],
         |row| row.try_into(),
     );
-    let (application_id, version, tables): (i32, i32, i64) = match identity {
+    let (application_id, version, tables): (i32, u32, i64) = match identity {
         Ok(identity) => identity,
         Err(error) if is_not_a_database(&error) => return Err(NOT_OURS.into()),
         Err(error) => return Err(error.into()),
     };
-    let is_new = (application_id, version, tables) == (0, 0, 0);
-    if !is_new && application_id != APPLICATION_ID {
+    let is_empty = (application_id, version, tables) == (0, 0, 0);
+    if !is_empty && application_id != APPLICATION_ID {
         return Err(NOT_OURS.into());
-    }
-    if !is_new && version != SCHEMA_VERSION {
-        return Err(format!("it was made by another version of the chat ({version})").into());
     }
     if connection.is_readonly("main")? {
         return Err("it cannot be written".into());
     }
-    Ok(())
+    Ok(version)
 }
 
 fn is_not_a_database(error: &SqlError) -> bool {

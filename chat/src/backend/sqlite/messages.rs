@@ -3,20 +3,33 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::connection::SqlResult;
+use super::rooms::StoredRooms;
 use crate::input::{NewMessage, RoomName};
-use crate::log::{MAX_MESSAGES_PER_ROOM, Message, PAGE_SIZE, Page, Receipt, View, resolve_cursor};
+use crate::log::{
+    MAX_MESSAGES_PER_ROOM, Message, PAGE_SIZE, Page, PageBuilder, Receipt, View, resolve_cursor,
+};
 use crate::user::{User, UserId};
 
 /// The log, ordered by room and id. `from_id` and `to_id` are users that may no longer exist; the names are as they
 /// were. `time` is in Unix seconds.
-pub(super) const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS messages (
+pub(super) const TABLE: &str = "
+    CREATE TABLE messages (
         room TEXT NOT NULL, id INTEGER NOT NULL,
         from_id INTEGER NOT NULL, from_name TEXT NOT NULL, to_id INTEGER, to_name TEXT,
         key TEXT NOT NULL, text TEXT NOT NULL, time INTEGER NOT NULL,
         PRIMARY KEY (room, id)
     ) STRICT, WITHOUT ROWID;
-    CREATE UNIQUE INDEX IF NOT EXISTS messages_by_key ON messages (from_id, key);";
+    CREATE UNIQUE INDEX messages_by_key ON messages (from_id, key);";
+
+/// The messages that a reader may see, in three parts: public ones, private ones to the reader, and private ones from
+/// the reader. With these, reading costs the same however many private messages of others are in the room.
+pub(super) const INDEXES: &str = "
+    CREATE INDEX public_messages ON messages (room, id) WHERE to_id IS NULL;
+    CREATE INDEX private_messages_to ON messages (room, to_id, id) WHERE to_id IS NOT NULL;
+    CREATE INDEX private_messages_from ON messages (room, from_id, id) WHERE to_id IS NOT NULL;";
+
+/// How many bytes a message may add to the database besides its text: a page for the row, and one for each index.
+const OVERHEAD: u64 = 6 * 4096;
 
 /// A message that is in the log, and the receipt for its author.
 pub(super) struct Appended {
@@ -24,10 +37,16 @@ pub(super) struct Appended {
     pub(super) receipt: Receipt,
 }
 
+/// Returns how many bytes a message may add to the database, at most.
+pub(super) fn max_bytes(message: &NewMessage) -> u64 {
+    OVERHEAD + message.text.len() as u64
+}
+
 /// Appends a message, or finds the one that the author has sent under this idempotency key before. Returns `None` if
 /// the message is new and its recipient does not exist.
 pub(super) fn append(
     connection: &Connection,
+    rooms: &StoredRooms,
     room: &RoomName,
     author: &User,
     new: &NewMessage,
@@ -36,9 +55,15 @@ pub(super) fn append(
     if let Some(message) = find_by_key(connection, author.id, &new.idempotency_key)? {
         return Ok(Some(Appended::of(message, false)));
     }
-    // Before the insertion, so that a full disk has room for the new message.
+    if let Some(silent) = rooms.room_to_give_way(room.as_str()) {
+        delete_room(connection, &silent)?;
+        rooms.remove(&silent);
+    }
     delete_oldest(connection, room)?;
     let message = insert(connection, room, author, new)?;
+    if let Some(message) = &message {
+        rooms.touch(room.as_str(), message.time);
+    }
     Ok(message.map(|message| Appended::of(message, true)))
 }
 
@@ -70,6 +95,10 @@ fn delete_oldest(connection: &Connection, room: &RoomName) -> SqlResult<usize> {
         .execute(params![room.as_str(), MAX_MESSAGES_PER_ROOM])
 }
 
+fn delete_room(connection: &Connection, room: &str) -> SqlResult<usize> {
+    connection.execute("DELETE FROM messages WHERE room = ?", [room])
+}
+
 /// Inserts a message at the end of its room. The first message of a room gets the time in milliseconds as its id.
 /// Inserts nothing if the message has a recipient that does not exist.
 fn insert(
@@ -84,7 +113,8 @@ fn insert(
         author.name(),
         new.idempotency_key,
         new.text,
-        new.to
+        new.to.as_ref().map(|to| &to.case_folded),
+        new.to.as_ref().and_then(|to| to.id),
     ];
     connection
         .prepare_cached(
@@ -92,7 +122,8 @@ fn insert(
              SELECT ?1, ifnull((SELECT max(id) + 1 FROM messages WHERE room = ?1),
                                CAST(unixepoch('subsec') * 1000 AS INTEGER)),
                     ?2, ?3, users.id, users.name, ?4, ?5, unixepoch()
-             FROM (SELECT ?6 AS recipient) LEFT JOIN users ON folded = recipient
+             FROM (SELECT ?6 AS recipient)
+             LEFT JOIN users ON folded = recipient AND (?7 IS NULL OR users.id = ?7)
              WHERE recipient IS NULL OR folded IS NOT NULL
              RETURNING *",
         )?
@@ -100,7 +131,7 @@ fn insert(
         .optional()
 }
 
-/// Returns the page after `cursor`, or the latest page without a valid cursor.
+/// Returns the page after `cursor`. Without a valid cursor it is the first page of the latest messages.
 pub(super) fn page_after(
     connection: &Connection,
     view: &View,
@@ -108,32 +139,36 @@ pub(super) fn page_after(
 ) -> SqlResult<Page> {
     let (first_id, last_id) = first_and_last_id(connection, &view.room)?;
     let valid = cursor.and_then(|cursor| resolve_cursor(cursor, first_id, last_id));
-    let Some(after) = valid else {
-        let messages = latest_between(connection, view, 0, last_id)?;
-        let before_page = messages.first().map_or(last_id, |message| message.id - 1);
-        return Ok(Page {
-            reset: cursor.map(|_| before_page),
-            messages,
-            cursor: last_id,
-            has_more: false,
-        });
+    let after = match valid {
+        Some(after) => after,
+        None => before_latest(connection, view)?.unwrap_or(last_id),
     };
-    let until = last_id.min(after + PAGE_SIZE);
+    let (messages, has_more) = read_page(
+        connection,
+        &select_visible("*", "id > ?3", "ASC"),
+        view,
+        after,
+    )?;
+    let last_read = messages.last().map_or(after, |message| message.id);
     Ok(Page {
-        reset: None,
-        messages: latest_between(connection, view, after, until)?,
-        cursor: until,
-        has_more: until < last_id,
+        reset: cursor.filter(|_| valid.is_none()).map(|_| after),
+        messages,
+        // Whatever comes after the last page is private to others.
+        cursor: if has_more { last_read } else { last_id },
+        has_more,
     })
 }
 
-/// Returns the latest messages before the one with this id.
+/// Returns the latest messages before the one with this id, oldest first, a page at most.
 pub(super) fn page_before(
     connection: &Connection,
     view: &View,
     id: i64,
 ) -> SqlResult<Vec<Message>> {
-    latest_between(connection, view, 0, id - 1)
+    let sql = select_visible("*", "id < ?3", "DESC");
+    let (mut messages, _) = read_page(connection, &sql, view, id)?;
+    messages.reverse();
+    Ok(messages)
 }
 
 /// Returns the ids of the first and the last message of a room. An empty room has 1 and 0, so that its only valid
@@ -147,25 +182,51 @@ fn first_and_last_id(connection: &Connection, room: &RoomName) -> SqlResult<(i64
         .query_row([room.as_str()], |row| row.try_into())
 }
 
-/// Returns the latest messages with an id over `after` and up to `until`, oldest first, a page at most.
-fn latest_between(
+/// Returns the id before the latest messages that the reader may see, as many as a newcomer gets.
+fn before_latest(connection: &Connection, view: &View) -> SqlResult<Option<i64>> {
+    let latest = select_visible("id", "id <= ?3", "DESC");
+    let sql = format!("SELECT min(id) - 1 FROM ({latest} LIMIT {PAGE_SIZE})");
+    connection
+        .prepare_cached(&sql)?
+        .query_row(params![view.room.as_str(), view.reader, i64::MAX], |row| {
+            row.get(0)
+        })
+}
+
+/// Returns the SQL for the messages of room `?1` that reader `?2` may see. Each part reads an index of its own and
+/// nothing that is private to others. SQLite merges the three in the order of the ids, and stops at the limit.
+fn select_visible(columns: &str, range: &str, order: &str) -> String {
+    format!(
+        "SELECT {columns} FROM messages INDEXED BY public_messages
+         WHERE room = ?1 AND to_id IS NULL AND {range}
+         UNION ALL
+         SELECT {columns} FROM messages INDEXED BY private_messages_to
+         WHERE room = ?1 AND to_id = ?2 AND {range}
+         UNION ALL
+         SELECT {columns} FROM messages INDEXED BY private_messages_from
+         WHERE room = ?1 AND from_id = ?2 AND to_id <> ?2 AND {range}
+         ORDER BY id {order}"
+    )
+}
+
+/// Reads a page of what `sql` selects, and whether there is more. A page ends with `PAGE_SIZE` messages, or with the
+/// one that makes it longer than `PAGE_BYTES`.
+fn read_page(
     connection: &Connection,
+    sql: &str,
     view: &View,
-    after: i64,
-    until: i64,
-) -> SqlResult<Vec<Message>> {
-    let mut messages = connection
-        .prepare_cached(
-            "SELECT * FROM messages WHERE room = ?1 AND id > ?2 AND id <= ?3
-             AND (to_id IS NULL OR ?4 IN (from_id, to_id)) ORDER BY id DESC LIMIT ?5",
-        )?
-        .query_map(
-            params![view.room.as_str(), after, until, view.reader, PAGE_SIZE],
-            read_message,
-        )?
-        .collect::<SqlResult<Vec<_>>>()?;
-    messages.reverse();
-    Ok(messages)
+    id: i64,
+) -> SqlResult<(Vec<Message>, bool)> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![view.room.as_str(), view.reader, id])?;
+    let mut page = PageBuilder::default();
+    while let Some(row) = rows.next()? {
+        if page.is_full() {
+            return Ok((page.messages, true));
+        }
+        page.push(read_message(row)?);
+    }
+    Ok((page.messages, false))
 }
 
 fn read_message(row: &Row<'_>) -> SqlResult<Message> {
@@ -178,4 +239,43 @@ fn read_message(row: &Row<'_>) -> SqlResult<Message> {
         to_id: row.get("to_id")?,
         to: row.get("to_name")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A plan that looks at messages of others, or sorts, costs more than it returns.
+    #[test]
+    fn a_page_is_read_from_three_indexes_and_merged() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLE).unwrap();
+        connection.execute_batch(INDEXES).unwrap();
+        for (range, order) in [("id > ?3", "ASC"), ("id < ?3", "DESC")] {
+            let sql = select_visible("*", range, order);
+            let mut plan = connection
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let steps: Vec<String> = plan
+                .query_map(params!["lobby", 1, 1], |row| row.get("detail"))
+                .unwrap()
+                .collect::<SqlResult<_>>()
+                .unwrap();
+            let searches = |index| {
+                let step = format!("SEARCH messages USING INDEX {index}");
+                steps.iter().any(|taken| taken.starts_with(&step))
+            };
+            assert!(searches("public_messages (room=? AND id"), "{steps:?}");
+            assert!(
+                searches("private_messages_to (room=? AND to_id=? AND id"),
+                "{steps:?}"
+            );
+            assert!(
+                searches("private_messages_from (room=? AND from_id=? AND id"),
+                "{steps:?}"
+            );
+            let is_costly = |step: &String| step.contains("SCAN") || step.contains("TEMP B-TREE");
+            assert!(!steps.iter().any(is_costly), "{steps:?}");
+        }
+    }
 }

@@ -11,16 +11,25 @@ use shared::error::Error;
 
 use super::connection::SqlResult;
 use super::database::Database;
-use crate::backend::{EVICTABLE_AFTER, NAME_TAKEN, NAME_TTL, TOO_MANY_USERS, UNCONFIRMED_TTL};
+use crate::backend::{
+    EVICTABLE_AFTER, Holder, NAME_TAKEN, NAME_TTL, TOO_MANY_USERS, UNCONFIRMED_TTL,
+};
 use crate::input::UserName;
-use crate::user::{TokenHash, User, UserId, unix_now};
+use crate::user::{TokenHash, User, unix_now};
 
 /// The users who hold a name. `folded` is the name for comparisons, `token` the hash of the session token.
-pub(super) const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS users (
+pub(super) const TABLE: &str = "
+    CREATE TABLE users (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
         token BLOB NOT NULL UNIQUE
     ) STRICT;";
+
+/// Whether the token was used since the name was claimed or released. Of older users it is not known.
+pub(super) const CONFIRMED: &str = "
+    ALTER TABLE users ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 1;";
+
+/// How many bytes a user may add to the database: a page for the row, and one for each index.
+const USER_BYTES: u64 = 3 * 4096;
 
 /// Everybody who holds a name.
 pub(super) struct Names {
@@ -29,17 +38,17 @@ pub(super) struct Names {
     max_users: usize,
     /// By the hash of the token. A new name is compared with all of them: 10,000 comparisons are little beside the
     /// write that follows.
-    holders: Mutex<HashMap<TokenHash, Holder>>,
+    holders: Mutex<HashMap<TokenHash, NameHolder>>,
 }
 
 /// A user and the state of the user's name.
-struct Holder {
+struct NameHolder {
     user: Arc<User>,
     /// Whether the token was used since the name was claimed or released.
     is_confirmed: bool,
 }
 
-impl Holder {
+impl NameHolder {
     /// Returns whether the user was not here for `seconds`, or for less if the name is unconfirmed.
     fn is_idle(&self, seconds: i64, now: i64) -> bool {
         let seconds = if self.is_confirmed {
@@ -57,17 +66,11 @@ impl Holder {
 }
 
 impl Names {
-    /// Loads everybody from the database. A restart counts as a use of each name.
+    /// Loads everybody from the database. A restart counts as if everybody had been here.
     pub(super) async fn load(database: Arc<Database>, max_users: usize) -> Result<Self, Error> {
-        let users = database.reader.run(read_users).await?;
-        let holder = |user: Arc<User>| {
-            let holder = Holder {
-                user: Arc::clone(&user),
-                is_confirmed: true,
-            };
-            (user.token, holder)
-        };
-        let holders = users.into_iter().map(holder).collect();
+        let holders = database.reader.read(read_holders).await?;
+        let by_token = |holder: NameHolder| (holder.user.token, holder);
+        let holders = holders.into_iter().map(by_token).collect();
         Ok(Self {
             database,
             max_users,
@@ -75,7 +78,7 @@ impl Names {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, Holder>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenHash, NameHolder>> {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +88,7 @@ impl Names {
         let evicted = self.reserve(&user)?;
         let stored = Arc::clone(&user);
         let save = move |connection: &Connection| replace_user(connection, evicted, &stored);
-        let saved = self.database.writer.run(save).await;
+        let saved = self.database.writer.write(USER_BYTES, save).await;
         if saved.is_err() {
             self.lock().remove(&user.token);
         }
@@ -96,7 +99,7 @@ impl Names {
     fn reserve(&self, user: &Arc<User>) -> Result<Option<TokenHash>, Error> {
         let (mut holders, now) = (self.lock(), unix_now());
         let has_same_name =
-            |holder: &&Holder| holder.user.name.case_folded == user.name.case_folded;
+            |holder: &&NameHolder| holder.user.name.case_folded == user.name.case_folded;
         let evicted = match holders.values().find(has_same_name) {
             Some(holder) if holder.is_idle(NAME_TTL, now) => Some(holder.user.token),
             Some(_) => return Err(Error::conflict(NAME_TAKEN)),
@@ -113,7 +116,7 @@ impl Names {
         if let Some(token) = &evicted {
             holders.remove(token);
         }
-        let holder = Holder {
+        let holder = NameHolder {
             user: Arc::clone(user),
             is_confirmed: false,
         };
@@ -121,41 +124,77 @@ impl Names {
         Ok(evicted)
     }
 
-    /// Returns whose token this is, and counts that as a use of the name.
-    pub(super) fn user_by_token(&self, token: TokenHash) -> Option<Arc<User>> {
+    /// Returns whose token this is, and counts that as a use of the name. The first use is stored.
+    pub(super) async fn user_by_token(&self, token: TokenHash) -> Result<Option<Arc<User>>, Error> {
+        let Some((user, is_first_use)) = self.use_token(token) else {
+            return Ok(None);
+        };
+        if is_first_use {
+            self.store_confirmed(&user, true).await?;
+        }
+        Ok(Some(user))
+    }
+
+    /// Finds the user with this token, in memory. Returns whether this is the first use of the token.
+    fn use_token(&self, token: TokenHash) -> Option<(Arc<User>, bool)> {
         // Under the lock, so that nobody else can get the name between the look-up and the use.
         let mut holders = self.lock();
         let holder = holders.get_mut(&token)?;
-        holder.is_confirmed = true;
+        let is_first_use = !std::mem::replace(&mut holder.is_confirmed, true);
         holder.user.touch();
-        Some(Arc::clone(&holder.user))
+        Some((Arc::clone(&holder.user), is_first_use))
+    }
+
+    /// Returns who holds this name.
+    pub(super) fn find_holder(&self, case_folded: &str) -> Option<Holder> {
+        let holders = self.lock();
+        let mut users = holders.values().map(|holder| &holder.user);
+        let user = users.find(|user| user.name.case_folded == case_folded)?;
+        Some(Holder {
+            id: user.id,
+            name: user.name().to_owned(),
+        })
     }
 
     /// Makes the name of `user` unconfirmed.
-    pub(super) fn release(&self, user: &User) {
+    pub(super) async fn release(&self, user: &User) -> Result<(), Error> {
         if let Some(holder) = self.lock().get_mut(&user.token) {
             holder.is_confirmed = false;
         }
+        self.store_confirmed(user, false).await
+    }
+
+    async fn store_confirmed(&self, user: &User, is_confirmed: bool) -> Result<(), Error> {
+        let id = user.id;
+        let update = move |connection: &Connection| {
+            let mut statement =
+                connection.prepare_cached("UPDATE users SET confirmed = ? WHERE id = ?")?;
+            statement.execute(params![is_confirmed, id])
+        };
+        self.database.writer.write(USER_BYTES, update).await?;
+        Ok(())
     }
 }
 
-fn read_users(connection: &Connection) -> SqlResult<Vec<Arc<User>>> {
+fn read_holders(connection: &Connection) -> SqlResult<Vec<NameHolder>> {
     connection
-        .prepare("SELECT id, name, token FROM users")?
+        .prepare("SELECT id, name, token, confirmed FROM users")?
         .query_map([], |row| {
-            let (id, name, token): (UserId, String, [u8; 32]) = row.try_into()?;
-            Ok(User::new(id, UserName::from_store(name), TokenHash(token)))
+            let (id, name, token, is_confirmed) = row.try_into()?;
+            let user = User::new(id, UserName::from_store(name), TokenHash(token));
+            Ok(NameHolder { user, is_confirmed })
         })?
         .collect()
 }
 
+/// Inserts `user`, and deletes the user who was evicted for it.
 fn replace_user(connection: &Connection, evicted: Option<TokenHash>, user: &User) -> SqlResult<()> {
+    let row = params![user.id, user.name.text, user.name.case_folded, user.token.0];
+    // OR REPLACE removes the last holder of the same name, also one who was evicted while the disk failed.
+    connection.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, 0)", row)?;
     if let Some(TokenHash(token)) = evicted {
         connection.execute("DELETE FROM users WHERE token = ?", [token])?;
     }
-    let row = params![user.id, user.name.text, user.name.case_folded, user.token.0];
-    // OR REPLACE: a holder who was evicted while the disk failed may still be in the table.
-    connection.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", row)?;
     Ok(())
 }
 

@@ -1,7 +1,10 @@
 //! What only a store in a file promises.
 
-use std::time::Instant;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::*;
@@ -11,20 +14,23 @@ use crate::input::{Cursor, UserName};
 use crate::reader::Reader;
 use crate::room::EVENT_BUFFER;
 
+/// How many bytes a test's database may take.
+const SIZE: u64 = 1 << 30;
+
 /// Returns an empty store in memory.
 pub(crate) async fn store(max_users: usize, event_buffer: usize) -> Store {
-    open_store(Path::new(":memory:"), max_users, event_buffer).await
+    open_store(Path::new(":memory:"), SIZE, max_users, event_buffer).await
 }
 
 async fn store_in(file: &Path) -> Store {
-    open_store(file, MAX_USERS, EVENT_BUFFER).await
+    open_store(file, SIZE, MAX_USERS, EVENT_BUFFER).await
 }
 
 /// Opens the store. A file may still be locked for a moment after its last store was dropped: while another test starts
 /// a program, that program has a copy of all open files.
-async fn open_store(file: &Path, max_users: usize, event_buffer: usize) -> Store {
+async fn open_store(file: &Path, size: u64, max_users: usize, event_buffer: usize) -> Store {
     let rooms = Rooms::new(20, event_buffer);
-    let open = async || Sqlite::open(file, rooms.clone(), max_users).await;
+    let open = async || Sqlite::open(file, size, rooms.clone(), max_users).await;
     let start = Instant::now();
     let mut opened = open().await;
     while opened.is_err() && start.elapsed() < testing::TEST_TIMEOUT {
@@ -45,7 +51,7 @@ struct SqliteControl(Arc<Sqlite>);
 impl SqliteControl {
     async fn execute(&self, sql: &'static str) {
         let job = move |connection: &Connection| connection.execute_batch(sql);
-        self.0.database.writer.run(job).await.unwrap();
+        self.0.database.writer.write(0, job).await.unwrap();
     }
 }
 
@@ -61,7 +67,7 @@ impl Control for SqliteControl {
             connection.execute("DELETE FROM users WHERE id = ?", [id])
         };
         Box::pin(async move {
-            self.0.database.writer.run(delete).await.unwrap();
+            self.0.database.writer.write(0, delete).await.unwrap();
         })
     }
 
@@ -94,45 +100,6 @@ async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
     let next = NewMessage::test("l", "x", None);
     let next = store.append(&lobby(), &ann, next).await;
     assert_eq!(next.id, receipt.id + 1);
-}
-
-/// A full disk, and one that has room again. What could not be stored is neither acknowledged nor published.
-#[tokio::test]
-async fn a_full_database_refuses_and_publishes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("chat.db");
-    let rooms = Rooms::new(20, 1_000);
-    let sqlite = Sqlite::open(&file, rooms.clone(), MAX_USERS).await.unwrap();
-    // 1 MiB, as if that were all there is.
-    let shrink = |connection: &Connection| {
-        connection.pragma_update_and_check(None, "max_page_count", 256, |_| Ok(()))
-    };
-    sqlite.database.writer.run(shrink).await.unwrap();
-    let ann = User::test(1, "Ann");
-    let mut observer = rooms.join(&lobby(), &ann).await.unwrap();
-    let text = "x".repeat(2_000);
-    let message = |number: usize| NewMessage::test(&number.to_string(), &text, None);
-    let mut stored = 0;
-    let refused = loop {
-        match sqlite.append(&lobby(), &ann, message(stored)).await {
-            Ok(_) => stored += 1,
-            Err(refused) => break refused,
-        }
-        assert!(stored < 1_000, "1 MiB holds no 2 MB");
-    };
-    assert!(refused.status() == 503);
-    drop(sqlite);
-    let mut published = 0;
-    while let Some(Ok(event)) = futures_util::FutureExt::now_or_never(observer.events.recv()) {
-        published += usize::from(event.json.contains("xxx"));
-    }
-    assert_eq!(published, stored);
-
-    let store = store_in(&file).await;
-    let still_there = store.all_after(&lobby(), &ann, 0).await;
-    assert_eq!(still_there.len(), stored);
-    let receipt = store.append(&lobby(), &ann, message(stored)).await;
-    assert!(receipt.created, "now there is room");
 }
 
 #[tokio::test]
@@ -186,7 +153,9 @@ async fn nobody_loses_a_name_while_connected() {
 async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
     let rooms = Rooms::new(20, EVENT_BUFFER);
     let file = Path::new(":memory:");
-    let sqlite = Sqlite::open(file, rooms.clone(), MAX_USERS).await.unwrap();
+    let sqlite = Sqlite::open(file, SIZE, rooms.clone(), MAX_USERS)
+        .await
+        .unwrap();
     let control = SqliteControl(Arc::new(sqlite));
     let backend = Arc::clone(&control.0) as Arc<dyn Backend>;
     let ann = User::test(1, "Ann");
@@ -198,7 +167,7 @@ async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
         .await;
     let membership = rooms.join(&lobby(), &ann).await.unwrap();
     let mut reader = Reader::new(backend, membership, Cursor::default());
-    assert!(reader.next().await.json.contains("roster"));
+    assert!(reader.next().await.json().contains("roster"));
     let failed = reader.drain_ready().await;
     assert!(
         failed.is_err_and(|error| error.status() == 503),
@@ -209,5 +178,184 @@ async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
             .execute("ALTER TABLE broken RENAME TO messages")
             .await;
     });
-    assert!(event.json.contains("hello"), "{}", event.json);
+    assert!(event.json().contains("hello"), "{}", event.json());
+}
+
+/// Rooms fill the database, and one of them has been silent for longest.
+#[tokio::test]
+async fn a_full_database_makes_room_by_deleting_from_the_room_that_was_silent_for_longest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.db");
+    let store = small_store(&file).await;
+    let ann = store.add_user("Ann").await;
+    let silent = RoomName::parse("silent").unwrap();
+    let first = store
+        .append(&silent, &ann, NewMessage::test("first", "x", None))
+        .await;
+    fill_with(&store, &silent, &ann, 0..100).await;
+    // So that the times of the two rooms differ.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    fill_with(&store, &lobby(), &ann, 100..1_500).await;
+    let in_silent = store.all_after(&silent, &ann, 0).await;
+    assert!(in_silent.len() < 101, "{}", in_silent.len());
+    let in_lobby = store.all_after(&lobby(), &ann, 0).await;
+    assert!(in_lobby.len() > 100, "{}", in_lobby.len());
+    let view = View {
+        room: silent.clone(),
+        reader: ann.id,
+    };
+    let page = store.backend.page_after(view, Some(first.id)).await;
+    assert!(page.unwrap().reset.is_some(), "a reader of the silent room");
+    drop(store);
+
+    let store = small_store(&file).await;
+    fill_with(&store, &lobby(), &ann, 1_500..1_600).await;
+    drop(store);
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    assert!(bytes <= SMALL, "{bytes}");
+}
+
+/// How many bytes the database of such a test may take.
+const SMALL: u64 = 8 << 20;
+
+async fn small_store(file: &Path) -> Store {
+    open_store(file, SMALL, MAX_USERS, EVENT_BUFFER).await
+}
+
+/// Sends messages of 8 KB with these keys.
+async fn fill_with(store: &Store, room: &RoomName, author: &Arc<User>, keys: Range<usize>) {
+    let text = "x".repeat(2_000 * 4);
+    let append = |key: &usize| {
+        let message = NewMessage::test(&key.to_string(), &text, None);
+        store.append(room, author, message)
+    };
+    for batch in keys.collect::<Vec<_>>().chunks(50) {
+        futures_util::future::join_all(batch.iter().map(append)).await;
+    }
+}
+
+/// While somebody reads all the time there is no moment at which SQLite could write its log from the start again.
+#[tokio::test]
+async fn the_write_ahead_log_stays_within_its_size_while_clients_read_all_the_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.db");
+    let wal = folder.path().join("chat.db-wal");
+    let store = small_store(&file).await;
+    let ann = store.add_user("Ann").await;
+    let mut readers = Vec::new();
+    for _ in 0..16 {
+        let (backend, ann) = (Arc::clone(&store.backend), Arc::clone(&ann));
+        readers.push(tokio::spawn(async move {
+            loop {
+                let view = View {
+                    room: lobby(),
+                    reader: ann.id,
+                };
+                backend.page_after(view, Some(0)).await.unwrap();
+            }
+        }));
+    }
+    let mut largest = 0;
+    for batch in 0..100 {
+        fill_with(&store, &lobby(), &ann, batch * 20..(batch + 1) * 20).await;
+        largest = largest.max(std::fs::metadata(&wal).unwrap().len());
+    }
+    readers.iter().for_each(tokio::task::JoinHandle::abort);
+    assert!(largest <= SMALL / 4, "{largest}");
+}
+
+#[tokio::test]
+async fn a_flood_of_rooms_ends_at_the_limit_and_takes_from_the_one_that_was_silent_for_longest() {
+    let store = store(MAX_USERS, EVENT_BUFFER).await;
+    let ann = store.add_user("Ann").await;
+    let oldest = RoomName::parse("oldest").unwrap();
+    store
+        .append(&oldest, &ann, NewMessage::test("oldest", "x", None))
+        .await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let append = async |number: usize| {
+        let number = number.to_string();
+        let room = RoomName::parse(&number).unwrap();
+        store
+            .append(&room, &ann, NewMessage::test(&number, "x", None))
+            .await;
+    };
+    let mut rooms: Vec<_> = (1..rooms::MAX_STORED_ROOMS).collect();
+    while !rooms.is_empty() {
+        let batch = rooms.split_off(rooms.len().saturating_sub(1_000));
+        futures_util::future::join_all(batch.into_iter().map(append)).await;
+    }
+    assert_eq!(store.all_after(&oldest, &ann, 0).await.len(), 1);
+    append(rooms::MAX_STORED_ROOMS).await;
+    assert_eq!(store.all_after(&oldest, &ann, 0).await.len(), 0);
+}
+
+/// A flood of names before a restart must not keep everybody out for longer than without the restart.
+#[tokio::test]
+async fn a_name_that_was_never_used_is_as_free_after_a_restart_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.db");
+    let (used, unused, released) = (
+        User::test(1, "used"),
+        User::test(2, "unused"),
+        User::test(3, "released"),
+    );
+    let store = store_in(&file).await;
+    for user in [&used, &unused, &released] {
+        store.backend.claim_name(Arc::clone(user)).await.unwrap();
+    }
+    for user in [&used, &released] {
+        store
+            .backend
+            .user_by_token(user.token)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    store
+        .backend
+        .release_name(Arc::clone(&released))
+        .await
+        .unwrap();
+    drop(store);
+
+    let store = store_in(&file).await;
+    store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
+    for (id, name, is_free) in [
+        (4, "used", false),
+        (5, "unused", true),
+        (6, "released", true),
+    ] {
+        let claimed = store.backend.claim_name(User::test(id, name)).await;
+        assert_eq!(claimed.is_ok(), is_free, "{name}");
+    }
+}
+
+/// What nobody waits for any more costs nothing: a flood of requests that hang up must not keep others waiting.
+#[tokio::test]
+async fn a_read_that_nobody_waits_for_is_not_run() {
+    let store = Sqlite::open(Path::new(":memory:"), SIZE, Rooms::new(20, 1), 1).await;
+    let reader = &store.unwrap().database.reader;
+    let (block, unblock) = std::sync::mpsc::sync_channel::<()>(1);
+    let ran = Arc::new(AtomicUsize::new(0));
+    let count = || {
+        let ran = Arc::clone(&ran);
+        move |_: &Connection| {
+            ran.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    };
+    let first = reader.read(move |_: &Connection| {
+        unblock.recv().ok();
+        Ok(())
+    });
+    let mut first = Box::pin(first);
+    assert!((&mut first).now_or_never().is_none());
+    for _ in 0..100 {
+        assert!(reader.read(count()).now_or_never().is_none());
+    }
+    block.send(()).unwrap();
+    first.await.unwrap();
+    reader.read(count()).await.unwrap();
+    assert_eq!(ran.load(Ordering::Relaxed), 1, "only the last one");
 }

@@ -8,10 +8,12 @@ use proptest::prelude::*;
 use tokio::time::timeout;
 
 use super::*;
+use crate::backend::NAME_TTL;
 use crate::event::EventKind;
-use crate::input::NewMessage;
+use crate::input::{NewMessage, Recipient};
 use crate::log::{Message, Page, Receipt, View};
 use crate::room::Membership;
+use crate::user::UserId;
 
 /// How long a test waits for what should happen at once.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -235,31 +237,54 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
     }
 }
 
+/// The tempting wrong answer hands out pages of nothing, one for each fifty messages that are private to others.
 #[tokio::test]
-async fn a_cursor_passes_what_the_reader_may_not_see() {
+async fn a_page_costs_what_it_returns_however_much_is_private_to_others() {
     for store in stores().await {
         let lobby = room("lobby");
         let (ann, bob) = (store.add_user("Ann").await, store.add_user("Bob").await);
+        let public = NewMessage::test("public", "public", None);
+        store.append(&lobby, &ann, public).await;
         for number in 0..450 {
             let message = NewMessage::test(&number.to_string(), "secret", Some(&bob));
             store.append(&lobby, &ann, message).await;
         }
         let eve = store.add_user("Eve").await;
-        let (mut cursor, mut pages) = (0, 0);
+        let bobs = store.page_after(&lobby, &bob, None).await;
+        assert_eq!((bobs.messages.len(), bobs.has_more), (50, false));
+        for cursor in [None, Some(0)] {
+            let page = store.page_after(&lobby, &eve, cursor).await;
+            assert_eq!(texts(&page.messages), ["public"], "{}", store.name);
+            assert_eq!((page.cursor, page.has_more), (bobs.cursor, false));
+        }
+        let before = store.backend.page_before(view(&lobby, &eve), i64::MAX);
+        assert_eq!(texts(&before.await.unwrap()), ["public"]);
+    }
+}
+
+/// A reader that does not read holds a page. Fifty long messages would be 400 KB for each.
+#[tokio::test]
+async fn a_page_ends_after_32_kibibytes_and_the_next_one_goes_on() {
+    for store in stores().await {
+        let (lobby, ann) = (room("lobby"), store.add_user("Ann").await);
+        let text = "🦀".repeat(2_000);
+        for number in 0..60 {
+            let message = NewMessage::test(&number.to_string(), &text, None);
+            store.append(&lobby, &ann, message).await;
+        }
+        let (mut cursor, mut count) = (None, 0);
         loop {
-            let page = store.page_after(&lobby, &eve, Some(cursor)).await;
-            assert_eq!(page.messages, []);
-            cursor = page.cursor;
-            pages += 1;
+            let page = store.page_after(&lobby, &ann, cursor).await;
+            assert!((1..=5).contains(&page.messages.len()), "{}", store.name);
+            count += page.messages.len();
+            cursor = Some(page.cursor);
             if !page.has_more {
                 break;
             }
         }
-        assert_eq!(pages, 9);
-        let last = store.page_after(&lobby, &bob, None).await;
-        assert_eq!((last.cursor, last.messages.len()), (cursor, 50));
-        let before = store.backend.page_before(view(&lobby, &eve), i64::MAX);
-        assert_eq!(before.await.unwrap(), []);
+        assert_eq!(count, 50, "a newcomer gets the latest fifty, in pages");
+        let before = store.backend.page_before(view(&lobby, &ann), i64::MAX);
+        assert_eq!(before.await.unwrap().len(), 5);
     }
 }
 
@@ -294,5 +319,41 @@ async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_gone() {
         let refused = store.backend.append(&lobby, &ann, new).await;
         assert_eq!(refused.unwrap_err().status(), 404, "{}", store.name);
         assert_eq!(store.all_after(&lobby, &ann, 0).await.len(), 1);
+    }
+}
+
+/// What waited in the author's outbox must not be shown to somebody else who has the name by then.
+#[tokio::test]
+async fn a_private_message_is_not_stored_for_a_later_holder_of_the_name() {
+    for store in stores().await {
+        let lobby = room("lobby");
+        let ann = store.add_user("Ann").await;
+        let first = store.add_user("Bob").await;
+        let found = store.backend.find_holder("bob".into()).await.unwrap();
+        let found = found.expect(store.name);
+        assert_eq!((found.id, found.name.as_str()), (first.id, "Bob"));
+        let message = |key: &str, id: UserId| {
+            let mut message = NewMessage::test(key, "psst", Some(&first));
+            message.to = message.to.map(|to| Recipient { id: Some(id), ..to });
+            message
+        };
+        let stored = store.append(&lobby, &ann, message("k", first.id)).await;
+        assert!(stored.created);
+
+        store.control.let_time_pass(NAME_TTL + 1).await;
+        let ann = store.add_user("Ann 2").await;
+        let second = store.add_user("Bob").await;
+        assert_ne!(second.id, first.id);
+        let late = message("l", first.id);
+        let refused = store.backend.append(&lobby, &ann, late).await;
+        assert_eq!(refused.unwrap_err().status(), 404, "{}", store.name);
+        assert!(
+            store
+                .backend
+                .find_holder("eve".into())
+                .await
+                .unwrap()
+                .is_none()
+        );
     }
 }

@@ -27,7 +27,7 @@ fn a_server_that_is_alone_never_has_a_gap() {
         let Update::Announce(announced) = update else {
             panic!("{update:?}");
         };
-        assert!(announced.json.contains(event), "{}", announced.json);
+        assert!(announced.json().contains(event), "{}", announced.json());
     }
     assert!(!roster.contains(1) && roster.is_known());
 }
@@ -39,7 +39,7 @@ fn a_missed_change_makes_the_roster_unknown_until_it_is_read_again() {
     assert!(matches!(first, Update::Announce(_)));
     let missed = roster.apply(change(12, ChangeKind::Joined, 3));
     assert!(matches!(missed, Update::Gap));
-    assert!(roster.event().is_none() && !roster.contains(1));
+    assert!(roster.events_since(None).is_empty() && !roster.contains(1));
     let again = roster.replace(12, members(&[1, 2, 3]));
     assert!(matches!(again, Update::Announce(_)) && roster.contains(3));
     let repeated = roster.apply(change(12, ChangeKind::Joined, 3));
@@ -59,6 +59,38 @@ fn a_store_that_has_lost_data_is_believed_at_the_second_reading() {
     assert!(matches!(second, Update::Announce(_)) && roster.contains(1));
     let next = roster.apply(change(6, ChangeKind::Joined, 3));
     assert!(matches!(next, Update::Announce(_)));
+}
+
+/// In a room of thousands, a whole roster for each newcomer takes more time than the room has.
+#[test]
+fn in_a_large_room_a_newcomer_gets_a_roster_of_before_and_the_changes_since() {
+    let mut roster = Roster::empty(0);
+    for user in 0..1_000 {
+        roster.apply(change(roster.next_version(), ChangeKind::Joined, user));
+    }
+    let first = roster.events_since(None);
+    assert_eq!(first.len(), 1);
+    roster.apply(change(1_001, ChangeKind::Joined, 1_001));
+    roster.apply(change(1_002, ChangeKind::Left, 5));
+    let second = roster.events_since(None);
+    assert!(Arc::ptr_eq(&first[0], &second[0]), "not made again");
+    let kinds: Vec<_> = second
+        .iter()
+        .map(|event| event.json()[..18].to_owned())
+        .collect();
+    assert_eq!(
+        kinds[1..],
+        [r#"{"event":"joined","#, r#"{"event":"left","d"#]
+    );
+    // Who knows a version of before gets the changes only.
+    for (known, count) in [(1_000, 2), (1_001, 1), (1_002, 0), (7, 3)] {
+        assert_eq!(roster.events_since(Some(known)).len(), count, "{known}");
+    }
+    // After many changes it is made again.
+    for user in 2_000..2_100 {
+        roster.apply(change(roster.next_version(), ChangeKind::Joined, user));
+    }
+    assert_eq!(roster.events_since(None).len(), 1);
 }
 
 /// What happens between the store and one server.

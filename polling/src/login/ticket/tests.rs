@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use shared::users::Username;
 
-use super::{Secret, Status, Ticket, TicketError};
+use super::{REPEAT_OUTCOME, Secret, Status, Ticket, TicketError};
 
 const LIFETIME: Duration = Duration::from_secs(120);
 /// One millisecond less than a lifetime.
@@ -43,6 +43,7 @@ impl Scene {
     fn consumed() -> Self {
         let mut scene = Self::confirmed();
         assert_eq!(scene.poll(), Ok(confirmed()));
+        scene.now += REPEAT_OUTCOME;
         scene
     }
 
@@ -95,8 +96,27 @@ fn a_login_goes_from_waiting_to_consumed() {
         "reading the status consumes nothing"
     );
     assert_eq!(scene.poll(), Ok(confirmed()));
+    scene.now += REPEAT_OUTCOME;
     assert_eq!(scene.poll(), Ok(Status::Consumed));
     assert_eq!(scene.poll(), Ok(Status::Consumed));
+}
+
+/// The response may have been lost, and a browser repeats a GET whose connection broke. The tempting wrong answer is
+/// "consumed", although nobody has got the login.
+#[test]
+fn the_same_browser_gets_the_outcome_again_for_ten_seconds_and_nobody_else_does() {
+    let mut scene = Scene::confirmed();
+    assert_eq!(scene.poll(), Ok(confirmed()));
+    scene.now += REPEAT_OUTCOME.saturating_sub(Duration::from_millis(1));
+    assert_eq!(scene.poll(), Ok(confirmed()));
+    let other = Secret::random();
+    assert_eq!(
+        scene.ticket.poll(other, scene.now),
+        Err(TicketError::Unknown)
+    );
+    scene.rejects_everything(TicketError::Unknown);
+    scene.now += Duration::from_millis(1);
+    assert_eq!(scene.poll(), Ok(Status::Consumed), "not ten seconds more");
 }
 
 #[test]
@@ -189,5 +209,6 @@ fn an_outcome_does_not_expire() {
     let mut scene = Scene::confirmed();
     scene.now += LIFETIME;
     assert_eq!(scene.poll(), Ok(confirmed()));
+    scene.now += REPEAT_OUTCOME;
     assert_eq!(scene.poll(), Ok(Status::Consumed));
 }

@@ -220,6 +220,15 @@ pub(super) async fn only_the_own_machine_may_cut(target: Target) {
     };
     let local = target.start(&[]);
     assert_eq!(cut(&local).await.expect("a response").status(), 204);
+    for header in ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto"] {
+        let through_proxy = local.client.post(local.url("/cut"));
+        let through_proxy = through_proxy.header(header, "203.0.113.9").send();
+        let response = through_proxy.await.expect("a response");
+        expect_error(response, 403, header).await;
+    }
+    let switched_off = target.start(&["--no-cut"]);
+    let response = cut(&switched_off).await.expect("a response");
+    expect_error(response, 403, "--no-cut").await;
     let public = target.start(&["--host", "0.0.0.0"]);
     expect_error(
         cut(&public).await.expect("a response"),

@@ -1,12 +1,28 @@
 //! Files that are no chat databases, and those that somebody else uses.
 
-use std::{fs, path::Path, time::Instant};
+use std::{fs, time::Instant};
 
 use super::*;
-use crate::backend::sqlite::names::SCHEMA;
+use crate::backend::sqlite::migrations;
+
+fn open(file: &Path) -> Result<Database, OpenError> {
+    Database::open(file, 1 << 30, &migrations())
+}
+
+/// Opens a file whose last database was dropped. It may still be locked for a moment: while another test starts a
+/// program, that program has a copy of all open files.
+fn reopen(file: &Path) -> Database {
+    let start = Instant::now();
+    loop {
+        match open(file) {
+            Ok(database) => return database,
+            Err(error) => assert!(start.elapsed() < testing::TEST_TIMEOUT, "{error}"),
+        }
+    }
+}
 
 fn error(file: &Path) -> String {
-    let opened = Database::open(file, SCHEMA);
+    let opened = open(file);
     opened.err().expect("an error").to_string()
 }
 
@@ -22,8 +38,8 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
         .execute_batch(tables)
         .unwrap();
     let newer = folder.path().join("newer.db");
-    drop(Database::open(&newer, SCHEMA).unwrap());
-    let version = "PRAGMA user_version = 2";
+    drop(open(&newer).unwrap());
+    let version = "PRAGMA user_version = 3";
     Connection::open(&newer)
         .unwrap()
         .execute_batch(version)
@@ -31,7 +47,7 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
     for (file, says) in [
         (&garbage, "is not a chat database"),
         (&other, "is not a chat database"),
-        (&newer, "was made by another version of the chat (2)"),
+        (&newer, "was made by a later version of the chat (3)"),
     ] {
         let before = fs::read(file).unwrap();
         let error = error(file);
@@ -44,17 +60,13 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
 fn a_second_server_on_the_same_file_is_refused_until_the_first_has_gone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
-    let first = Database::open(&file, SCHEMA).unwrap();
+    let first = open(&file).unwrap();
     assert!(error(&file).contains("in use by another server"));
     let link = file.with_file_name("link.db");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     assert!(error(&link).contains("in use by another server"));
     drop(first);
-    // While another test starts a program, that program has a copy of all open files for a moment, and so the lock.
-    let start = Instant::now();
-    while let Err(error) = Database::open(&file, SCHEMA) {
-        assert!(start.elapsed() < testing::TEST_TIMEOUT, "{error}");
-    }
+    reopen(&file);
 }
 
 #[tokio::test]
@@ -63,52 +75,64 @@ async fn databases_in_memory_have_nothing_to_do_with_each_other() {
         let count = "SELECT count(*) FROM users";
         let count = database
             .reader
-            .run(|log| log.query_row(count, [], |row| row.get::<_, i64>(0)));
+            .read(|log| log.query_row(count, [], |row| row.get::<_, i64>(0)));
         count.await.unwrap()
     };
-    let [first, second] = [(); 2].map(|()| Database::open(Path::new(":memory:"), SCHEMA).unwrap());
-    let add = "INSERT INTO users VALUES (1, 'A', 'a', x'00')";
+    let [first, second] = [(); 2].map(|()| open(Path::new(":memory:")).unwrap());
+    let add = "INSERT INTO users VALUES (1, 'A', 'a', x'00', 1)";
     assert_eq!(
-        first.writer.run(|log| log.execute(add, [])).await.unwrap(),
+        first
+            .writer
+            .write(0, |log| log.execute(add, []))
+            .await
+            .unwrap(),
         1
     );
     assert_eq!((count(&first).await, count(&second).await), (1, 0));
 }
 
-/// One bad write must not take down the writer, and nobody waits for an answer that will not come.
+/// The tempting wrong answer refuses the whole batch.
 #[tokio::test]
-async fn a_batch_that_fails_is_refused_as_a_whole_and_the_next_one_is_written() {
-    let database = Database::open(Path::new(":memory:"), SCHEMA).unwrap();
+async fn a_write_that_fails_is_refused_alone_and_publishes_nothing() {
+    let database = open(Path::new(":memory:")).unwrap();
     let insert = |id: i64| {
-        move |log: &Connection| {
+        move |connection: &Connection| {
             let token = id.to_be_bytes().to_vec();
             let row = rusqlite::params![id, token];
-            let rows = log.execute("INSERT INTO users VALUES (?1, ?1, ?1, ?2)", row)?;
-            Ok((rows, || ()))
+            connection.execute("INSERT INTO users VALUES (?1, ?1, ?1, ?2, 1)", row)
         }
     };
-    let bad = |log: &Connection| {
-        let rows = log.execute("INSERT INTO nowhere VALUES (1)", [])?;
+    let bad = |connection: &Connection| {
+        let rows = connection.execute("INSERT INTO nowhere VALUES (1)", [])?;
         Ok((rows, || panic!("published")))
     };
-    let together = futures_util::join!(
-        database.writer.run_with_callback(insert(1)),
-        database.writer.run_with_callback(bad),
+    let (first, refused, second) = futures_util::join!(
+        database.writer.write(0, insert(1)),
+        database.writer.write_then(0, bad),
+        database.writer.write(0, insert(2)),
     );
-    assert!(together.1.is_err_and(|error| error.status() == 503));
-    let there = "SELECT count(*) FROM users WHERE id = 1";
-    let there: isize = database
+    assert_eq!((first.unwrap(), second.unwrap()), (1, 1));
+    assert!(refused.is_err_and(|error| error.status() == 503));
+}
+
+/// A database of the first version: without indexes for private messages, and without `confirmed`.
+#[tokio::test]
+async fn a_database_of_an_older_version_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.db");
+    let old = Database::open(&file, 1 << 30, &migrations()[..1]).unwrap();
+    let add = "INSERT INTO users VALUES (1, 'Ann', 'ann', x'00')";
+    let add = old
+        .writer
+        .write(0, move |connection| connection.execute(add, []));
+    assert_eq!(add.await.unwrap(), 1);
+    drop(old);
+    let new = reopen(&file);
+    let confirmed = "SELECT confirmed FROM users WHERE name = 'Ann'";
+    let confirmed = new
         .reader
-        .run(|log| log.query_row(there, [], |row| row.get(0)))
-        .await
-        .unwrap();
-    assert_eq!(
-        together.0.map_or(0, |rows| isize::try_from(rows).unwrap()),
-        there,
-        "stored if and only if acknowledged"
-    );
-    assert_eq!(
-        database.writer.run_with_callback(insert(2)).await.unwrap(),
-        1
-    );
+        .read(move |connection| connection.query_row(confirmed, [], |row| row.get::<_, bool>(0)));
+    assert!(confirmed.await.unwrap());
+    drop(new);
+    reopen(&file);
 }

@@ -5,6 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::*;
+use crate::backend::sqlite::migrations;
 
 impl Names {
     /// Makes everybody idle for this many seconds longer.
@@ -22,14 +23,14 @@ impl Names {
 /// One thread comes with the token and another wants the name, many times in the same moment.
 #[tokio::test]
 async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
-    let database = Database::open(Path::new(":memory:"), SCHEMA).unwrap();
+    let database = Database::open(Path::new(":memory:"), 1 << 30, &migrations()).unwrap();
     let names = Arc::new(Names::load(Arc::new(database), 10).await.unwrap());
     let both = Arc::new(Barrier::new(2));
     for round in 0..5_000 {
         let old = User::test(1, "Ann");
         old.age(NAME_TTL + 1);
         let token = old.token;
-        let holder = Holder {
+        let holder = NameHolder {
             user: old,
             is_confirmed: true,
         };
@@ -37,7 +38,7 @@ async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
         let (same_names, ready) = (Arc::clone(&names), Arc::clone(&both));
         let returning = thread::spawn(move || {
             ready.wait();
-            same_names.user_by_token(token)
+            same_names.use_token(token)
         });
         both.wait();
         let reserved = names.reserve(&User::test(2, "Ann"));
