@@ -2,24 +2,22 @@
 
 use actix_web::{HttpRequest, web};
 use askama::Template;
-use shared::{Settings, error::Error, page::Header};
+use shared::Settings;
+use shared::page::{SiteNavigation, html_response};
+
+use crate::state::HandlerResult;
 
 #[derive(Template)]
 #[template(path = "index.html")]
 struct Page {
-    header: Header,
+    header: SiteNavigation,
     /// In seconds.
     heartbeat: f64,
 }
 
-pub(crate) async fn page(
-    request: HttpRequest,
-    settings: web::Data<Settings>,
-) -> Result<web::Html, Error> {
-    let page = Page {
-        header: Header::new(env!("CARGO_PKG_NAME"), &request),
+pub(crate) async fn page(request: HttpRequest, settings: web::Data<Settings>) -> HandlerResult {
+    html_response(&Page {
+        header: SiteNavigation::new(settings.lesson.name, &request),
         heartbeat: settings.heartbeat.as_secs_f64(),
-    };
-    let html = page.render().map_err(|_| Error::internal())?;
-    Ok(web::Html::new(html))
+    })
 }

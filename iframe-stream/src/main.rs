@@ -87,7 +87,7 @@ fn document(
     let body = stream::once(future::ready(document_start()))
         .chain(scripts)
         // `take_until` ends the stream as soon as this future is ready.
-        .take_until(cut.wait());
+        .take_until(cut.cancelled());
     HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((header::CACHE_CONTROL, "no-store"))

@@ -72,7 +72,7 @@ async fn a_document_starts_at_once_and_sends_heartbeats_until_it_is_cut() {
         assert!(script.ends_with(";parent.alive()</script>"), "{script}");
         assert_eq!(start.elapsed().as_secs(), heartbeat.as_secs() * count);
     }
-    cut.now();
+    cut.cut_now();
     assert_eq!(next(&mut body).await, None);
 }
 

@@ -23,14 +23,11 @@ mod secret;
 mod ticket;
 mod ticket_store;
 
-use std::{num::ParseFloatError, ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, time::Duration};
 
-use actix_web::HttpResponse;
-use actix_web::http::header::ContentType;
 use actix_web::web::{self, ServiceConfig};
-use askama::Template;
 use clap::Args;
-use shared::error::Error;
+use shared::parse_seconds;
 
 use secret::Secret;
 use ticket::TicketError;
@@ -49,16 +46,8 @@ pub(crate) struct Flags {
     ticket_seconds: Duration,
 }
 
-/// Parses a lifetime in seconds, such as `120` or `0.5`.
 fn parse_ticket_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|error: ParseFloatError| error.to_string())?;
-    if !TICKET_SECONDS_RANGE.contains(&seconds) {
-        let (shortest, longest) = TICKET_SECONDS_RANGE.into_inner();
-        return Err(format!("must be between {shortest} and {longest} seconds"));
-    }
-    Ok(Duration::from_secs_f64(seconds))
+    parse_seconds(text, &TICKET_SECONDS_RANGE)
 }
 
 /// Adds the routes of the login. This function runs once for each worker thread. The store is a
@@ -81,13 +70,4 @@ pub(crate) fn routes(app: &mut ServiceConfig, flags: &Flags, tickets: &web::Data
 /// Parses the ticket id of a URL. A malformed id is treated as an unknown one (404).
 fn parse_ticket_id(text: &str) -> Result<Secret, TicketError> {
     Secret::parse(text).ok_or(TicketError::Unknown)
-}
-
-/// Renders `page` as a response.
-fn render(page: &impl Template) -> Result<HttpResponse, Error> {
-    // The pages contain no values, so rendering them cannot fail.
-    let html = page.render().map_err(|_| Error::internal())?;
-    Ok(HttpResponse::Ok()
-        .content_type(ContentType::html())
-        .body(html))
 }

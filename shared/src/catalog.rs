@@ -1,27 +1,58 @@
-//! The table of lessons: number, crate, title, port and what the technique is in one line.
+//! The lessons of the course, and which of them a server is.
 
-/// One lesson of the course.
+use std::path::PathBuf;
+
+/// Which lesson a server is. Each lesson's `main.rs` has one.
+#[derive(Debug, Clone, Copy)]
+pub struct Lesson {
+    /// The name of the crate, `env!("CARGO_PKG_NAME")`, which the catalog knows.
+    pub name: &'static str,
+    /// The folder of the crate, `env!("CARGO_MANIFEST_DIR")`. Its `static/` is served from there, so that an edit shows
+    /// on reload.
+    pub folder: &'static str,
+}
+
+impl Lesson {
+    /// Returns the folder with the files that the browser gets.
+    #[must_use]
+    pub fn static_folder(&self) -> PathBuf {
+        static_folder(self.folder)
+    }
+
+    /// Returns what the catalog has about this lesson.
+    #[must_use]
+    pub fn info(&self) -> LessonInfo {
+        lookup(self.name)
+    }
+}
+
+/// Returns the folder `static` of a crate.
+pub(crate) fn static_folder(crate_folder: &str) -> PathBuf {
+    [crate_folder, "static"].iter().collect()
+}
+
+/// What the pages and the command line show about a lesson.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// Its place in the course, from the oldest technique to the newest.
+pub struct LessonInfo {
+    /// The position in the course, from the oldest technique to the newest.
     pub number: u8,
     /// The crate: `cargo run -p NAME`.
     pub name: &'static str,
-    /// The technique's usual name.
+    /// The usual name of the technique.
     pub title: &'static str,
-    /// The TCP port that it listens on unless told otherwise.
+    /// The default TCP port.
     pub port: u16,
     /// The technique in one line.
     pub technique: &'static str,
-    /// A further page of the lesson: its path and what it shows.
+    /// Another page of the lesson: its path and what it shows.
     pub see_also: Option<(&'static str, &'static str)>,
-    /// Whether curl can show the news: `GET /users` answers it without an upgrade.
-    pub curl: bool,
+    /// Whether `curl` can show the news: `GET /users` works without an upgrade.
+    pub works_with_curl: bool,
 }
 
-/// Every lesson that there is, in the order of the course.
-pub const LESSONS: &[Entry] = &[
-    Entry {
+/// All lessons, in the order of the course.
+pub const LESSONS: &[LessonInfo] = &[
+    LessonInfo {
         number: 1,
         name: "polling",
         title: "Polling",
@@ -31,71 +62,67 @@ pub const LESSONS: &[Entry] = &[
             "/login",
             "Where polling is still right: log in with a phone",
         )),
-        curl: true,
+        works_with_curl: true,
     },
-    Entry {
+    LessonInfo {
         number: 2,
         name: "long-polling",
         title: "Long polling",
         port: 8002,
         technique: "ask once, the server answers when there is news",
         see_also: None,
-        curl: true,
+        works_with_curl: true,
     },
-    Entry {
+    LessonInfo {
         number: 3,
         name: "iframe-stream",
         title: "iframe streaming",
         port: 8003,
         technique: "Comet: a hidden iframe that never finishes loading",
         see_also: None,
-        curl: true,
+        works_with_curl: true,
     },
-    Entry {
+    LessonInfo {
         number: 4,
         name: "sse",
         title: "Server-Sent Events",
         port: 8004,
         technique: "one response that never ends, read by EventSource",
         see_also: None,
-        curl: true,
+        works_with_curl: true,
     },
-    Entry {
+    LessonInfo {
         number: 5,
         name: "websocket",
         title: "WebSocket",
         port: 8005,
         technique: "one connection, both directions",
         see_also: None,
-        curl: false,
+        works_with_curl: false,
     },
-    Entry {
+    LessonInfo {
         number: 6,
         name: "chat",
         title: "Chat",
         port: 8006,
         technique: "a real chat room, built on 2, 4 and 5",
         see_also: None,
-        curl: false,
+        works_with_curl: false,
     },
 ];
 
-/// The entry of the crate `name`; a crate that is not in the table (a student's copy of a lesson)
-/// gets number 0 and port 8000.
+/// Returns the entry of the crate `name`. A crate that is not in the catalog, such as a student's copy of a lesson, gets
+/// number 0 and port 8000.
 #[must_use]
-pub fn find(name: &'static str) -> Entry {
-    let own = Entry {
+pub fn lookup(name: &'static str) -> LessonInfo {
+    let known = LESSONS.iter().find(|lesson| lesson.name == name);
+    known.copied().unwrap_or(LessonInfo {
         number: 0,
         name,
         title: name,
         port: 8000,
         technique: "your own lesson",
         see_also: None,
-        curl: false,
-    };
-    LESSONS
-        .iter()
-        .copied()
-        .find(|entry| entry.name == name)
-        .unwrap_or(own)
+        works_with_curl: false,
+    })
 }

@@ -1,48 +1,46 @@
-//! [`Cut`]: ends every open stream and every hanging request at once.
+//! [`Cut`]: ends every open stream and every held request at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// A switch that all endless bodies, hanging requests and sockets of a server listen to.
+/// Tells every open stream, held request and socket to end.
 ///
-/// It is pulled for good when the server stops, because a graceful stop waits for every open
-/// connection, and a stream never finishes by itself. The page's "cut" button pulls it for a
-/// moment, so that a student can watch the browser come back.
+/// A graceful shutdown waits until all responses are finished. A stream is never finished, so without this the server
+/// would wait for ever. Each handler that keeps a response open therefore also waits for [`Cut::cancelled`].
 ///
-/// Clones are handles to the same switch.
+/// The page's "Cut all connections" button uses the same switch for a moment, so that a student can watch the browser
+/// reconnect. Clones are handles to the same switch.
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
-    /// Cancelled by the next cut. After a momentary cut a fresh one takes its place; after the
-    /// final one it stays cancelled.
-    next: Arc<Mutex<CancellationToken>>,
+    /// The next cut cancels this token. After a momentary cut a new one takes its place; after a shutdown it stays
+    /// cancelled.
+    token: Arc<Mutex<CancellationToken>>,
 }
 
 impl Cut {
-    /// Resolves at the next cut that follows this call; at once when the server is stopping.
-    pub fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
-        let next = self
-            .next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        next.cancelled_owned()
+    fn lock(&self) -> MutexGuard<'_, CancellationToken> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a future that ends at the next cut after this call; at once when the server is shutting down.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
+        let token = self.lock().clone();
+        token.cancelled_owned()
     }
 
     /// Ends what is open now. What is opened later stays open.
-    pub fn now(&self) {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if !next.is_cancelled() {
-            std::mem::take(&mut *next).cancel();
+    pub fn cut_now(&self) {
+        let mut token = self.lock();
+        if !token.is_cancelled() {
+            mem::take(&mut *token).cancel();
         }
     }
 
-    /// Ends what is open now and whatever may still be opened: the server is stopping.
-    pub fn for_good(&self) {
-        self.next
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .cancel();
+    /// Ends what is open now and whatever is opened later: the server is shutting down.
+    pub fn shut_down(&self) {
+        self.lock().cancel();
     }
 }
 
@@ -55,19 +53,19 @@ mod tests {
     #[test]
     fn a_cut_ends_what_is_open_and_not_what_comes_later() {
         let cut = Cut::default();
-        let open = cut.wait();
-        cut.clone().now();
+        let open = cut.cancelled();
+        cut.clone().cut_now();
         assert!(open.now_or_never().is_some());
-        assert!(cut.wait().now_or_never().is_none());
+        assert!(cut.cancelled().now_or_never().is_none());
     }
 
     #[test]
-    fn a_final_cut_also_ends_what_comes_later() {
+    fn a_shutdown_also_ends_what_comes_later() {
         let cut = Cut::default();
-        let open = cut.wait();
-        cut.for_good();
-        cut.now();
+        let open = cut.cancelled();
+        cut.shut_down();
+        cut.cut_now();
         assert!(open.now_or_never().is_some());
-        assert!(cut.wait().now_or_never().is_some());
+        assert!(cut.cancelled().now_or_never().is_some());
     }
 }

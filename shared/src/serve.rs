@@ -1,17 +1,21 @@
-//! [`serve`]: a lesson's routes, and everything around them.
+//! [`serve_app`]: the server around an app. It reads flags, listens, guards every request, and stops cleanly.
+//!
+//! actix runs one thread for each core, and each thread has a single-threaded runtime of its own. A connection stays on
+//! its thread, and so does everything that its handler spawns. That is why such code may use `Rc`, and why what all
+//! threads share is in `web::Data` (an `Arc`).
 
 mod capacity;
 mod chunked;
-pub(crate) mod middleware;
+mod flags;
+mod http1;
 mod origin;
-pub(crate) mod routes;
-pub(crate) mod settings;
+mod policy;
+mod routes;
 mod sockets;
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -21,33 +25,29 @@ use actix_web::{App, HttpServer};
 use clap::Args;
 use log::LevelFilter;
 
-use crate::{catalog, cut::Cut, users::Users};
+use crate::catalog::Lesson;
+use crate::cut::Cut;
+use crate::settings::Settings;
 use capacity::Capacity;
-use settings::{Flags, LessonFlags, NoFlags, Settings};
+use flags::Flags;
+pub use http1::was_head;
+use origin::AllowedOrigins;
+pub(crate) use policy::security_header_bytes;
+pub use routes::json_config;
 
-/// How long an idle connection is kept. It must be longer than a browser's polling interval of a
-/// second, or each poll pays for a new connection.
+/// How long an idle connection stays open. It must be longer than a browser's polling interval of a second, or each poll
+/// pays for a new connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// How long a connection that is being closed may take to say goodbye. actix's default of a second
-/// is how long a WebSocket would linger after its Close frame. But it must be more than half a second:
-/// actix counts from a clock that it looks at twice a second, and never notices a deadline that has
-/// passed when it is set (actix-http 3.20), so that the connection would stay until its client goes.
+/// How long a connection may take to close. With actix's default, a second, a WebSocket would linger for so long after
+/// its Close frame. But it must be more than half a second: actix counts from a clock that it reads twice a second, and
+/// never notices a deadline that has passed when it is set (actix-http 3.20). Then the connection would stay until its
+/// client closes it.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// How many seconds a graceful stop waits for connections that do not end on [`Cut`], such as one
-/// whose client does not read.
+/// How many seconds a graceful stop waits for connections that do not end on [`Cut`], such as one whose client does not
+/// read.
 const SHUTDOWN_SECONDS: u64 = 1;
-
-/// Which lesson this is.
-#[derive(Debug, Clone, Copy)]
-pub struct Lesson {
-    /// The crate's name, `env!("CARGO_PKG_NAME")`, by which the catalog knows it.
-    pub name: &'static str,
-    /// The crate's folder, `env!("CARGO_MANIFEST_DIR")`: its `static/` is served from there, so
-    /// that an edit shows on reload.
-    pub folder: &'static str,
-}
 
 /// Why the server could not start, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +68,9 @@ enum StartError {
         address: SocketAddr,
         error: io::Error,
     },
-    /// What the app itself needs could not be had; it says what and what to do.
+    /// The app could not open its own resources; the message says which and what to do.
     #[error("{0}")]
-    App(String),
+    Open(String),
     #[error("the server failed: {0}")]
     Server(#[from] io::Error),
 }
@@ -84,130 +84,91 @@ impl StartError {
     }
 }
 
-/// What the handlers of all worker threads share.
-#[derive(Clone)]
-struct State {
-    cut: web::Data<Cut>,
-    settings: web::Data<Settings>,
-}
-
-/// Runs a lesson until Ctrl-C or SIGTERM: reads the flags, loads the users, listens, prints one line
-/// `NAME: http://ADDRESS/` and serves the routes that `configure` adds besides the common ones.
+/// Runs a server until Ctrl-C or SIGTERM, for an app with a page and a state of its own, such as the chat. `open` makes
+/// the state from the flags `Extra`, once, before the server listens. If that fails, its error is the one line on
+/// stderr. `configure` adds the routes. It is called for each worker thread, always with the same state.
 ///
-/// Returns exit code 0 after a stop, and 1 with one line on stderr if it could not start. A bad flag
-/// ends the process with clap's message and exit code 2.
-pub async fn serve<F>(lesson: Lesson, configure: F) -> ExitCode
-where
-    F: Fn(&mut ServiceConfig) + Clone + Send + 'static,
-{
-    serve_with_flags(lesson, move |app, _: &NoFlags| configure(app)).await
-}
-
-/// As [`serve()`], for a lesson that has flags of its own.
-pub async fn serve_with_flags<Own, F>(lesson: Lesson, configure: F) -> ExitCode
-where
-    Own: Args + Clone + Send + 'static,
-    F: Fn(&mut ServiceConfig, &Own) + Clone + Send + 'static,
-{
-    let open = async |flags: &LessonFlags<Own>| {
-        let users = match &flags.users {
-            Some(file) => Users::in_file(file),
-            None => Users::in_memory(),
-        };
-        users.map(|users| (web::Data::new(users), flags.own.clone()))
-    };
-    serve_app(lesson, open, move |app, (users, own)| {
-        configure(app, own);
-        routes::lesson(app, users);
-    })
-    .await
-}
-
-/// As [`serve()`], for a server that is no list of users: it has its own page at `/` and its own
-/// state. `open` makes the state of the flags, once, before the server listens; an error there is the
-/// one line on stderr. `configure` adds the routes, for each worker thread anew, and the state is
-/// what they share.
-pub async fn serve_app<Own, Shared, Failure, Open, F>(
+/// Returns exit code 0 after a stop, and 1 if the server could not start. A bad flag ends the process with clap's message
+/// and exit code 2.
+pub async fn serve_app<Extra, State, Failure, Open, Configure>(
     lesson: Lesson,
     open: Open,
-    configure: F,
+    configure: Configure,
 ) -> ExitCode
 where
-    Own: Args,
-    Shared: Clone + Send + 'static,
+    Extra: Args,
+    State: Clone + Send + 'static,
     Failure: Display,
-    Open: AsyncFnOnce(&Own) -> Result<Shared, Failure>,
-    F: Fn(&mut ServiceConfig, &Shared) + Clone + Send + 'static,
+    Open: AsyncFnOnce(&Extra) -> Result<State, Failure>,
+    Configure: Fn(&mut ServiceConfig, &State) + Clone + Send + 'static,
 {
-    let flags: Flags<Own> = Flags::read(catalog::find(lesson.name));
-    start_logging();
+    let flags: Flags<Extra> = Flags::read(lesson.info());
+    init_logging();
     match run(lesson, flags, open, configure).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If stderr is closed, too, the exit code has to do.
+            // If stderr is closed, only the exit code says so.
             writeln!(io::stderr(), "{}: {error}.", lesson.name).ok();
             ExitCode::FAILURE
         }
     }
 }
 
-/// Logs to stderr: warnings, or what `RUST_LOG` asks for.
-fn start_logging() {
+/// Starts to log to stderr: warnings, or what `RUST_LOG` asks for.
+fn init_logging() {
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn)
-        // Any client can make it write an error line, by sending something that is not HTTP.
+        // Any client can cause an error line there, by sending something that is not HTTP.
         .filter_module("actix_http", LevelFilter::Off)
         .parse_default_env()
         .init();
 }
 
-async fn run<Own, Shared, Failure, Open, F>(
+async fn run<Extra, State, Failure, Open, Configure>(
     lesson: Lesson,
-    flags: Flags<Own>,
+    flags: Flags<Extra>,
     open: Open,
-    configure: F,
+    configure: Configure,
 ) -> Result<(), StartError>
 where
-    Own: Args,
-    Shared: Clone + Send + 'static,
+    Extra: Args,
+    State: Clone + Send + 'static,
     Failure: Display,
-    Open: AsyncFnOnce(&Own) -> Result<Shared, Failure>,
-    F: Fn(&mut ServiceConfig, &Shared) + Clone + Send + 'static,
+    Open: AsyncFnOnce(&Extra) -> Result<State, Failure>,
+    Configure: Fn(&mut ServiceConfig, &State) + Clone + Send + 'static,
 {
     let cut = Cut::default();
-    let address = address(&flags)?;
+    let address = resolve_address(&flags)?;
     let capacity = Capacity::of_this_process();
-    // Built out here, once: inside the closure each worker thread would have users of its own.
-    let state = State {
-        cut: web::Data::new(cut.clone()),
-        settings: web::Data::new(Settings::new(lesson, &flags, address)),
-    };
-    let shared = open(&flags.own).await;
-    let shared = shared.map_err(|error| StartError::App(error.to_string()))?;
+    // Everything that all threads share is made here, once. Made inside the closure below, each worker thread would have
+    // users of its own.
+    let state = open(&flags.extra).await;
+    let state = state.map_err(|error| StartError::Open(error.to_string()))?;
+    let server_data = ServerData::new(lesson, &flags, address, cut.clone());
 
     let server = HttpServer::new(move || {
         App::new()
-            .configure(|app| configure(app, &shared))
-            .configure(|app| routes::common(app, &state))
+            .configure(|app| server_data.add_to(app))
+            .configure(|app| configure(app, &state))
+            .configure(|app| routes::common_routes(app, lesson.folder))
             .default_service(web::to(routes::no_route))
-            // The last one wrapped is the first to see a request.
-            .wrap(from_fn(middleware::time_limit))
+            // The last one wrapped is the first that a request passes.
+            .wrap(from_fn(http1::request_timeout))
             .wrap(from_fn(chunked::refuse_chunked_get))
             .wrap(from_fn(origin::same_origin))
-            .wrap(origin::cross_origin(&state.settings.allowed_origins))
-            .wrap(from_fn(middleware::head_as_get))
-            .wrap(from_fn(middleware::no_chunks_for_http_1_0))
-            .wrap(from_fn(middleware::json_errors))
-            .wrap(middleware::security_headers())
-            .wrap(from_fn(middleware::log_requests))
+            .wrap(origin::cors(&server_data.allowed_origins))
+            .wrap(from_fn(http1::head_as_get))
+            .wrap(from_fn(http1::unchunked_for_http_1_0))
+            .wrap(from_fn(policy::json_errors))
+            .wrap(policy::security_headers())
+            .wrap(from_fn(policy::log_requests))
             .wrap(from_fn(chunked::keep_chunked_body))
     })
-    // By default a stream or a hanging request stays for as long as it likes after its client has
-    // gone away: the client's FIN is taken for "I have sent all I had to say". The price is that a
-    // client which really means that gets no answer; browsers never do.
+    // By default actix keeps a stream or a held request after its client has disconnected: the client's FIN might only
+    // mean "I have sent everything". With this, a client that really means that gets no response; browsers never do.
     .h1_allow_half_closed(false)
-    // Without it, a client that has just sent something gets the next push about 40 ms late: the
-    // small write waits for an acknowledgement that the other side delays.
+    // Without this, a client that has just sent something gets the next push about 40 ms late: the small write waits for
+    // an acknowledgement that the other side delays.
     .tcp_nodelay(true)
     .workers(capacity.workers)
     .max_connections(capacity.per_worker)
@@ -215,17 +176,47 @@ where
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .on_connect(move |connection, _| sockets::configure(connection, &capacity))
-    .shutdown_signal(stop_signal(cut)?)
+    .shutdown_signal(shutdown_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;
 
-    announce(lesson, server.addrs().first().copied().unwrap_or(address));
+    print_address(lesson, server.addrs().first().copied().unwrap_or(address));
     Ok(server.run().await?)
 }
 
-/// The address to listen on. A name that stands for several means its IPv4 address, because
-/// `--port 0` would give each a port of its own.
-fn address(flags: &Flags<impl Args>) -> Result<SocketAddr, StartError> {
+/// What the handlers of every app may ask for. Clones are handles to the same data.
+#[derive(Clone)]
+struct ServerData {
+    cut: web::Data<Cut>,
+    settings: web::Data<Settings>,
+    allowed_origins: web::Data<AllowedOrigins>,
+}
+
+impl ServerData {
+    fn new(lesson: Lesson, flags: &Flags<impl Args>, address: SocketAddr, cut: Cut) -> Self {
+        let settings = Settings {
+            heartbeat: flags.heartbeat,
+            lesson,
+            can_cut: address.ip().is_loopback() && !flags.no_cut,
+        };
+        let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
+        Self {
+            cut: web::Data::new(cut),
+            settings: web::Data::new(settings),
+            allowed_origins: web::Data::new(allowed_origins),
+        }
+    }
+
+    fn add_to(&self, app: &mut ServiceConfig) {
+        app.app_data(self.cut.clone())
+            .app_data(self.settings.clone())
+            .app_data(self.allowed_origins.clone());
+    }
+}
+
+/// Returns the address to listen on. A name with several addresses means its IPv4 address: with `--port 0` each address
+/// would have a port of its own.
+fn resolve_address(flags: &Flags<impl Args>) -> Result<SocketAddr, StartError> {
     let unknown = |error| StartError::Host {
         host: flags.host.clone(),
         error,
@@ -239,8 +230,8 @@ fn address(flags: &Flags<impl Args>) -> Result<SocketAddr, StartError> {
     addresses.first().copied().ok_or_else(none)
 }
 
-/// The one line on stdout, for people and for programs that start a lesson.
-fn announce(lesson: Lesson, address: SocketAddr) {
+/// Prints the one line on stdout, for people and for programs that start a lesson.
+fn print_address(lesson: Lesson, address: SocketAddr) {
     let mut stdout = io::stdout().lock();
     let line = writeln!(stdout, "{}: http://{address}/", lesson.name);
     if let Err(error) = line.and_then(|()| stdout.flush()) {
@@ -248,9 +239,9 @@ fn announce(lesson: Lesson, address: SocketAddr) {
     }
 }
 
-/// Resolves at Ctrl-C or SIGTERM, after everything that hangs or streams has been cut: a graceful
-/// stop waits for open connections, and these would never end by themselves.
-fn stop_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+/// Returns a future that ends at Ctrl-C or SIGTERM, after it has cut everything that hangs or streams. A graceful stop
+/// waits for open connections, and these would never end by themselves.
+fn shutdown_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     let (mut interrupt, mut terminate) = {
         use tokio::signal::unix::{SignalKind, signal};
@@ -266,11 +257,6 @@ fn stop_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'static
     );
     Ok(async move {
         futures_util::future::select(Box::pin(interrupt.recv()), Box::pin(terminate.recv())).await;
-        cut.for_good();
+        cut.shut_down();
     })
-}
-
-/// `FOLDER/static`, the files that the browser gets.
-pub(crate) fn static_folder(folder: &str) -> PathBuf {
-    [folder, "static"].iter().collect()
 }

@@ -19,7 +19,8 @@ use actix_web::http::header;
 use actix_web::web::{self, Payload};
 use tokio::time::Instant;
 
-use crate::{Settings, error::Error};
+use crate::error::Error;
+use crate::settings::Settings;
 pub use closing::{Ending, drop_without_close};
 use frame_guard::FrameGuard;
 pub use heartbeat::{Beat, Heartbeat, Stalled};

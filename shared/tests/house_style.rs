@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use shared::catalog::{Entry, LESSONS};
+use shared::catalog::{LESSONS, LessonInfo};
 
 /// The lesson that is an app of its own: it has no list of users, and more than one file to read.
 const CHAT: &str = "chat";
@@ -65,7 +65,7 @@ const CHAT_FILES: [&str; 11] = [
 ];
 
 /// Lessons 1 to 5, which differ in their technique only.
-fn alike() -> impl Iterator<Item = &'static Entry> {
+fn alike() -> impl Iterator<Item = &'static LessonInfo> {
     LESSONS.iter().filter(|lesson| lesson.name != CHAT)
 }
 

@@ -97,7 +97,7 @@ fn event_stream(
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY_MILLISECONDS));
     let body = stream::once(future::ready(retry.into()))
         .chain(stream::select(updates, pings(heartbeat)))
-        .take_until(cut.wait());
+        .take_until(cut.cancelled());
     HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache"))

@@ -92,6 +92,6 @@ async fn a_stream_starts_with_its_retry_time_and_sends_pings_until_it_is_cut() {
         );
         assert_eq!(start.elapsed().as_secs(), heartbeat.as_secs() * count);
     }
-    cut.now();
+    cut.cut_now();
     assert_eq!(next().await, None);
 }

@@ -126,7 +126,7 @@ fn upgrade(
         .max_continuation_size(MAX_MESSAGE);
     let mut socket = (session, messages, heartbeat);
     // Pinned, because `select!` waits for them again and again.
-    let (mut cut, mut updates) = (Box::pin(cut.wait()), Box::pin(updates));
+    let (mut cut, mut updates) = (Box::pin(cut.cancelled()), Box::pin(updates));
     rt::spawn(async move {
         let ending = converse(&mut socket, &mut cut, &mut updates, ping_event, &respond).await;
         if let Ending::Close(reason) = ending {

@@ -28,7 +28,7 @@ const MAX_WAIT: u64 = 60;
 /// that does not happen in time.
 pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
     request.user.check_rate(request.chat.rate)?;
-    let cut = request.cut.wait();
+    let cut = request.cut.cancelled();
     if let Some(before) = &request.query.before {
         return history(&request, Cursor::parse(before)?).await;
     }

@@ -14,7 +14,7 @@ const RETRY: RangeInclusive<u32> = 1_500..=3_000;
 
 /// `GET /rooms/{room}/events?after=17`. When it ends, the browser reconnects and goes on after the last id.
 pub(crate) async fn stream(request: RoomRequest) -> HandlerResult {
-    let cut = request.cut.wait();
+    let cut = request.cut.cancelled();
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
     let retry = stream::once(future::ready(Bytes::from(retry)));
     let events = request.event_stream().await?;

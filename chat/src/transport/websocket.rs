@@ -38,7 +38,7 @@ pub(crate) async fn upgrade(
     let events = room_request.event_stream().await?;
     let frames = events.map(|event| event.frame());
     let mut socket = (session, messages, heartbeat);
-    let mut cut = Box::pin(room_request.cut.wait());
+    let mut cut = Box::pin(room_request.cut.cancelled());
     rt::spawn(async move {
         let ending = converse(&mut socket, &mut cut, &room_request).await;
         if let Ending::Close(reason) = ending {

@@ -6,11 +6,12 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use askama::Template;
 use serde_json::json;
-use shared::{error::Error, was_head};
+use shared::page::html_response;
+use shared::{error::Error, host::Host, was_head};
 
 use super::secret::Secret;
 use super::ticket::TicketError;
-use super::{Flags, TicketStore, parse_ticket_id, qr_code, render};
+use super::{Flags, TicketStore, parse_ticket_id, qr_code};
 
 /// The name of the cookie that identifies a browser. The tabs of a browser share the cookie, and each
 /// tab may have a ticket of its own.
@@ -27,7 +28,7 @@ struct LoginPage;
 
 /// Handles `GET /login`: returns the page.
 pub(super) async fn page() -> Result<HttpResponse, Error> {
-    let mut response = render(&LoginPage)?;
+    let mut response = html_response(&LoginPage)?;
     let policy = header::HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -48,9 +49,9 @@ pub(super) async fn create(
     let browser = browser_secret(&request)
         .filter(|secret| tickets.is_known(*secret, now))
         .unwrap_or_else(Secret::random);
-    let host = qr_code::host(&request)?;
+    let host = Host::of(&request)?;
     let id = tickets.create(browser, flags.ticket_seconds, now);
-    let url = qr_code::phone_url(host, id);
+    let url = qr_code::phone_url(&host, id);
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .cookie(cookie(browser))

@@ -9,9 +9,10 @@ use actix_web::{HttpResponse, http::header, web};
 use askama::Template;
 use shared::JsonObject;
 use shared::error::Error;
+use shared::page::html_response;
 use shared::users::{NewUser, Username};
 
-use super::{TicketStore, parse_ticket_id, render};
+use super::{TicketStore, parse_ticket_id};
 
 #[derive(Template)]
 #[template(path = "phone.html")]
@@ -26,7 +27,7 @@ pub(super) async fn page(
 ) -> Result<HttpResponse, Error> {
     let now = Instant::now();
     tickets.with_ticket(parse_ticket_id(&id)?, now, |ticket| ticket.check_open(now))?;
-    let mut response = render(&PhonePage)?;
+    let mut response = html_response(&PhonePage)?;
     let no_store = header::HeaderValue::from_static("no-store");
     response
         .headers_mut()

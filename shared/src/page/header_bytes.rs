@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use serde::Serialize;
 
-use crate::serve::middleware::security_header_bytes;
+use crate::serve::security_header_bytes;
 
 /// Lengths of header lines in bytes, from which `shared/static/wire/headers.js` estimates all headers that a page cannot
 /// see. A browser repeats most lines of its request for the page in each later request.

@@ -1,7 +1,7 @@
 //! The same-origin rule: pages of other sites may not change anything here.
 //!
-//! A browser lets any page send a POST to any address, with that address's cookies, and open any
-//! WebSocket; it only says in `Origin` (RFC 6454 §7) which page it was. So the server has to look.
+//! A browser lets any page send a POST to any address, with the cookies of that address, and open any WebSocket. It only
+//! names the page's origin in the `Origin` header (RFC 6454 §7). So the server has to check.
 
 use std::str::FromStr;
 
@@ -13,7 +13,6 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Condition, Next};
 use actix_web::{Error, web};
 
-use super::settings::Settings;
 use crate::error;
 
 /// The origin of a page, such as `https://example.org`, in lower case.
@@ -28,8 +27,8 @@ impl FromStr for Origin {
         let host = origin
             .strip_prefix("http://")
             .or_else(|| origin.strip_prefix("https://"));
-        let named = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
-        if host.is_some_and(named) {
+        let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+        if host.is_some_and(is_host) {
             Ok(Self(origin))
         } else {
             Err(
@@ -40,13 +39,17 @@ impl FromStr for Origin {
     }
 }
 
-/// Answers 403 to what could change something and was sent by a page of another origin, before
-/// anything happens.
+/// The origins besides the server's own whose pages may send changes and open a WebSocket.
+#[derive(Debug)]
+pub(super) struct AllowedOrigins(pub(super) Vec<Origin>);
+
+/// Refuses requests that could change something and come from a page of another origin with a 403, before anything
+/// happens.
 pub(super) async fn same_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if harmless(&request) {
+    if is_safe(&request) {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
     match foreign_origin(&request) {
@@ -62,9 +65,9 @@ fn foreign_origin_error(origin: &str) -> error::Error {
     ))
 }
 
-/// Tells browsers that pages of the allowed origins may send what they want to send and read the
-/// answers (WHATWG Fetch, 3.3): before a POST of JSON or a DELETE they ask.
-pub(super) fn cross_origin(allowed: &[Origin]) -> Condition<Cors> {
+/// Tells browsers that pages of the allowed origins may send requests and read the responses (CORS, WHATWG Fetch 3.3).
+/// Before a POST of JSON or a DELETE a browser asks.
+pub(super) fn cors(AllowedOrigins(allowed): &AllowedOrigins) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_any_header()
@@ -75,43 +78,43 @@ pub(super) fn cross_origin(allowed: &[Origin]) -> Condition<Cors> {
     Condition::new(!allowed.is_empty(), cors)
 }
 
-/// A GET or HEAD only reads, and the browser does not show the answer to a page of another origin.
-/// An upgrade is a GET too, but the browser lets every page read and write what it opens.
-fn harmless(request: &ServiceRequest) -> bool {
+/// Returns whether a request only reads (a "safe" method, RFC 9110 §9.2.1): then the browser does not show the response
+/// to a page of another origin. An upgrade is a GET, too, but the browser lets every page read and write over it.
+fn is_safe(request: &ServiceRequest) -> bool {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     reads && !request.headers().contains_key(header::UPGRADE)
 }
 
-/// The origin of the page that sent the request, if it is not one that may. A request without
-/// `Origin` does not come from a page of another origin: browsers always send it then.
+/// Returns the request's `Origin` if it is neither the server's own nor allowed. A request without `Origin` does not come
+/// from a page of another origin, because then browsers always send it.
 fn foreign_origin(request: &ServiceRequest) -> Option<String> {
     let headers = request.headers();
-    let named = headers.get(header::ORIGIN)?;
-    let Some(origin) = only(headers, header::ORIGIN).map(str::to_ascii_lowercase) else {
-        return Some(String::from_utf8_lossy(named.as_bytes()).into_owned());
+    let raw_origin = headers.get(header::ORIGIN)?;
+    let Some(origin) = single_header(headers, header::ORIGIN).map(str::to_ascii_lowercase) else {
+        return Some(String::from_utf8_lossy(raw_origin.as_bytes()).into_owned());
     };
-    let own = only(headers, header::HOST).is_some_and(|host| is_own(&origin, host));
-    let settings = request.app_data::<web::Data<Settings>>();
-    let allowed =
-        settings.is_some_and(|settings| settings.allowed_origins.contains(&Origin(origin.clone())));
+    let own =
+        single_header(headers, header::HOST).is_some_and(|host| is_same_origin(&origin, host));
+    let allowed = request.app_data::<web::Data<AllowedOrigins>>();
+    let allowed = allowed.is_some_and(|allowed| allowed.0.contains(&Origin(origin.clone())));
     (!own && !allowed).then_some(origin)
 }
 
-/// Whether `origin` is this server's, as the client knows it: `http` and the request's `Host`. A
-/// browser leaves out the port in both if it is 80.
-fn is_own(origin: &str, host: &str) -> bool {
+/// Returns whether `origin` is this server's, as the client knows it: `http` and the request's `Host`. A browser leaves
+/// out port 80 in both.
+fn is_same_origin(origin: &str, host: &str) -> bool {
     origin.strip_prefix("http://").is_some_and(|origin_host| {
-        let without_80 = |host: &str| {
+        let strip_default_port = |host: &str| {
             host.strip_suffix(":80")
                 .unwrap_or(host)
                 .to_ascii_lowercase()
         };
-        without_80(origin_host) == without_80(host)
+        strip_default_port(origin_host) == strip_default_port(host)
     })
 }
 
-/// The value of a header that stands there exactly once.
-fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+/// Returns the value of a header that occurs exactly once.
+fn single_header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name);
     let value = values.next().map(HeaderValue::to_str)?.ok()?;
     values.next().is_none().then_some(value)
@@ -119,17 +122,17 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Origin, is_own};
+    use super::{Origin, is_same_origin};
 
     #[test]
-    fn an_origin_is_the_own_one_if_scheme_host_and_port_are() {
+    fn an_origin_is_the_same_if_scheme_host_and_port_are() {
         for (origin, host) in [
             ("http://localhost:8004", "localhost:8004"),
             ("http://example.org", "Example.org:80"),
             ("http://example.org:80", "example.org"),
             ("http://[::1]:8004", "[::1]:8004"),
         ] {
-            assert!(is_own(origin, host), "{origin} {host}");
+            assert!(is_same_origin(origin, host), "{origin} {host}");
         }
         for (origin, host) in [
             ("https://example.org", "example.org"),
@@ -140,7 +143,7 @@ mod tests {
             ("null", "null"),
             ("", ""),
         ] {
-            assert!(!is_own(origin, host), "{origin} {host}");
+            assert!(!is_same_origin(origin, host), "{origin} {host}");
         }
     }
 

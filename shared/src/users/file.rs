@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{List, MAX_SAFE_INTEGER, MAX_USERS};
-use crate::FileLock;
+use crate::file_lock::FileLock;
 
 /// The largest users file that is read, in bytes: three times what [`MAX_USERS`] can need.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The JSON `{"username":"…"}`, and nothing else in it. The name is not checked yet. Read it as
-/// [`JsonObject<NewUser>`](crate::JsonObject), which refuses the array `["…"]`.
+/// [`JsonObject<NewUser>`](crate::json_object::JsonObject), which refuses the array `["…"]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
@@ -14,7 +14,7 @@ pub struct NewUser {
 #[cfg(test)]
 mod tests {
     use super::NewUser;
-    use crate::JsonObject;
+    use crate::json_object::JsonObject;
 
     fn read(json: &str) -> Option<String> {
         let new: JsonObject<NewUser> = serde_json::from_str(json).ok()?;

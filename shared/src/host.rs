@@ -1,0 +1,110 @@
+//! [`Host`]: under which name a client has reached the server.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::uri::Authority;
+
+use crate::error::Error;
+
+/// The longest `Host` header in bytes: a name of 253 characters (RFC 1035 §2.3.4), a colon and a port of five digits.
+pub const MAX_HOST_BYTES: usize = 259;
+
+/// The `Host` of a request (RFC 9110 §7.2): a name or an address, and a port unless it is the default one.
+///
+/// The address that the server listens on would be of no use for a link: it may be 0.0.0.0, or hidden behind a proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    /// Reads the `Host` header.
+    ///
+    /// # Errors
+    /// 400 if there is none, more than one, or one that is not a host.
+    pub fn of(request: &HttpRequest) -> Result<Self, Error> {
+        let mut hosts = request.headers().get_all(header::HOST);
+        let host = hosts.next().map(HeaderValue::to_str);
+        let is_only = hosts.next().is_none();
+        match host {
+            Some(Ok(host)) if is_only && is_host(host) => Ok(Self(host.to_owned())),
+            _ => Err(Error::bad_request(
+                "The request must say in its Host header which host and port it is for.",
+            )),
+        }
+    }
+
+    /// Returns the host with its port, such as `localhost:8001`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the host without its port, such as `localhost` or `[::1]`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let bracket = self.0.rfind(']').unwrap_or(0);
+        match self.0.rfind(':') {
+            Some(colon) if colon > bracket => self.0.split_at(colon).0,
+            _ => &self.0,
+        }
+    }
+}
+
+/// Returns whether `text` is a host name or an IP address, with or without a port.
+fn is_host(text: &str) -> bool {
+    let is_host_char = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
+    if text.len() > MAX_HOST_BYTES || !text.chars().all(is_host_char) {
+        return false;
+    }
+    let Ok(authority) = text.parse::<Authority>() else {
+        return false;
+    };
+    // A colon needs a port behind it. The parser does not check that.
+    let has_port = authority.host().len() < text.len();
+    !authority.host().is_empty() && has_port == authority.port_u16().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Host, MAX_HOST_BYTES, is_host};
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for (host, name) in [
+            ("localhost", "localhost"),
+            ("localhost:8001", "localhost"),
+            ("192.168.1.20:8001", "192.168.1.20"),
+            ("[::1]:8001", "[::1]"),
+            ("[fe80::1]", "[fe80::1]"),
+            ("Example.org", "Example.org"),
+            ("xn--bcher-kva.example:65535", "xn--bcher-kva.example"),
+        ] {
+            assert!(is_host(host), "{host}");
+            assert_eq!(Host(host.to_owned()).name(), name);
+        }
+        let too_long = "a".repeat(MAX_HOST_BYTES + 1);
+        for host in [
+            "",
+            ":",
+            ":80",
+            "a:",
+            "a:b",
+            "a:65536",
+            "a:1:2",
+            "[::1",
+            "::1",
+            "[]x",
+            "a b",
+            "a/b",
+            "user@host",
+            "a?b",
+            "a#b",
+            "a\"b",
+            "<b>",
+            "a%41",
+            "bücher.example",
+            &too_long,
+        ] {
+            assert!(!is_host(host), "{host:?}");
+        }
+    }
+}

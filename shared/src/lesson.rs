@@ -1,0 +1,111 @@
+//! The app of lessons 1 to 5: a list of users, and the page that shows it. A lesson adds `GET /users` and `GET /clock`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
+use clap::Args;
+use serde::Deserialize;
+
+use crate::catalog::Lesson;
+use crate::error::Error;
+use crate::json_object::JsonObject;
+use crate::page;
+use crate::serve::serve_app;
+use crate::users::{NewUser, User, Username, Users};
+
+/// The flags that lessons 1 to 5 have besides those of every server.
+#[derive(Debug, Args)]
+#[group(skip)]
+struct Flags<Extra: Args> {
+    /// Keep the users in this file [default: in memory]
+    #[arg(long, env, value_name = "FILE")]
+    users: Option<PathBuf>,
+
+    #[command(flatten)]
+    extra: Extra,
+}
+
+/// What a lesson without flags of its own has instead.
+#[derive(Debug, Clone, Args)]
+struct NoExtraFlags {}
+
+/// Runs a lesson until Ctrl-C or SIGTERM: reads the flags, loads the users, listens, prints one line
+/// `NAME: http://ADDRESS/`, and serves the routes that `configure` adds to the common ones.
+///
+/// Returns exit code 0 after a stop, and 1 with one line on stderr if the server could not start. A bad flag ends the
+/// process with clap's message and exit code 2.
+pub async fn serve<Configure>(lesson: Lesson, configure: Configure) -> ExitCode
+where
+    Configure: Fn(&mut ServiceConfig) + Clone + Send + 'static,
+{
+    serve_with_flags(lesson, move |app, _: &NoExtraFlags| configure(app)).await
+}
+
+/// Does the same as [`serve()`], for a lesson with flags of its own.
+pub async fn serve_with_flags<Extra, Configure>(lesson: Lesson, configure: Configure) -> ExitCode
+where
+    Extra: Args + Clone + Send + 'static,
+    Configure: Fn(&mut ServiceConfig, &Extra) + Clone + Send + 'static,
+{
+    let open = async |flags: &Flags<Extra>| {
+        let users = match &flags.users {
+            Some(file) => Users::in_file(file),
+            None => Users::in_memory(),
+        };
+        users.map(|users| (web::Data::new(users), flags.extra.clone()))
+    };
+    serve_app(lesson, open, move |app, (users, extra)| {
+        // The lesson's own routes come first, so that its `GET /users` and the common `POST /users` share an address.
+        configure(app, extra);
+        app.app_data(users.clone())
+            .route("/", web::get().to(page::lesson_page))
+            .service(web::resource("/users").route(web::post().to(add_user)))
+            .service(web::resource("/users/{id}").route(web::delete().to(remove_user)));
+    })
+    .await
+}
+
+/// `POST /users` with `{"username":"…"}`: 201, and the new user.
+async fn add_user(
+    users: web::Data<Users>,
+    body: web::Json<JsonObject<NewUser>>,
+) -> Result<HttpResponse, Error> {
+    let JsonObject(new) = body.into_inner();
+    let user: User = users.add(Username::parse(&new.username)?).await?;
+    let location = (header::LOCATION, format!("/users/{}", user.id));
+    Ok(HttpResponse::Created().insert_header(location).json(user))
+}
+
+/// `DELETE /users/{id}`: 204, or 404 if there is no such user.
+async fn remove_user(
+    users: web::Data<Users>,
+    path: web::Path<UserIdPath>,
+) -> Result<HttpResponse, Error> {
+    let UserIdPath(id) = path.into_inner();
+    match users.remove(id).await? {
+        Some(_) => Ok(HttpResponse::NoContent().finish()),
+        None => Err(Error::not_found(format!(
+            "There is no user with the id {id}."
+        ))),
+    }
+}
+
+/// The id of a user in a URL. It has digits only, although Rust's `parse` also accepts a `+`.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct UserIdPath(u64);
+
+impl TryFrom<String> for UserIdPath {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let has_digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(id) if has_digits_only => Ok(Self(id)),
+            _ => Err("an id is a number, with nothing but digits"),
+        }
+    }
+}

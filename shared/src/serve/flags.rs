@@ -1,0 +1,59 @@
+//! The flags that every server has.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
+
+use super::origin::Origin;
+use crate::catalog::LessonInfo;
+use crate::settings::parse_seconds;
+
+/// The heartbeats that make sense, in seconds. The shortest ones are for tests.
+const HEARTBEAT_RANGE: RangeInclusive<f64> = 0.05..=3600.0;
+
+/// The flags that every server has, and those of its app. Each can also be set by the environment variable of its name.
+#[derive(Debug, Parser)]
+// clap names a group after the struct, and an app may call its own flags so, too.
+#[group(skip)]
+pub(super) struct Flags<Extra: Args> {
+    /// The address to listen on; 0.0.0.0 lets other machines in
+    #[arg(long, env, default_value = "127.0.0.1")]
+    pub(super) host: String,
+
+    /// The TCP port to listen on; 0 picks a free one
+    #[arg(long, env)]
+    pub(super) port: u16,
+
+    /// How often a stream or a WebSocket shows that it is still alive, in seconds (lessons 3 to 6)
+    // A browser or a proxy gives up on a silent connection after 30 to 60 s; half of that is safe.
+    #[arg(long, env, value_name = "SECONDS", default_value = "15", value_parser = parse_heartbeat)]
+    pub(super) heartbeat: Duration,
+
+    /// Another origin whose pages may send changes and open a WebSocket; repeatable
+    #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
+    pub(super) allow_origin: Vec<Origin>,
+
+    /// Switch off the button that cuts all connections (POST /cut)
+    #[arg(long, env)]
+    pub(super) no_cut: bool,
+
+    #[command(flatten)]
+    pub(super) extra: Extra,
+}
+
+impl<Extra: Args> Flags<Extra> {
+    /// Reads the flags of this process. Ends it with a message if they are wrong or ask for help.
+    pub(super) fn read(lesson: LessonInfo) -> Self {
+        let command = Self::command()
+            .name(lesson.name)
+            .about(format!("{}: {}", lesson.title, lesson.technique))
+            .mut_arg("port", |port| {
+                port.required(false).default_value(lesson.port.to_string())
+            });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn parse_heartbeat(text: &str) -> Result<Duration, String> {
+    parse_seconds(text, &HEARTBEAT_RANGE)
+}

@@ -1,0 +1,32 @@
+//! [`Settings`]: what the handlers need to know of this run. And what flags of several lessons have in common.
+
+use std::num::ParseFloatError;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::catalog::Lesson;
+
+/// What the handlers need to know of this run.
+#[derive(Debug)]
+pub struct Settings {
+    /// How often a stream or a WebSocket shows that it is still alive.
+    pub heartbeat: Duration,
+    /// Which lesson this is.
+    pub lesson: Lesson,
+    /// Whether `POST /cut` is there: only this machine can reach the server, and no flag switches it off.
+    pub can_cut: bool,
+}
+
+/// Parses a time in seconds, such as `15` or `0.5`, that lies in `range`.
+///
+/// # Errors
+/// A sentence for the user, if it is not such a number.
+pub fn parse_seconds(text: &str, range: &RangeInclusive<f64>) -> Result<Duration, String> {
+    let parsed = text.parse();
+    let seconds: f64 = parsed.map_err(|error: ParseFloatError| error.to_string())?;
+    if !range.contains(&seconds) {
+        let (shortest, longest) = (range.start(), range.end());
+        return Err(format!("must be between {shortest} and {longest} seconds"));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
