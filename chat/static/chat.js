@@ -44,9 +44,11 @@ async function join(wantedName, room) {
   const button = element("join-button");
   if (button.disabled) return;
   button.disabled = true;
+  button.textContent = "Joining …";
   showError("");
   const user = await takeName(wantedName);
   button.disabled = false;
+  button.textContent = "Join";
   if (!user) return;
   rememberName(user.name);
   const address = `/?room=${room}`;

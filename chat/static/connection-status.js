@@ -8,7 +8,8 @@ const TICK_MS = 250;
 /** After how many seconds of silence the server is late: something is due every heartbeat. */
 const LATE_AFTER = HEARTBEAT + 2;
 
-/** What each transport does, in words that show the difference. */
+const NAMES = { websocket: "WebSocket", sse: "SSE", "long-poll": "long polling" };
+/** What each transport does while it is open, in words that show the difference. */
 const KINDS = {
   websocket: "one open line, both ways (WebSocket)",
   sse: "one open line, from the server only (SSE)",
@@ -55,29 +56,31 @@ export class ConnectionStatus {
     this.#retryAt = state.wait === undefined ? 0 : Date.now() + state.wait;
     this.#status.dataset.state = state.state;
     this.#status.dataset.transport = state.transport;
-    this.#text.textContent = this.#summary();
-    this.#kind.textContent = state.state === "closed" ? "" : KINDS[state.transport];
+    this.#kind.textContent = this.isOpen ? KINDS[state.transport] : "";
     this.#tick();
     // A button that disappears would take the focus with it.
     if (this.#retryAt === 0 && document.activeElement === this.#retry) this.#status.focus();
     this.#retry.hidden = this.#retryAt === 0;
   }
 
-  #summary() {
-    const names = { open: "connected", connecting: "connecting", closed: "not connected" };
-    const name = names[this.#state.state];
-    return this.#why === "" ? name : `${name}. ${this.#why}`;
+  #summary(isLate) {
+    const { state, transport } = this.#state;
+    let summary = isLate ? "connected, but the server is silent" : "connected";
+    if (state === "connecting") summary = `connecting over ${NAMES[transport]}`;
+    if (state === "closed") summary = "not connected";
+    return this.#why === "" ? summary : `${summary}. ${this.#why}`;
   }
 
   #tick() {
     const { cursor, lastReceivedAt, pollCount } = this.#socket.progress;
     const silence = Math.floor((Date.now() - lastReceivedAt) / 1000);
-    const isLate = lastReceivedAt > 0 && silence >= LATE_AFTER;
+    const isLate = this.isOpen && lastReceivedAt > 0 && silence >= LATE_AFTER;
     const parts = [lastReceived(lastReceivedAt, silence)];
-    if (isLate && this.isOpen) parts.push(`something is due every ${HEARTBEAT} s`);
+    if (isLate) parts.push(`something is due every ${HEARTBEAT} s`);
     if (this.isOpen && this.#state.transport === "long-poll") parts.push(`request ${pollCount} waits`);
     if (this.#retryAt > 0) parts.push(`next try in ${Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000))} s`);
-    this.#status.toggleAttribute("data-late", isLate && this.isOpen);
+    this.#status.toggleAttribute("data-late", isLate);
+    setText(this.#text, this.#summary(isLate));
     setText(this.#times, parts.join(" · "));
     setText(this.#cursor, String(cursor ?? "none yet"));
   }
@@ -88,7 +91,7 @@ function lastReceived(at, silence) {
   return silence === 0 ? "last heard just now" : `last heard ${silence} s ago`;
 }
 
-/** Changes a text only if it is another one, so that a reader can select it. */
+/** Changes a text only if it is another one: a screen reader reads out each change. */
 function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

@@ -1,13 +1,13 @@
 // Links in a message. A text is split into plain text and links; nothing else in it is markup.
 
-/** The beginning of a web address, not within an English word, and everything up to a space, an invisible character, a quotation mark, an angle
- *  bracket or one of the wide punctuation marks, after which Chinese and Japanese texts have no space. */
+/** The beginning of a web address, not within an English word, and everything up to a space, an invisible character, a
+ *  quotation mark, an angle bracket or a wide punctuation mark, after which Chinese and Japanese texts have no space. */
 const ADDRESS = /(?<![a-z0-9])https?:\/\/[^\s\p{C}<>"“”„«»‘’`…，。！？；：、（）「」『』【】《》]+/giu;
 /** A punctuation mark, which belongs to the sentence and not to the address if it comes last … */
 const PUNCTUATION = /\p{P}/u;
 /** … except these: addresses end with them, sentences do not. */
 const ENDS_ADDRESS = "/-_%&#@";
-/** Closing brackets, and what opens them. They belong to the address if it has opened them, as in `/Rust_(language)`. */
+/** Closing brackets, and what opens them. One belongs to the address if it was opened there: `/Rust_(language)`. */
 const BRACKETS = { ")": "(", "]": "[", "}": "{" };
 /** The only protocols that a link may have. */
 const PROTOCOLS = ["http:", "https:"];

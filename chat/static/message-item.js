@@ -140,7 +140,7 @@ export function noticeItem({ name, action, time }) {
  *  the first item of a day. */
 function fillTime(element, time) {
   element.dateTime = time;
-  element.title = time;
+  element.title = `${time} by the server's clock`;
   element.replaceChildren(unseen(`${time.slice(0, 10)} `), time.slice(11, 16), unseen(time.slice(16)));
 }
 

@@ -13,6 +13,7 @@ import { Deliveries } from "./delivery.js";
 import { EarlierMessages } from "./earlier.js";
 import { markGroups } from "./groups.js";
 import { MessageItem, noticeItem } from "./message-item.js";
+import { distanceToEnd, keepPosition } from "./scrolling.js";
 import { UNREACHABLE } from "./sentences.js";
 import { markTabStop, moveWithArrows } from "./tab-stop.js";
 
@@ -269,7 +270,7 @@ export class MessageList {
     this.#measure();
     if (this.#isLoading || this.#isClosed || this.#messageIds().length === 0) return;
     const wantsOlder = this.#scroller.scrollTop < EDGE_PX && this.#earlier.state === "some";
-    const wantsNewer = this.#distanceToEnd() < EDGE_PX && !this.#isFollowing;
+    const wantsNewer = distanceToEnd(this.#scroller) < EDGE_PX && !this.#isFollowing;
     if (!wantsOlder && !wantsNewer) return;
     this.#isLoading = true;
     try {
@@ -300,7 +301,7 @@ export class MessageList {
     if (oldest === undefined) return;
     await this.#earlier.before(oldest);
     if (this.#isClosed) return;
-    const isShort = this.#distanceToEnd() <= 0 && this.#scroller.scrollTop === 0;
+    const isShort = distanceToEnd(this.#scroller) <= 0 && this.#scroller.scrollTop === 0;
     if (isShort) this.#loadIfNearEdge();
   }
 
@@ -348,17 +349,10 @@ export class MessageList {
 
   // --- Scrolling
 
-  /** Makes a change, and scrolls so that what the reader is looking at does not move. */
+  /** Makes a change after which the reader still sees the same, because it is history and not news. */
   #keepPosition(change) {
     this.#setAnnounced(false);
-    const topOf = (item) => item.getBoundingClientRect().top;
-    const edge = topOf(this.#scroller);
-    const visible = [...this.#list.children].filter((item) => item.getBoundingClientRect().bottom > edge);
-    const before = visible.map((item) => ({ item, top: topOf(item) }));
-    change();
-    // The change may have removed some of these items.
-    const anchor = before.find(({ item }) => item.isConnected);
-    if (anchor) this.#scroller.scrollTop += topOf(anchor.item) - anchor.top;
+    keepPosition(this.#scroller, this.#list, change);
   }
 
   #scrollToEnd() {
@@ -372,13 +366,9 @@ export class MessageList {
     if (this.#isAtEnd) this.#scrollToEnd();
   }
 
-  #distanceToEnd() {
-    return this.#scroller.scrollHeight - this.#scroller.clientHeight - this.#scroller.scrollTop;
-  }
-
   /** Finds out from the scroll position whether the reader sees the newest message. */
   #measure() {
-    this.#isAtEnd = this.#isFollowing && this.#distanceToEnd() < EDGE_PX;
+    this.#isAtEnd = this.#isFollowing && distanceToEnd(this.#scroller) < EDGE_PX;
     if (this.#isAtEnd) this.#unseenCount = 0;
     this.#updateButtons();
   }

@@ -14,9 +14,10 @@ const MAX_PENDING = 100;
  * @typedef {{key: string, text: string, to?: string, to_id?: string}} Draft
  */
 /**
- * A draft that waits, how often it was sent, and the promise of its author. A draft from the storage has no promise, and
- * an earlier page may have sent it, too.
- * @typedef {{draft: Draft, attempts: number, resolve?: (receipt: object) => void, reject?: (error: Error) => void}} Item
+ * A draft that waits, how often it was sent, and the promise of its author. A draft from the storage has no promise,
+ * and an earlier page may have sent it, too.
+ * @typedef {{draft: Draft, attempts: number, resolve?: (receipt: object) => void, reject?: (error: Error) => void}}
+ *   Item
  */
 
 export class Outbox {

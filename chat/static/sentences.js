@@ -11,7 +11,7 @@ export const NOT_OURS = "Something else answers in place of the chat's server.";
 const MISUNDERSTOOD = "The page and the server do not understand each other. Reload the page.";
 const NOT_READY = "The server is not ready at the moment.";
 
-/** The sentences for statuses whose meaning is the same whatever the server says. Its own sentences are for programmers. */
+/** The sentences for statuses whose meaning is always the same. The server's own sentences are for programmers here. */
 const BY_STATUS = {
   400: MISUNDERSTOOD,
   401: "The server does not know you any more: it was started anew, or your name was not used for a day.",

@@ -650,8 +650,21 @@ async fn the_page_can_be_used_by_everybody_and_loads_nothing_from_elsewhere() {
     say(&bob, "مرحبا").await;
     ann.until(&format!("{TEXTS}.length === 2")).await;
     ann.click("#roster button").await;
-    say(&ann, "psst").await;
+    say(&ann, "psst http://a.example/").await;
     ann.until(&format!("{TEXTS}.length === 3")).await;
+    // With all there is on the page: an open detail, a note, a counter and an error.
+    ann.click("#messages li:last-child summary").await;
+    ann.until("document.querySelector('#messages li:last-child dl').checkVisibility()")
+        .await;
+    leave(&bob).await;
+    until_says(&ann, "recipient-note", "Bob has left.").await;
+    ann.evaluate(&format!(
+        "(document.getElementById('text').value = '{}', null)",
+        "x".repeat(2_001)
+    ))
+    .await;
+    ann.type_text("#text", "x\n").await;
+    until_says(&ann, "error", "at most 2,000 characters").await;
     for (width, scheme) in [
         (1600, "light"),
         (1280, "dark"),
@@ -671,4 +684,9 @@ async fn the_page_can_be_used_by_everybody_and_loads_nothing_from_elsewhere() {
         .filter((name) => !/^(http|ws):/.test(name) || new URL(name).host !== location.host)";
     assert_eq!(ann.evaluate(foreign).await, json!([]));
     assert_eq!(browser.console_errors().await, [""; 0]);
+    kill(server);
+    ann.until_status("closed").await;
+    ann.until("document.getElementById('retry').checkVisibility()")
+        .await;
+    ann.is_accessible("without a server, 360 px, dark").await;
 }

@@ -111,10 +111,13 @@ async fn each_transport_looks_different() {
     assert_eq!(ann.evaluate(request).await, false);
 }
 
+/// The last message, after which there may be a notice.
+const LAST: &str = "#messages li[data-from]:not(:has(~ [data-from]))";
+
 /// What the open detail of the last message says: labels and texts.
-const DETAIL: &str =
-    "Object.fromEntries([...document.querySelectorAll('#messages li:last-child dt')]
-    .map((label) => [label.textContent, label.nextSibling.textContent]))";
+const DETAIL: &str = "Object.fromEntries(
+    [...document.querySelectorAll('#messages li[data-from]:not(:has(~ [data-from])) dt')]
+        .map((label) => [label.textContent, label.nextSibling.textContent]))";
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
@@ -140,10 +143,10 @@ async fn a_message_shows_how_it_came() {
         texts.push(transport);
         for tab in [&ann, &bob] {
             until_texts(tab, &texts).await;
-            tab.click("#messages li:last-child summary").await;
+            tab.click(&format!("{LAST} summary")).await;
             tab.until(&format!("{DETAIL}['came in'].includes('{word}')"))
                 .await;
-            let id = "document.querySelector('#messages li:last-child').dataset.id";
+            let id = format!("document.querySelector('{LAST}').dataset.id");
             let cursor = format!("{DETAIL}.cursor.endsWith(`→ ${{{id}}}`)");
             assert_eq!(tab.evaluate(&cursor).await, true, "{transport}");
             // The cursor of this page, which is its place in the log, is there as well.
@@ -164,7 +167,7 @@ async fn a_message_shows_how_it_came() {
     until_transport(&ann, "websocket").await;
     server.signal(Signal::STOP);
     say(&ann, "again").await;
-    ann.click("#messages li:last-child summary").await;
+    ann.click(&format!("{LAST} summary")).await;
     ann.until(&format!("{DETAIL}.sent === 'once'")).await;
     let key = ann.evaluate(DETAIL).await["key"].clone();
     ann.until("document.getElementById('status').dataset.state !== 'open'")
@@ -177,12 +180,12 @@ async fn a_message_shows_how_it_came() {
     let own = ann.evaluate(DETAIL).await;
     assert_eq!(own["key"], key, "the detail stays open");
     assert_eq!(own["sent"], "2 times under the same key, and stored once");
-    let summary = "document.querySelector('#messages li:last-child summary').textContent";
+    let summary = format!("document.querySelector('{LAST} summary').textContent");
     ann.until(&format!("{summary}.endsWith('sent 2×')")).await;
     // What was read back from the log says so.
     ann.evaluate("location.reload()").await;
     until_texts(&ann, &texts).await;
-    ann.click("#messages li:last-child summary").await;
+    ann.click(&format!("{LAST} summary")).await;
     let own = ann.until(DETAIL).await;
     assert_eq!(own["key"], "known only to the page that has sent it");
     assert_eq!(browser.console_errors().await, [""; 0]);
@@ -208,7 +211,7 @@ async fn the_details_are_reached_by_keyboard_with_one_stop() {
     let focused =
         "document.activeElement.closest('#messages li')?.querySelector('.text').textContent";
     assert_eq!(ann.evaluate(focused).await, "three");
-    ann.type_text("#messages li:last-child summary", up).await;
+    ann.type_text(&format!("{LAST} summary"), up).await;
     assert_eq!(ann.evaluate(focused).await, "two");
     ann.type_text("#messages li:nth-child(2) summary", "\n")
         .await;

@@ -2,9 +2,8 @@
 
 use super::*;
 
-/// The Shift key in `WebDriver`, which stays down until `RELEASE`.
-const SHIFT: &str = "\u{e008}";
-const RELEASE: &str = "\u{e000}";
+/// Shift and Enter in `WebDriver`: a Shift stays down for all that is typed with it.
+const NEW_LINE: &str = "\u{e008}\n";
 
 /// Counts the messages that the page sends over a WebSocket from now on, in `window.sent`.
 const COUNT_SENT: &str = "(() => { window.sent = 0; const send = WebSocket.prototype.send;
@@ -34,11 +33,9 @@ async fn enter_sends_and_shift_enter_begins_a_line() {
     let bob = join(&browser, &server, "Bob").await;
     let height = "document.getElementById('text').offsetHeight";
     let one_line = ann.evaluate(height).await.as_f64().unwrap();
-    ann.type_text(
-        "#text",
-        &format!("one{SHIFT}\n{RELEASE}two{SHIFT}\n{RELEASE}"),
-    )
-    .await;
+    for part in ["one", NEW_LINE, "two", NEW_LINE] {
+        ann.type_text("#text", part).await;
+    }
     let three_lines = ann.evaluate(height).await.as_f64().unwrap();
     assert!(three_lines > one_line + 30.0, "{one_line}, {three_lines}");
     // The Enter of an input method chooses a word.
@@ -52,8 +49,8 @@ async fn enter_sends_and_shift_enter_begins_a_line() {
     assert_eq!(value(&ann).await, "one\ntwo\n");
     ann.type_text("#text", "\n").await;
     // The empty line at the end is not sent, and nor is a message of empty lines.
-    ann.type_text("#text", &format!("{SHIFT}\n\n{RELEASE}"))
-        .await;
+    ann.type_text("#text", NEW_LINE).await;
+    ann.type_text("#text", NEW_LINE).await;
     ann.type_text("#text", "\n").await;
     set_text(&ann, "three").await;
     ann.click("#send-button").await;
@@ -62,6 +59,13 @@ async fn enter_sends_and_shift_enter_begins_a_line() {
     }
     let shown = "document.querySelector('#messages .text').innerText";
     assert_eq!(bob.evaluate(shown).await, "one\ntwo", "on two lines");
+    assert_eq!(ann.evaluate(height).await.as_f64(), Some(one_line));
+    // Also in a browser that cannot make the field as high as its text by itself.
+    ann.evaluate("(CSS.supports = () => false, document.getElementById('text').style.fieldSizing = 'fixed', null)")
+        .await;
+    set_text(&ann, "one\ntwo\nthree").await;
+    assert_eq!(ann.evaluate(height).await.as_f64(), Some(three_lines));
+    set_text(&ann, "").await;
     assert_eq!(ann.evaluate(height).await.as_f64(), Some(one_line));
     // A long text does not push the room out of sight.
     set_text(&ann, &"line\n".repeat(100)).await;
