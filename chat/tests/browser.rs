@@ -290,7 +290,7 @@ async fn who_was_away_for_more_than_the_history_misses_nothing() {
     ];
     say(&bob, "before").await;
     until_texts(&ann, &["before"]).await;
-    let mut said = 1;
+    let mut sent = 1;
     for transport in ["websocket", "sse", "long-poll"] {
         choose_transport(&ann, transport).await;
         until_transport(&ann, transport).await;
@@ -319,13 +319,13 @@ async fn who_was_away_for_more_than_the_history_misses_nothing() {
         })()",
         )
         .await;
-        said += 60;
+        sent += 60;
         ann.evaluate("restore()").await;
-        ann.until(&format!("{TEXTS}.length >= {said}")).await;
-        assert_eq!(ann.evaluate(&format!("{TEXTS}.length")).await, said);
+        ann.until(&format!("{TEXTS}.length >= {sent}")).await;
+        assert_eq!(ann.evaluate(&format!("{TEXTS}.length")).await, sent);
     }
     let whole = format!("JSON.stringify({TEXTS}) ");
-    bob.until(&format!("{TEXTS}.length === {said}")).await;
+    bob.until(&format!("{TEXTS}.length === {sent}")).await;
     assert_eq!(ann.evaluate(&whole).await, bob.evaluate(&whole).await);
 }
 

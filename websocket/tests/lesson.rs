@@ -220,7 +220,7 @@ async fn the_echo_puts_a_prefix_before_text_and_returns_bytes_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
+async fn a_request_without_an_upgrade_gets_426_and_the_protocol_to_use() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/clock", "/echo"] {
         let response = server.get(path).await;
@@ -638,7 +638,7 @@ async fn a_megabyte_of_changes(server: &Server) -> Duration {
 }
 
 #[tokio::test]
-async fn a_thousand_clients_all_hear_of_one_change() {
+async fn a_thousand_clients_all_receive_one_change() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for _ in 0..1_000 {

@@ -95,7 +95,7 @@ async fn somebody_new_gets_the_roster_then_the_newest_messages_then_what_happens
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_too_old_is_told_so_and_then_what_there_is() {
+async fn a_cursor_that_is_too_old_gets_a_reset_and_then_what_is_stored() {
     let house = House::new(16).await;
     let ann = User::test(1, "Ann");
     let first = house.post(&ann, "one", None).await;
@@ -257,12 +257,12 @@ async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     let mut reader = house.join(&ann, None).await;
     reader.drain_ready().await.unwrap();
-    let said: Vec<_> = (0..120).map(|number| number.to_string()).collect();
-    for text in &said {
+    let sent: Vec<_> = (0..120).map(|number| number.to_string()).collect();
+    for text in &sent {
         house.post(&bob, text, None).await;
     }
     let mut events = Vec::new();
-    while events.len() < said.len() {
+    while events.len() < sent.len() {
         let next = timeout(TEST_TIMEOUT, reader.next()).await;
         events.push(next.expect("an event in time"));
         events.extend(reader.drain_ready().await.unwrap());
@@ -272,7 +272,7 @@ async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
         let event: Value = serde_json::from_str(event.json()).unwrap();
         event["data"]["text"].as_str().unwrap().to_owned()
     });
-    assert_eq!(texts.collect::<Vec<_>>(), said);
+    assert_eq!(texts.collect::<Vec<_>>(), sent);
 }
 
 /// Events that never reached this server, as after an outage of what connects it to others. The tempting wrong answer

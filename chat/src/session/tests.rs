@@ -9,7 +9,7 @@ use crate::backend::tests::stores;
 
 /// Through the handler, because half a minute is long for a test over HTTP.
 #[tokio::test]
-async fn whoever_takes_another_name_releases_the_old_one() {
+async fn a_user_who_takes_another_name_releases_the_old_one() {
     for store in stores().await {
         let chat = web::Data::new(ChatState {
             backend: Arc::clone(&store.backend),

@@ -358,15 +358,15 @@ async fn a_reconnect_is_neither_a_leave_nor_a_join_and_a_poller_stays_between_po
         drop(bob);
     }
     ann.say(&server, "end", None).await;
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     loop {
         let event = watch.next().await;
         if event["event"] == "message" {
             break;
         }
-        heard.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
+        received.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
     }
-    assert_eq!(heard, ["joined Bob", "joined Eve"]);
+    assert_eq!(received, ["joined Bob", "joined Eve"]);
     assert!(begun.elapsed() < TEST_TIMEOUT);
 }
 
@@ -392,7 +392,7 @@ async fn a_quiet_connection_pings_so_that_a_page_can_notice_silence() {
 }
 
 #[tokio::test]
-async fn a_thousand_clients_all_hear_of_one_message() {
+async fn a_thousand_clients_all_receive_one_message() {
     let server = start(&["--connections", "1000"]);
     let ann = Person::join(&server, "Ann").await;
     let mut clients = Vec::new();

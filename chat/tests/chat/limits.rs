@@ -12,7 +12,7 @@ fn message(number: usize) -> Value {
 }
 
 #[tokio::test]
-async fn after_a_burst_a_user_may_send_so_many_a_second_and_is_told_when() {
+async fn after_a_burst_a_user_may_send_so_many_a_second_and_learns_when() {
     let server = start(&["--rate", "2"]);
     let (ann, bob) = (
         Person::join(&server, "Ann").await,

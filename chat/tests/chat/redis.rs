@@ -87,26 +87,26 @@ async fn two_servers_are_one_chat() {
             texts.push(text);
         }
         let last = texts[4].clone();
-        let said = |heard: Vec<String>| {
+        let of_this_transport = |received: Vec<String>| {
             let prefix = format!("{transport:?}");
-            heard
+            received
                 .into_iter()
                 .filter(|text| text.starts_with(&prefix))
                 .collect::<Vec<_>>()
         };
         assert_eq!(
-            said(here.texts_to(&last).await),
+            of_this_transport(here.texts_to(&last).await),
             texts,
-            "{transport:?}, where it was said"
+            "{transport:?}, where it was posted"
         );
         assert_eq!(
-            said(there.texts_to(&last).await),
+            of_this_transport(there.texts_to(&last).await),
             texts,
             "{transport:?}, elsewhere"
         );
         let public = [0, 1, 4].map(|number| texts[number].clone());
         assert_eq!(
-            said(other.texts_to(&last).await),
+            of_this_transport(other.texts_to(&last).await),
             public,
             "{transport:?}, for others"
         );
@@ -268,7 +268,7 @@ async fn a_redis_that_hangs_refuses_posts_within_five_seconds_and_loses_nothing(
 
 #[tokio::test]
 #[ignore = "needs redis-server"]
-async fn what_redis_has_forgotten_is_told_to_who_comes_back() {
+async fn a_reader_whose_cursor_redis_has_lost_gets_a_reset() {
     let redis = Redis::start();
     let server = start(&redis);
     let ann = Person::join(&server, "Ann").await;

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_peer_that_reads_nothing_or_is_gone_is_noticed() {
+    async fn a_peer_that_reads_nothing_or_has_vanished_is_noticed() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap());
         let (peer, accepted) = tokio::join!(peer, listener.accept());

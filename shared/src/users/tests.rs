@@ -62,7 +62,7 @@ async fn one_removed_and_one_added_is_noticed_though_the_count_is_the_same() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_change_is_told_of_it_and_not_before() {
+async fn a_wait_for_a_change_ends_with_it_and_not_before() {
     let users = Users::in_memory().unwrap();
     let version = users.snapshot().version;
     let mut waiting = Box::pin(users.changed_since(version));

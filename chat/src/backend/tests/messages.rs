@@ -305,7 +305,7 @@ async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
 /// The tempting wrong answer looks for the recipient first: then the author of a message that is stored is told that
 /// it is not.
 #[tokio::test]
-async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_gone() {
+async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_left() {
     for store in stores().await {
         let lobby = room("lobby");
         let (ann, bob) = (store.add_user("Ann").await, store.add_user("Bob").await);

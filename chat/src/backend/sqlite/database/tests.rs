@@ -57,7 +57,7 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_second_server_on_the_same_file_is_refused_until_the_first_has_gone() {
+fn a_second_server_on_the_same_file_is_refused_until_the_first_has_ended() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
     let first = open(&file).unwrap();
