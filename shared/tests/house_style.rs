@@ -1,7 +1,8 @@
 //! The house rules that a machine can check.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
-    reason = "a file that cannot be read ends the test"
+    reason = "a file that breaks a rule, or cannot be read, ends the test"
 )]
 
 #[path = "house_style/layers.rs"]
@@ -226,6 +227,33 @@ fn each_readme_has_the_fixed_headings_in_their_order() {
             lesson.name
         );
     }
+}
+
+#[test]
+fn there_is_a_text_for_maintainers() {
+    let readme = read("shared/README.md");
+    let headings: Vec<_> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    assert_eq!(
+        headings,
+        [
+            "What is where",
+            "The layers of `shared`",
+            "Threads",
+            "How to add",
+            "Rules of the house",
+            "Glossary"
+        ]
+    );
+    let (_, glossary) = readme.split_once("## Glossary").unwrap();
+    let terms: Vec<_> = glossary
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
+        .skip(1)
+        .collect();
+    assert!(terms.is_sorted(), "{terms:?}");
 }
 
 #[test]
