@@ -310,6 +310,13 @@ async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list(
     );
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_do_not_read_hold_little() {
+    let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
+    conformance::lesson_clients_that_do_not_read_hold_little(BINARY, request).await;
+}
+
 #[tokio::test]
 async fn a_thousand_clients_all_get_one_change() {
     let server = Server::start(BINARY, &[]);

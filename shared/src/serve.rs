@@ -9,6 +9,7 @@ mod chunked;
 mod flags;
 mod http1;
 mod origin;
+mod pieces;
 mod policy;
 mod routes;
 mod sockets;
@@ -76,6 +77,10 @@ enum StartError {
 }
 
 impl StartError {
+    fn opening(error: impl Display) -> Self {
+        Self::Open(error.to_string())
+    }
+
     fn listening(address: SocketAddr, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::AddrInUse => Self::PortTaken(address),
@@ -142,9 +147,9 @@ where
     let capacity = Capacity::of_this_process();
     // Everything that all threads share is made here, once. Made inside the closure below, each worker thread would have
     // users of its own.
-    let state = open(&flags.extra).await;
-    let state = state.map_err(|error| StartError::Open(error.to_string()))?;
+    let state = open(&flags.extra).await.map_err(StartError::opening)?;
     let server_data = ServerData::new(lesson, &flags, address, cut.clone());
+    let heartbeat = flags.heartbeat;
 
     let server = HttpServer::new(move || {
         App::new()
@@ -163,6 +168,7 @@ where
             .wrap(policy::security_headers())
             .wrap(from_fn(policy::log_requests))
             .wrap(from_fn(chunked::keep_chunked_body))
+            .wrap(from_fn(pieces::send_in_pieces))
     })
     // By default actix keeps a stream or a held request after its client has disconnected: the client's FIN might only
     // mean "I have sent everything". With this, a client that really means that gets no response; browsers never do.
@@ -170,12 +176,13 @@ where
     // Without this, a client that has just sent something gets the next push about 40 ms late: the small write waits for
     // an acknowledgement that the other side delays.
     .tcp_nodelay(true)
+    .h1_write_buffer_size(pieces::WRITE_BUFFER)
     .workers(capacity.workers)
     .max_connections(capacity.per_worker)
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(move |connection, _| sockets::configure(connection, &capacity))
+    .on_connect(move |connection, _| sockets::configure(connection, &capacity, heartbeat))
     .shutdown_signal(shutdown_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;

@@ -6,11 +6,13 @@
 //! - [`guard()`] checks the handshake, and lets no frame in that is too long.
 //! - [`Heartbeat`] knows when to ping, when a peer is dead, and when a send has waited for too long.
 //! - [`Ending`] has the right close code for each mistake of a peer.
-//! - [`drop_without_close()`] ends a connection at once if a Close frame would reach nobody.
+//! - [`guard_response()`] ends a connection at once if a Close frame would reach nobody, and keeps the queue of frames
+//!   for a client short.
 
 mod closing;
 mod frame_guard;
 mod heartbeat;
+mod send_queue;
 
 use std::{cell::Cell, rc::Rc};
 
@@ -21,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::settings::Settings;
-pub use closing::{Ending, drop_without_close};
+pub use closing::{Ending, guard_response};
 use frame_guard::FrameGuard;
 pub use heartbeat::{Beat, Heartbeat, Stalled};
 

@@ -24,11 +24,9 @@ use chrono::{DateTime, Local};
 use futures_util::{SinkExt as _, Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
-use shared::cut::Cut;
-use shared::error::Error;
 use shared::users::{NewUser, Username, Users};
 use shared::websocket::{self, Beat, Ending, Heartbeat, Stalled};
-use shared::{JsonObject, Lesson, clock};
+use shared::{JsonObject, Lesson, clock, cut::Cut, error::Error};
 use tokio::{select, task::coop::consume_budget};
 
 /// `name` selects port and title in `shared::catalog`; `folder` is where `static/` is served from.
@@ -124,6 +122,7 @@ fn upgrade(
         .max_frame_size(MAX_MESSAGE)
         .aggregate_continuations()
         .max_continuation_size(MAX_MESSAGE);
+    let response = websocket::guard_response(response, &heartbeat);
     let mut socket = (session, messages, heartbeat);
     // Pinned, because `select!` waits for them again and again.
     let (mut cut, mut updates) = (Box::pin(cut.cancelled()), Box::pin(updates));
@@ -135,7 +134,7 @@ fn upgrade(
             heartbeat.limit(session.close(reason)).await.ok();
         }
     });
-    Ok(websocket::drop_without_close(response))
+    Ok(response)
 }
 
 /// Talks to one client until there is a reason to stop, and returns how to end. It pushes the `updates`, sends what

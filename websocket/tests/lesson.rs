@@ -591,7 +591,8 @@ async fn a_peer_that_stops_reading_is_dropped_after_two_heartbeats() {
     // The one that adds users stays.
     let one_left = || server.connections() == 1;
     eventually("it is dropped", TEST_TIMEOUT, one_left).await;
-    let in_time = Duration::from_millis(700)..Duration::from_millis(1_100);
+    // The system counts from when the peer took the last bytes, and looks less often the longer it waits.
+    let in_time = Duration::from_millis(700)..Duration::from_millis(2_500);
     assert!(
         in_time.contains(&opened.elapsed()),
         "{:?}",
@@ -611,16 +612,13 @@ async fn a_peer_that_stops_reading_delays_nobody() {
 /// When so much waits for it, only the system can end its connection (`shared/src/serve/sockets.rs`).
 #[cfg(target_os = "linux")]
 #[tokio::test]
-#[ignore = "takes half a minute"]
-async fn a_peer_that_does_not_read_a_megabyte_is_dropped_after_half_a_minute() {
+async fn a_peer_that_does_not_read_a_megabyte_is_dropped_after_two_heartbeats() {
     let server = Server::start(BINARY, &["--heartbeat", "1"]);
     let _stalled = Raw::with_little_room(&server, "/users").await;
     a_megabyte_of_changes(&server).await;
-    let waited = Instant::now();
-    // The connection of the one that added users is idle meanwhile, and ends first.
-    let none_left = || server.connections() == 0;
-    eventually("it is dropped", Duration::from_secs(40), none_left).await;
-    assert!(waited.elapsed() > Duration::from_secs(20), "by the system");
+    // The connection that added the users stays.
+    let one_left = || server.connections() == 1;
+    eventually("it is dropped", Duration::from_secs(4), one_left).await;
 }
 
 /// Adds 150 users, and returns how long the slowest of these changes took to a client that reads.
@@ -635,6 +633,13 @@ async fn a_megabyte_of_changes(server: &Server) -> Duration {
         slowest = slowest.max(start.elapsed());
     }
     slowest
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_do_not_read_hold_little() {
+    let request = &Raw::handshake("/users");
+    conformance::lesson_clients_that_do_not_read_hold_little(BINARY, request).await;
 }
 
 #[tokio::test]

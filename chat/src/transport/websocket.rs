@@ -37,6 +37,7 @@ pub(crate) async fn upgrade(
         .max_continuation_size(max_message);
     let events = room_request.event_stream().await?;
     let frames = events.map(|event| event.frame());
+    let response = websocket::guard_response(response, &heartbeat);
     let mut socket = (session, messages, heartbeat);
     let mut cut = Box::pin(room_request.cut.cancelled());
     rt::spawn(async move {
@@ -46,7 +47,6 @@ pub(crate) async fn upgrade(
             heartbeat.limit(session.close(reason)).await.ok();
         }
     });
-    let response = websocket::drop_without_close(response);
     Ok(merge_into_body(response, frames))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::client::{BINARY, Client, LOBBY, Person, Socket, TRANSPORTS, start};
+use crate::client::{BINARY, Client, LOBBY, Person, Socket, TRANSPORTS, database, start};
 
 /// A request for the lobby as it goes over the wire, an upgrade if it is for the socket.
 fn request(person: &Person, path: &str) -> String {
@@ -134,6 +134,26 @@ async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
         };
         let request = request(&ann, path);
         conformance::streams_beyond_the_limit_of_files_wait(server, &request, say).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_do_not_read_hold_little() {
+    for path in ["ws", "events"] {
+        // A database in memory would be counted, too.
+        let folder = tempfile::tempdir().unwrap();
+        let flags = ["--rate", "0", "--connections", "100", "--database"];
+        let file = database(&folder);
+        let server = Server::start(BINARY, &[&flags[..], &[&file]].concat());
+        let ann = Person::join(&server, "Ann").await;
+        let text = "三".repeat(2_000);
+        let say = async |server: &Server| {
+            futures_util::future::join_all((0..20).map(|_| ann.say(server, &text, None))).await;
+            20 * text.len()
+        };
+        let request = request(&ann, path);
+        conformance::clients_that_do_not_read_hold_little(&server, &request, say).await;
     }
 }
 

@@ -1,7 +1,8 @@
 //! The end of a WebSocket: with which close code, or without any.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -10,6 +11,8 @@ use actix_web::web::Bytes;
 use actix_ws::{CloseCode, CloseReason, ProtocolError};
 
 use super::frame_guard::parse_frame_header;
+use super::heartbeat::Heartbeat;
+use super::send_queue::SendQueue;
 
 /// How a conversation ends.
 #[derive(Debug)]
@@ -57,18 +60,24 @@ fn close_code_by_message(error: &std::io::Error) -> CloseCode {
     }
 }
 
-/// Ends the connection as soon as its `Session` is dropped without a Close frame.
+/// Guards the `response` to a handshake, whose body is what the `Session` sends.
 ///
-/// Without this, actix-http would first send all that is queued, and a peer that does not read never takes it. So the
-/// response's body fails instead of ending, which makes actix-http drop the connection.
+/// It ends the connection as soon as the `Session` is dropped without a Close frame. Without this, actix-http would
+/// first send all that is queued, and a peer that does not read never takes it. So the response's body fails instead of
+/// ending, which makes actix-http drop the connection.
 ///
-/// While actix-http has 32 KiB of its own to send, it does not look at the body. If the peer does not take them, the
-/// system ends the connection (`TCP_USER_TIMEOUT`, in `serve/sockets.rs`).
+/// It also lets [`Heartbeat::limit`] know when the connection has taken a frame. While actix-http has 8 KiB of its own
+/// to send, it does not look at the body. If the peer does not take them, the system ends the connection
+/// (`TCP_USER_TIMEOUT`, in `serve/sockets.rs`).
 #[must_use]
-pub fn drop_without_close(response: HttpResponse) -> HttpResponse {
+pub fn guard_response(response: HttpResponse, heartbeat: &Heartbeat) -> HttpResponse {
+    let send_queue = Rc::clone(&heartbeat.send_queue);
     response.map_body(|_, body| {
-        let is_closed = false;
-        BoxBody::new(SessionBody { body, is_closed })
+        BoxBody::new(SessionBody {
+            body,
+            is_closed: false,
+            send_queue,
+        })
     })
 }
 
@@ -77,6 +86,7 @@ struct SessionBody {
     body: BoxBody,
     /// A Close frame was sent; actix-ws sends nothing after it.
     is_closed: bool,
+    send_queue: Rc<SendQueue>,
 }
 
 /// The error of a body whose session was dropped without a Close frame.
@@ -95,7 +105,11 @@ impl MessageBody for SessionBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        match ready!(Pin::new(&mut self.body).poll_next(context)) {
+        let Poll::Ready(frames) = Pin::new(&mut self.body).poll_next(context) else {
+            self.send_queue.set_empty();
+            return Poll::Pending;
+        };
+        match frames {
             Some(Ok(frames)) => {
                 self.is_closed = ends_with_close(&frames);
                 Poll::Ready(Some(Ok(frames)))
@@ -121,8 +135,12 @@ fn ends_with_close(mut frames: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
     use actix_web::body::BodyStream;
     use futures_util::{FutureExt as _, future::poll_fn, stream};
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -143,7 +161,9 @@ mod tests {
             .into_iter()
             .map(|chunk| Ok::<_, NotClosed>(Bytes::from(chunk)));
         let response = HttpResponse::Ok().body(BoxBody::new(BodyStream::new(stream::iter(chunks))));
-        let mut body = drop_without_close(response).into_body();
+        let last_received = Rc::new(Cell::new(Instant::now()));
+        let heartbeat = Heartbeat::new(Duration::from_secs(15), last_received);
+        let mut body = guard_response(response, &heartbeat).into_body();
         let mut next = || {
             let item = poll_fn(|context| Pin::new(&mut body).poll_next(context));
             item.now_or_never().expect("ready").map(|item| item.is_ok())
@@ -158,15 +178,15 @@ mod tests {
         seen
     }
 
-    #[test]
-    fn a_body_that_ends_after_a_close_frame_just_ends() {
+    #[tokio::test]
+    async fn a_body_that_ends_after_a_close_frame_just_ends() {
         assert_eq!(polled(vec![CLOSE.to_vec()]), [true]);
         assert_eq!(polled(vec![text(3), CLOSE.to_vec()]), [true, true]);
         assert_eq!(polled(vec![[&text(200)[..], &CLOSE].concat()]), [true]);
     }
 
-    #[test]
-    fn a_body_that_ends_without_one_is_an_error() {
+    #[tokio::test]
+    async fn a_body_that_ends_without_one_is_an_error() {
         assert_eq!(polled(vec![]), [false]);
         assert_eq!(polled(vec![text(3)]), [true, false]);
         assert_eq!(polled(vec![text(4), text(200)]), [true, true, false]);

@@ -6,6 +6,8 @@ use actix_ws::Closed;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::send_queue::SendQueue;
+
 /// A peer counts as dead when it has sent nothing for this many heartbeats, or has taken no frame for so long.
 /// Two, so that a peer has at least one whole heartbeat to answer a ping.
 const MISSED_HEARTBEATS: u32 = 2;
@@ -33,6 +35,8 @@ pub struct Heartbeat {
     period: Duration,
     /// When the last bytes came from the peer. The frame guard, which sees them, sets it.
     last_received: Rc<Cell<Instant>>,
+    /// Whether the connection has taken what was sent. The response's body, which sees it, sets it.
+    pub(super) send_queue: Rc<SendQueue>,
     next_ping: Instant,
     /// Fires when the next ping is due, or when the peer has been silent for too long, whichever is first. It is not
     /// reset when bytes arrive, because that would cost more than a frame. So when it fires, the peer may have sent
@@ -47,6 +51,7 @@ impl Heartbeat {
         Self {
             period,
             last_received,
+            send_queue: Rc::new(SendQueue::new()),
             next_ping,
             timer: Box::pin(sleep_until(next_ping)),
         }
@@ -77,10 +82,9 @@ impl Heartbeat {
         }
     }
 
-    /// Waits for `sending` to end, two heartbeats at most.
+    /// Waits until the connection has taken the frame before, and then for `sending` to end: two heartbeats at most.
     ///
-    /// If a peer has stopped reading, frames for it pile up, first in the buffers of its connection, then in the
-    /// queue of actix-ws. When that has 32 frames, a send waits until the peer reads again, which may be never.
+    /// A client that has stopped reading takes no frame, and may never take one again.
     ///
     /// # Errors
     /// [`Stalled`] if the time has run out or the connection is closed.
@@ -89,7 +93,8 @@ impl Heartbeat {
         sending: impl Future<Output = Result<(), Closed>>,
     ) -> impl Future<Output = Result<(), Stalled>> {
         // An `async fn` would have room for `sending` twice, and so would the task that waits for it.
-        timeout(self.patience(), sending).map(|outcome| match outcome {
+        let sent = self.send_queue.reserve().then(|()| sending);
+        timeout(self.patience(), sent).map(|outcome| match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Closed)) | Err(_) => Err(Stalled),
         })
@@ -198,8 +203,26 @@ mod tests {
             Ok(())
         };
         assert!(heartbeat.limit(slow).await.is_ok());
+        heartbeat.send_queue.set_empty();
         assert!(heartbeat.limit(future::pending()).await.is_err());
         assert_eq!(start.elapsed().as_secs(), 39);
+        heartbeat.send_queue.set_empty();
         assert!(heartbeat.limit(future::ready(Err(Closed))).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_waits_until_the_connection_has_taken_the_one_before() {
+        let (start, (heartbeat, _)) = (Instant::now(), heartbeat());
+        let send = || heartbeat.limit(future::ready(Ok(())));
+        assert!(send().await.is_ok(), "the first need not wait");
+        let taken = async {
+            sleep(Duration::from_secs(7)).await;
+            heartbeat.send_queue.set_empty();
+        };
+        let (second, ()) = tokio::join!(send(), taken);
+        assert!(second.is_ok());
+        assert_eq!(start.elapsed().as_secs(), 7);
+        assert!(send().await.is_err(), "the second one is never taken");
+        assert_eq!(start.elapsed().as_secs(), 27);
     }
 }

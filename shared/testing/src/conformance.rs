@@ -6,6 +6,7 @@
 
 mod access;
 mod files;
+mod memory;
 mod process;
 mod requests;
 
@@ -16,6 +17,9 @@ use serde_json::Value;
 
 use crate::Server;
 pub use files::{start_with_few_files, streams_beyond_the_limit_of_files_wait};
+pub use memory::{
+    clients_that_do_not_read_hold_little, lesson_clients_that_do_not_read_hold_little,
+};
 
 /// The content type of request bodies and of every error.
 const JSON: &str = "application/json";

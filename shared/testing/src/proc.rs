@@ -90,9 +90,44 @@ pub(crate) fn socket_count(process: u32) -> usize {
     sockets.collect::<HashSet<_>>().len()
 }
 
+/// Returns for each open connection of the server at `port` how many bytes the system holds that the client has not
+/// acknowledged.
+pub(crate) fn send_queues(port: u16) -> Vec<usize> {
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
+    table
+        .lines()
+        .filter_map(|line| send_queue(line, port))
+        .collect()
+}
+
+/// Parses a line of `/proc/net/tcp`: its number, the local and the remote address, the state, the queues. All are
+/// hexadecimal. State 1 is an open connection.
+fn send_queue(line: &str, port: u16) -> Option<usize> {
+    let fields: Vec<_> = line.split_whitespace().take(5).collect();
+    let [_, local, _, "01", queues] = fields[..] else {
+        return None;
+    };
+    let is_local = local.ends_with(&format!(":{port:04X}"));
+    let (send_queue, _) = queues.split_once(':')?;
+    is_local.then(|| usize::from_str_radix(send_queue, 16).ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_send_queue_is_read_from_its_line() {
+        let line = "1: 0100007F:1F44 0100007F:C350 01 0000A1F0:00000000 00:00000000 00000000 0 0";
+        assert_eq!(send_queue(line, 8004), Some(0xA1F0));
+        assert_eq!(send_queue(line, 8005), None, "another server's");
+        assert_eq!(
+            send_queue(&line.replace(" 01 ", " 0A "), 8004),
+            None,
+            "it listens"
+        );
+        assert_eq!(send_queue("sl local_address rem_address st", 8004), None);
+    }
 
     #[test]
     fn a_process_is_measured_by_what_linux_writes_about_it() {

@@ -206,6 +206,12 @@ impl Server {
         proc::socket_count(self.child.id()).saturating_sub(self.idle_sockets)
     }
 
+    /// Returns for each connection how many bytes the system holds that the client has not acknowledged.
+    #[must_use]
+    pub fn send_queues(&self) -> Vec<usize> {
+        proc::send_queues(self.address.port())
+    }
+
     /// Returns how many files and sockets the server has open.
     #[must_use]
     pub fn open_files(&self) -> usize {
