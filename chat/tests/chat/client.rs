@@ -9,7 +9,8 @@ use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use reqwest::{RequestBuilder, Response, header};
 use serde_json::{Value, json};
 use testing::{Server, TEST_TIMEOUT};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -219,6 +220,11 @@ impl Poller {
             let url = self.url.clone() + &after.collect::<String>();
             let request = self.person.sign(self.http.get(url));
             let response = request.send().await.unwrap();
+            if let Some(seconds) = response.headers().get(header::RETRY_AFTER) {
+                let seconds = seconds.to_str().unwrap().parse().unwrap();
+                sleep(Duration::from_secs(seconds)).await;
+                continue;
+            }
             assert_eq!(response.status(), 200);
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
             let answer: Value = response.json().await.unwrap();

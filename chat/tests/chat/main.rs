@@ -11,6 +11,7 @@
 mod client;
 mod crash;
 mod events;
+mod hostile;
 mod input;
 mod limits;
 mod lives;
