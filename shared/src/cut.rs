@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// Ends all open streams, held requests and WebSockets.
+/// Ends every open stream, held request and WebSocket.
 ///
 /// A graceful stop waits until all responses have ended. A stream does not end by itself, so the server would wait for
 /// ever. Therefore each handler that keeps a response open also waits for [`Cut::cancelled`].

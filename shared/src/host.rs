@@ -69,7 +69,7 @@ mod tests {
     use super::{Host, MAX_HOST_BYTES, is_host};
 
     #[test]
-    fn a_host_is_a_name_or_address_and_perhaps_a_port() {
+    fn only_a_name_or_an_address_is_a_host() {
         for (host, name) in [
             ("localhost", "localhost"),
             ("localhost:8001", "localhost"),

@@ -155,8 +155,8 @@ where
             .configure(|app| configure(app, &state))
             .configure(|app| routes::common_routes(app, lesson.folder))
             .default_service(web::to(routes::no_route))
-            // A request passes the middleware from the last line to the first, and its response passes back. So a
-            // middleware sees the responses of those above it:
+            // A request passes these from the last line to the first, and its response passes back. "Before" and
+            // "after" mean the order of the request.
             .wrap(from_fn(http1::request_timeout))
             // After `head_as_get`, so that HEAD is refused, too.
             .wrap(from_fn(chunked::refuse_chunked_get))

@@ -89,6 +89,7 @@ pub struct Users {
     store: Arc<Store>,
 }
 
+/// The data that all clones of [`Users`] share.
 #[derive(Debug)]
 struct Store {
     /// The latest snapshot.
@@ -132,6 +133,7 @@ impl Users {
         Self::from_list(list, Some(file))
     }
 
+    /// Creates a store with the users of `list`. The version is the time, or larger if `list` has a larger one.
     fn from_list(mut list: List, file: Option<UsersFile>) -> Result<Self, LoadError> {
         list.version = unix_millis().max(list.version + 1);
         let store = Store {

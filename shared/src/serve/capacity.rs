@@ -51,6 +51,7 @@ impl Capacity {
         Self::new(raise_file_limit(), cores)
     }
 
+    /// Computes the capacity of a process that may open this many `files`, on a machine with this many `cores`.
     fn new(files: Option<usize>, cores: usize) -> Self {
         let most_workers = files.map_or(MAX_WORKERS, |files| files / MIN_FILES_PER_WORKER);
         let workers = cores.min(most_workers).clamp(1, MAX_WORKERS);

@@ -55,8 +55,8 @@ pub(super) async fn unchunked_for_http_1_0(
     Ok(response)
 }
 
-/// Ends a request that takes longer than [`REQUEST_TIMEOUT`] with 408. A GET has no such limit, because long polls,
-/// streams and WebSockets are GETs.
+/// Ends a request that takes longer than [`REQUEST_TIMEOUT`] with 408. A GET has no such limit, because a long poll, a
+/// stream and a WebSocket are GETs, too.
 pub(super) async fn request_timeout(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -83,7 +83,7 @@ mod tests {
 
     /// Time is paused: when all tasks wait, tokio's clock jumps to the end of the next wait.
     #[tokio::test(start_paused = true)]
-    async fn a_slow_post_gets_408_and_a_slow_get_may_wait() {
+    async fn a_slow_post_gets_408_but_a_get_may_wait() {
         async fn never() -> HttpResponse {
             future::pending().await
         }

@@ -20,7 +20,7 @@ pub(super) fn names(snapshot: &Snapshot) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_new_list_has_two_users_and_one_is_not_ascii() {
+async fn a_new_list_has_a_name_that_is_not_ascii() {
     let snapshot = Users::in_memory().unwrap().snapshot();
     assert_eq!(snapshot.users.len(), 2);
     assert!(

@@ -15,7 +15,7 @@ fn users_file() -> (TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_the_list_and_reuses_no_id_or_version() {
+async fn a_restart_keeps_the_list_and_repeats_no_id() {
     let (_folder, path) = users_file();
     let users = Users::in_file(&path).unwrap();
     assert_eq!(
@@ -35,7 +35,7 @@ async fn a_restart_keeps_the_list_and_reuses_no_id_or_version() {
 }
 
 #[tokio::test]
-async fn a_version_is_new_even_if_the_wall_clock_was_set_back() {
+async fn a_clock_that_was_set_back_repeats_no_version() {
     let (_folder, path) = users_file();
     let future = unix_millis() + 1_000_000_000;
     fs::write(&path, format!(r#"{{"version":{future},"users":[]}}"#)).unwrap();
@@ -46,7 +46,7 @@ async fn a_version_is_new_even_if_the_wall_clock_was_set_back() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_parsed_is_refused_and_not_changed() {
+async fn an_unparsable_file_is_refused_and_not_changed() {
     for (content, expected) in [
         ("", "line 1 column 0"),
         ("{\n  \"users\": [,]\n}", "line 2 column 13"),
@@ -90,7 +90,7 @@ async fn two_servers_do_not_share_a_file() {
 }
 
 #[tokio::test]
-async fn a_folder_or_a_huge_file_is_refused_and_not_changed() {
+async fn a_folder_or_huge_file_is_refused_and_not_changed() {
     let (folder, path) = users_file();
     let error = Users::in_file(folder.path()).unwrap_err().to_string();
     assert!(error.contains("it is not a file"), "{error}");
