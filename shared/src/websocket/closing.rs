@@ -1,4 +1,4 @@
-//! The end of a WebSocket: with which close code, or without any.
+//! The end of a WebSocket: the close code, or the end without a Close frame.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -17,20 +17,21 @@ use super::send_queue::SendQueue;
 /// How a conversation ends.
 #[derive(Debug)]
 pub enum Ending {
-    /// With a Close frame: our own, or the reply to the peer's.
+    /// With a Close frame. The server ends the conversation, or answers the client's Close frame.
     Close(Option<CloseReason>),
-    /// Without one, because it would reach nobody: the connection is broken, or the peer is silent or does not read.
+    /// Without a Close frame, because the client would not read it: the connection is broken, or the client is silent
+    /// or has stopped reading.
     Disconnected,
 }
 
-/// Finds the close code for what a peer did wrong (RFC 6455 §7.4.1).
+/// Chooses the close code for a client's error (RFC 6455 §7.4.1).
 impl From<ProtocolError> for Ending {
     fn from(error: ProtocolError) -> Self {
         close_code(&error).map_or(Self::Disconnected, |code| Self::Close(Some(code.into())))
     }
 }
 
-/// Returns the close code for a mistake, or `None` if the connection itself is broken.
+/// Returns the close code for an error, or `None` if the connection itself is broken.
 fn close_code(error: &ProtocolError) -> Option<CloseCode> {
     let error = match error {
         ProtocolError::Overflow => return Some(CloseCode::Size),
@@ -41,14 +42,14 @@ fn close_code(error: &ProtocolError) -> Option<CloseCode> {
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<PayloadError>());
     match cause {
-        // From the frame guard.
+        // `FrameGuard` returns this error for a frame that is too long.
         Some(PayloadError::Overflow) => Some(CloseCode::Size),
         Some(_) => None,
         None => Some(close_code_by_message(error)),
     }
 }
 
-/// Returns the close code for errors that actix-ws 0.4 distinguishes only by their message.
+/// Returns the close code for an error that actix-ws 0.4 describes only in its message.
 fn close_code_by_message(error: &std::io::Error) -> CloseCode {
     let message = error.to_string();
     if message.contains("utf-8") {
@@ -60,15 +61,16 @@ fn close_code_by_message(error: &std::io::Error) -> CloseCode {
     }
 }
 
-/// Guards the `response` to a handshake, whose body is what the `Session` sends.
+/// Guards the `response` to a handshake. Its body is the frames that the `Session` sends.
 ///
-/// It ends the connection as soon as the `Session` is dropped without a Close frame. Without this, actix-http would
-/// first send all that is queued, and a peer that does not read never takes it. So the response's body fails instead of
-/// ending, which makes actix-http drop the connection.
+/// The guard ends the connection at once when the `Session` is dropped without a Close frame. Otherwise actix-http
+/// would first send all frames that are queued, and a client that has stopped reading never takes them. The guarded
+/// body ends with an error, and then actix-http drops the connection.
 ///
-/// It also lets [`Heartbeat::limit`] know when the connection has taken a frame. While actix-http has 8 KiB of its own
-/// to send, it does not look at the body. If the peer does not take them, the system ends the connection
-/// (`TCP_USER_TIMEOUT`, in `serve/sockets.rs`).
+/// The guard also tells [`Heartbeat::limit`] when the connection has taken a frame.
+///
+/// There is one exception: while actix-http's own buffer holds 8 KiB or more, actix-http does not poll the body. If
+/// the client still does not read, the system ends the connection (`TCP_USER_TIMEOUT`, see `serve/sockets.rs`).
 #[must_use]
 pub fn guard_response(response: HttpResponse, heartbeat: &Heartbeat) -> HttpResponse {
     let send_queue = Rc::clone(&heartbeat.send_queue);
@@ -81,15 +83,15 @@ pub fn guard_response(response: HttpResponse, heartbeat: &Heartbeat) -> HttpResp
     })
 }
 
-/// What a `Session` sends, as the body of the response to its handshake.
+/// The frames that a `Session` sends. They are the body of the response to the handshake.
 struct SessionBody {
     body: BoxBody,
-    /// A Close frame was sent; actix-ws sends nothing after it.
+    /// Whether a Close frame was sent. actix-ws sends nothing after a Close frame.
     is_closed: bool,
     send_queue: Rc<SendQueue>,
 }
 
-/// The error of a body whose session was dropped without a Close frame.
+/// The error at the end of a body whose session was dropped without a Close frame.
 #[derive(Debug, thiserror::Error)]
 #[error("the WebSocket ended without a Close frame")]
 struct NotClosed;
@@ -120,14 +122,15 @@ impl MessageBody for SessionBody {
     }
 }
 
-/// Returns whether the last of these `frames` is a Close frame. All of them are whole.
+/// Returns whether the last of these `frames` is a Close frame. All frames must be complete.
 fn ends_with_close(mut frames: &[u8]) -> bool {
-    /// The part of a frame's first byte that says what it is, and what it says for a Close frame (RFC 6455 §5.2).
-    const OPCODE: u8 = 0x0F;
+    /// The bits of a frame's first byte that hold the opcode (RFC 6455 §5.2).
+    const OPCODE_BITS: u8 = 0x0F;
+    /// The opcode of a Close frame.
     const CLOSE: u8 = 0x08;
     let mut is_close = false;
     while let Some(header) = parse_frame_header(frames) {
-        is_close = header.first & OPCODE == CLOSE;
+        is_close = header.first_byte & OPCODE_BITS == CLOSE;
         frames = frames.get(header.frame_length()..).unwrap_or_default();
     }
     is_close
@@ -144,8 +147,8 @@ mod tests {
 
     use super::*;
 
-    /// A text frame of `length` bytes that look like Close frames.
-    fn text(length: u8) -> Vec<u8> {
+    /// Returns a text frame whose body is `length` bytes that look like the start of a Close frame.
+    fn text_frame(length: u8) -> Vec<u8> {
         let header = match length {
             0..126 => vec![0x81, length],
             _ => vec![0x81, 126, 0, length],
@@ -153,10 +156,11 @@ mod tests {
         [header, vec![0x88; length.into()]].concat()
     }
 
-    const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xE9];
+    /// A Close frame with the code 1001.
+    const CLOSE_FRAME: [u8; 4] = [0x88, 2, 0x03, 0xE9];
 
-    /// What comes out of the guarded body: whether each chunk is data or the error.
-    fn polled(chunks: Vec<Vec<u8>>) -> Vec<bool> {
+    /// Polls the changed body until its end. Returns true for each chunk of data, and false for an error.
+    fn poll_all(chunks: Vec<Vec<u8>>) -> Vec<bool> {
         let chunks = chunks
             .into_iter()
             .map(|chunk| Ok::<_, NotClosed>(Bytes::from(chunk)));
@@ -168,32 +172,34 @@ mod tests {
             let item = poll_fn(|context| Pin::new(&mut body).poll_next(context));
             item.now_or_never().expect("ready").map(|item| item.is_ok())
         };
-        let mut seen = Vec::new();
+        let mut outcomes = Vec::new();
         while let Some(is_data) = next() {
-            seen.push(is_data);
+            outcomes.push(is_data);
             if !is_data {
                 break;
             }
         }
-        seen
+        outcomes
     }
 
     #[tokio::test]
-    async fn a_body_that_ends_after_a_close_frame_just_ends() {
-        assert_eq!(polled(vec![CLOSE.to_vec()]), [true]);
-        assert_eq!(polled(vec![text(3), CLOSE.to_vec()]), [true, true]);
-        assert_eq!(polled(vec![[&text(200)[..], &CLOSE].concat()]), [true]);
+    async fn a_body_with_a_close_frame_ends_without_an_error() {
+        let close = CLOSE_FRAME.to_vec();
+        assert_eq!(poll_all(vec![close.clone()]), [true]);
+        assert_eq!(poll_all(vec![text_frame(3), close.clone()]), [true, true]);
+        assert_eq!(poll_all(vec![[text_frame(200), close].concat()]), [true]);
     }
 
     #[tokio::test]
-    async fn a_body_that_ends_without_one_is_an_error() {
-        assert_eq!(polled(vec![]), [false]);
-        assert_eq!(polled(vec![text(3)]), [true, false]);
-        assert_eq!(polled(vec![text(4), text(200)]), [true, true, false]);
+    async fn a_body_without_a_close_frame_ends_with_an_error() {
+        assert_eq!(poll_all(vec![]), [false]);
+        assert_eq!(poll_all(vec![text_frame(3)]), [true, false]);
+        let frames = vec![text_frame(4), text_frame(200)];
+        assert_eq!(poll_all(frames), [true, true, false]);
     }
 
     #[test]
-    fn what_the_peer_did_wrong_decides_the_close_code() {
+    fn each_error_of_a_client_has_its_close_code() {
         let io = |error| ProtocolError::Io(std::io::Error::other(error));
         for (error, expected) in [
             (ProtocolError::Overflow, Some(CloseCode::Size)),
