@@ -57,7 +57,7 @@ pub(crate) type Reply<'a, T> = BoxFuture<'a, Result<T, Error>>;
 /// A store of messages and names.
 ///
 /// A call fails with a 503 when the store does not respond. The call may have had its effect or not. Repeating it is
-/// safe, but a name that was claimed in this way may stay taken for `UNCONFIRMED_TTL`.
+/// safe, but after a `claim_name` that failed the name may stay taken for `UNCONFIRMED_TTL`.
 pub(crate) trait Backend: Send + Sync {
     /// Stores `message` durably and returns its receipt. If the author has sent the same idempotency key before,
     /// stores nothing and returns the first receipt. Every server passes a new message to `Rooms::publish`, in the

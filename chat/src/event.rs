@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A new event needs a constructor here, an [`EventKind`] if readers must decide about it in a new way, and a handler
-//! in `static/chat.js`.
+//! of its name in `static/`.
 
 use std::sync::{Arc, OnceLock};
 

@@ -129,12 +129,12 @@ fn invalid_id() -> Error {
     Error::unprocessable("to_id must be the id of a user, as this server has sent it.")
 }
 
-fn check_length(what: &str, allowed: &RangeInclusive<usize>, text: &str) -> Result<(), Error> {
+fn check_length(subject: &str, allowed: &RangeInclusive<usize>, text: &str) -> Result<(), Error> {
     if allowed.contains(&text.chars().count()) {
         return Ok(());
     }
     let (min, max) = (allowed.start(), allowed.end());
-    let message = format!("{what} has {min} to {max} characters.");
+    let message = format!("{subject} has {min} to {max} characters.");
     Err(Error::unprocessable(message))
 }
 

@@ -27,8 +27,7 @@ pub(crate) const PAGE_SIZE: usize = 50;
 pub(crate) const PAGE_BYTES: usize = 32 * 1024;
 
 /// The text of the 404 for a private message whose recipient does not exist.
-pub(crate) const NO_SUCH_RECIPIENT: &str =
-    "Nobody here has the name that the message is addressed to.";
+pub(crate) const NO_SUCH_RECIPIENT: &str = "Nobody here has the name of the recipient.";
 
 /// A message in the log. Its JSON is the data of a `message` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -21,7 +21,7 @@ use crate::room::Membership;
 /// the server closed their connections, all clients would reconnect at the same moment.
 const READ_RETRY: Duration = Duration::from_secs(1);
 
-/// The reader of one connection to a room, whatever its transport.
+/// The reader of one connection to a room, over any transport.
 pub(crate) struct Reader {
     backend: Arc<dyn Backend>,
     membership: Membership,

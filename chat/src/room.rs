@@ -152,11 +152,11 @@ impl Rooms {
             return Err(Error::too_many_requests(message, LEAVE_DELAY));
         }
         if rooms.len() >= MAX_ROOMS {
-            // Removes rooms in which users have no connection, but have not left yet.
+            // Removes the rooms whose members have no connection and will leave soon.
             rooms.retain(|_, room| room.has_connections());
         }
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
-            let message = "There are too many rooms open. Choose one that somebody is in.";
+            let message = "There are too many rooms. Choose one that already has members.";
             return Err(Error::service_unavailable(message));
         }
         let room = match rooms.entry(name.clone()) {
