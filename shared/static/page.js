@@ -11,11 +11,11 @@ function showUsers({ version, users }) {
   const list = element("users");
   const shown = new Map([...list.children].map((item) => [item.dataset.id, item]));
   const first = shown.size === 0;
-  users.forEach((user, place) => {
+  users.forEach((user, index) => {
     let item = shown.get(String(user.id));
     // A server that was restarted may have given the id to somebody else.
     if (item?.textContent !== user.username) item = userItem(user, !first);
-    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+    if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
   });
   while (list.children.length > users.length) list.lastChild.remove();
   element("users-title").textContent = `Users (${users.length})`;

@@ -1,4 +1,4 @@
-//! [`Relay`]: stands between a browser and a lesson, and counts the bytes of the lesson's requests.
+//! [`Relay`]: a proxy between a browser and a lesson, which counts the bytes of the lesson's requests.
 
 use std::net::SocketAddr;
 use std::ops::Sub;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 
-/// The start of the requests that are counted. The page, its files and its icon are not.
+/// The start of the requests that are counted. Requests for the page, its files and its icon are not counted.
 const COUNTED: [&str; 6] = [
     "GET /users",
     "GET /clock",
@@ -22,7 +22,7 @@ const COUNTED: [&str; 6] = [
 /// The start of every request.
 const REQUEST: [&str; 4] = ["GET /", "POST /", "DELETE /", "HEAD /"];
 
-/// What has crossed the relay: the counted requests, their responses, and everything that follows on a stream.
+/// The traffic through the relay: the counted requests, their responses, and all further bytes of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Crossed {
     /// The number of requests.
@@ -45,7 +45,7 @@ impl Sub for Crossed {
     }
 }
 
-/// Passes on all bytes in both directions, and counts those that belong to a lesson's own requests.
+/// A proxy that passes on all bytes in both directions, and counts the bytes of the lesson's own requests.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
@@ -73,7 +73,7 @@ impl Relay {
         format!("http://{}{path}", self.address)
     }
 
-    /// Returns what has crossed so far.
+    /// Returns the traffic so far.
     #[must_use]
     pub fn crossed(&self) -> Crossed {
         *self.crossed.lock().unwrap_or_else(PoisonError::into_inner)
@@ -86,7 +86,7 @@ impl Drop for Relay {
     }
 }
 
-/// Serves until it is aborted. Its connections end with it.
+/// Accepts connections until the task is aborted. Then all its connections end.
 async fn accept(listener: TcpListener, target: SocketAddr, crossed: Arc<Mutex<Crossed>>) {
     let mut connections = JoinSet::new();
     while let Ok((browser, _)) = listener.accept().await {
@@ -101,7 +101,8 @@ async fn connect(browser: TcpStream, target: SocketAddr, crossed: Arc<Mutex<Cros
     };
     let (mut from_browser, mut to_browser) = browser.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    // Whether the last request is counted. A browser sends the next one after the response.
+    // Whether the last request is counted. A browser sends the next request after the response, so bytes from the
+    // server belong to the last request.
     let is_counted = AtomicBool::new(false);
     let count = |add: &dyn Fn(&mut Crossed)| {
         if is_counted.load(Ordering::SeqCst) {
@@ -125,7 +126,7 @@ async fn connect(browser: TcpStream, target: SocketAddr, crossed: Arc<Mutex<Cros
     tokio::select! { () = up => (), () = down => () }
 }
 
-/// Passes on bytes until one side closes its connection. `observe` gets them first.
+/// Passes on bytes until one side closes its connection. Calls `observe` with the bytes before it passes them on.
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
