@@ -5,7 +5,7 @@ import { bidi, isolated } from "./names.js";
 
 /** The longest message, in Unicode characters: the server's limit. */
 const MAX_CHARACTERS = 2_000;
-/** From how many characters on the page shows how many there are. */
+/** From how many characters on the page counts them. Below that it shows only how many there may be. */
 const COUNTED_FROM = 1_800;
 /** `keyCode` of a key that an input method has used. Some browsers say only that, and not `isComposing`. */
 const KEY_CODE_COMPOSING = 229;
@@ -152,7 +152,8 @@ export class Composer {
     // A text has no more characters than UTF-16 units, and those need no counting.
     const length = value.length < COUNTED_FROM ? 0 : countCharacters(value.trim());
     const excess = length - MAX_CHARACTERS;
-    let text = length < COUNTED_FROM ? "" : `${inDigits(length)} of ${inDigits(MAX_CHARACTERS)} characters`;
+    let text = `up to ${inDigits(MAX_CHARACTERS)} characters`;
+    if (length >= COUNTED_FROM) text = `${inDigits(length)} of ${inDigits(MAX_CHARACTERS)} characters`;
     if (excess > 0) text += `: ${inDigits(excess)} too many`;
     this.#counter.textContent = text;
     this.#text.setAttribute("aria-invalid", excess > 0);

@@ -12,8 +12,9 @@ import { avatar, bidi, hueClass, nameButton } from "./names.js";
 
 /**
  * What all items of a list have in common. `me`: the reader's name; `setRecipient` is called when the name of an author
- * is clicked; `describe` returns how a message came, when the reader wants to know.
- * @typedef {{me: string, setRecipient: (name: string) => void,
+ * is clicked; `describe` returns how a message came, when the reader wants to know; `onToggle` is called when the reader
+ * has opened or closed that, so that the list has another height.
+ * @typedef {{me: string, setRecipient: (name: string) => void, onToggle: () => void,
  *   describe: (message: {id?: number, key?: string, isMine: boolean}) => [string, string][]}} ItemOptions
  */
 
@@ -67,6 +68,12 @@ export class MessageItem {
     this.#rows.replaceChildren(...rows.flatMap(([label, text]) => [withText("dt", label), withText("dd", text)]));
   }
 
+  #onToggle() {
+    this.refresh();
+    if (this.#details.open) this.element.scrollIntoView({ block: "nearest" });
+    this.#options.onToggle();
+  }
+
   /** @param {number} [attempts] how often the message was sent, if this page knows that */
   showAttempts(attempts) {
     this.#again.textContent = attempts > 1 ? ` sent ${attempts}×` : "";
@@ -98,7 +105,7 @@ export class MessageItem {
     summary.title = "How this message came";
     summary.append(this.#time, this.#again);
     this.#details.append(summary, this.#rows);
-    this.#details.addEventListener("toggle", () => this.refresh());
+    this.#details.addEventListener("toggle", () => this.#onToggle());
     const bubble = document.createElement("div");
     bubble.className = "bubble";
     bubble.append(text, this.#details);

@@ -242,6 +242,7 @@ export class MessageList {
     const item = new MessageItem(message, {
       me: this.#me,
       setRecipient: this.#options.setRecipient,
+      onToggle: () => this.#measure(),
       describe: (about) => this.#deliveries.describe(about),
     });
     item.showAttempts(this.#deliveries.attempts(message.id ?? message.key));

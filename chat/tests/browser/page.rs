@@ -80,153 +80,6 @@ async fn on_a_phone_the_room_and_its_state_stay_in_sight() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn each_transport_looks_different() {
-    let flags = [&IN_MEMORY[..], &["--heartbeat", "1"]].concat();
-    let server = Server::start(BINARY, &flags);
-    let browser = Browser::start().await;
-    let ann = join(&browser, &server, "Ann").await;
-    let line = "(() => { const { height, borderTopStyle, borderBottomWidth } =
-        getComputedStyle(document.getElementById('status-kind'), '::before');
-        return [height, borderTopStyle, borderBottomWidth].join(); })()";
-    let mut lines = std::collections::BTreeSet::new();
-    for (transport, text) in [
-        ("websocket", "one open line, both ways (WebSocket)"),
-        ("sse", "one open line, from the server only (SSE)"),
-        ("long-poll", "asks again and again (long polling)"),
-    ] {
-        choose_transport(&ann, transport).await;
-        until_transport(&ann, transport).await;
-        until_says(&ann, "status", text).await;
-        lines.insert(ann.evaluate(line).await.to_string());
-    }
-    assert_eq!(lines.len(), 3, "{lines:?}");
-    // Each request is counted, and an open line needs none.
-    let count =
-        "Number(/request (\\d+) waits/.exec(document.getElementById('status').textContent)[1])";
-    let first = ann.until(count).await.as_u64().unwrap();
-    ann.until(&format!("{count} >= {}", first + 2)).await;
-    choose_transport(&ann, "websocket").await;
-    until_transport(&ann, "websocket").await;
-    let request = "/request/.test(document.getElementById('status').textContent)";
-    assert_eq!(ann.evaluate(request).await, false);
-}
-
-/// The last message, after which there may be a notice.
-const LAST: &str = "#messages li[data-from]:not(:has(~ [data-from]))";
-
-/// What the open detail of the last message says: labels and texts.
-const DETAIL: &str = "Object.fromEntries(
-    [...document.querySelectorAll('#messages li[data-from]:not(:has(~ [data-from])) dt')]
-        .map((label) => [label.textContent, label.nextSibling.textContent]))";
-
-#[tokio::test]
-#[ignore = "needs a browser and its driver"]
-async fn a_message_shows_how_it_came() {
-    let flags = [&IN_MEMORY[..], &["--heartbeat", "1"]].concat();
-    let server = Server::start(BINARY, &flags);
-    let browser = Browser::start().await;
-    let [ann, bob] = [
-        join(&browser, &server, "Ann").await,
-        join(&browser, &server, "Bob").await,
-    ];
-    let mut texts = Vec::new();
-    for (transport, word) in [
-        ("websocket", "WebSocket"),
-        ("sse", "SSE"),
-        ("long-poll", "long polling"),
-    ] {
-        for tab in [&ann, &bob] {
-            choose_transport(tab, transport).await;
-            until_transport(tab, transport).await;
-        }
-        say(&ann, transport).await;
-        texts.push(transport);
-        for tab in [&ann, &bob] {
-            until_texts(tab, &texts).await;
-            tab.click(&format!("{LAST} summary")).await;
-            tab.until(&format!("{DETAIL}['came in'].includes('{word}')"))
-                .await;
-            let id = format!("document.querySelector('{LAST}').dataset.id");
-            let cursor = format!("{DETAIL}.cursor.endsWith(`→ ${{{id}}}`)");
-            assert_eq!(tab.evaluate(&cursor).await, true, "{transport}");
-            // The cursor of this page, which is its place in the log, is there as well.
-            tab.until(&format!(
-                "document.getElementById('cursor').textContent.startsWith({id})"
-            ))
-            .await;
-        }
-        let own = ann.evaluate(DETAIL).await;
-        assert_eq!(own["sent"], "once");
-        assert!(own["key"].as_str().unwrap().len() > 20, "{own}");
-        let other = bob.evaluate(DETAIL).await;
-        assert_eq!(other["key"], "known only to its author");
-        assert_eq!(other["sent"], Value::Null);
-    }
-    // A message without an answer is sent again, under the same key.
-    choose_transport(&ann, "websocket").await;
-    until_transport(&ann, "websocket").await;
-    server.signal(Signal::STOP);
-    say(&ann, "again").await;
-    ann.click(&format!("{LAST} summary")).await;
-    ann.until(&format!("{DETAIL}.sent === 'once'")).await;
-    let key = ann.evaluate(DETAIL).await["key"].clone();
-    ann.until("document.getElementById('status').dataset.state !== 'open'")
-        .await;
-    server.signal(Signal::CONT);
-    texts.push("again");
-    for tab in [&ann, &bob] {
-        until_texts(tab, &texts).await;
-    }
-    let own = ann.evaluate(DETAIL).await;
-    assert_eq!(own["key"], key, "the detail stays open");
-    assert_eq!(own["sent"], "2 times under the same key, and stored once");
-    let summary = format!("document.querySelector('{LAST} summary').textContent");
-    ann.until(&format!("{summary}.endsWith('sent 2×')")).await;
-    // What was read back from the log says so.
-    ann.evaluate("location.reload()").await;
-    until_texts(&ann, &texts).await;
-    ann.click(&format!("{LAST} summary")).await;
-    let own = ann.until(DETAIL).await;
-    assert_eq!(own["key"], "known only to the page that has sent it");
-    assert_eq!(browser.console_errors().await, [""; 0]);
-}
-
-#[tokio::test]
-#[ignore = "needs a browser and its driver"]
-async fn the_details_are_reached_by_keyboard_with_one_stop() {
-    let server = Server::start(BINARY, &IN_MEMORY);
-    let browser = Browser::start().await;
-    let ann = join(&browser, &server, "Ann").await;
-    for text in ["one", "two", "three"] {
-        say(&ann, text).await;
-    }
-    until_texts(&ann, &["one", "two", "three"]).await;
-    let stops =
-        "[...document.querySelectorAll('#messages summary')].map(({ tabIndex }) => tabIndex)";
-    assert_eq!(ann.evaluate(stops).await, json!([-1, -1, 0]));
-    // Back from the field, up to the message before, and open.
-    let (shift, tab, release, up) = ("\u{e008}", "\u{e004}", "\u{e000}", "\u{e013}");
-    ann.type_text("#text", &format!("{shift}{tab}{release}"))
-        .await;
-    let focused =
-        "document.activeElement.closest('#messages li')?.querySelector('.text').textContent";
-    assert_eq!(ann.evaluate(focused).await, "three");
-    ann.type_text(&format!("{LAST} summary"), up).await;
-    assert_eq!(ann.evaluate(focused).await, "two");
-    ann.type_text("#messages li:nth-child(2) summary", "\n")
-        .await;
-    ann.until("document.querySelector('#messages li:nth-child(2) details').open && !document.querySelector('#messages li:nth-child(2) dl:empty')")
-        .await;
-    // News does not take the focus away.
-    let bob = join(&browser, &server, "Bob").await;
-    say(&bob, "four").await;
-    until_texts(&ann, &["one", "two", "three", "four"]).await;
-    assert_eq!(ann.evaluate(focused).await, "two");
-    assert_eq!(ann.evaluate(stops).await, json!([-1, 0, -1, -1]));
-}
-
-#[tokio::test]
-#[ignore = "needs a browser and its driver"]
 async fn without_scripts_the_page_says_what_it_needs() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
@@ -276,4 +129,61 @@ async fn nothing_moves_while_the_times_change_and_news_comes() {
         let shift = ann.evaluate("window.shift").await.as_f64().unwrap();
         assert!(shift < 0.02, "{width} px: {shift}");
     }
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_page_is_accessible_and_loads_nothing_from_elsewhere() {
+    let server = Server::start(BINARY, &IN_MEMORY);
+    let browser = Browser::start().await;
+    let bob = visit(&browser, &server, "Bob").await;
+    bob.emulate(360, "light").await;
+    bob.is_accessible("the form, 360 px, light").await;
+    bob.type_text("#name", "Bob\n").await;
+    bob.until_status("open").await;
+    let ann = join(&browser, &server, "Ann").await;
+    until_says(&ann, "people-title", "(2)").await;
+    say(&bob, &"Donaudampfschifffahrt".repeat(20)).await;
+    say(&bob, "مرحبا").await;
+    ann.until(&format!("{TEXTS}.length === 2")).await;
+    ann.click("#roster button").await;
+    say(&ann, "psst http://a.example/").await;
+    ann.until(&format!("{TEXTS}.length === 3")).await;
+    // With all there is on the page: an open detail, a note, a counter and an error.
+    ann.click("#messages li:last-child summary").await;
+    ann.until("document.querySelector('#messages li:last-child dl').checkVisibility()")
+        .await;
+    leave(&bob).await;
+    until_says(&ann, "recipient-note", "Bob has left.").await;
+    ann.evaluate(&format!(
+        "(document.getElementById('text').value = '{}', null)",
+        "x".repeat(2_001)
+    ))
+    .await;
+    ann.type_text("#text", "x\n").await;
+    until_says(&ann, "error", "at most 2,000 characters").await;
+    for (width, scheme) in [
+        (1600, "light"),
+        (1280, "dark"),
+        (360, "light"),
+        (360, "dark"),
+    ] {
+        ann.emulate(width, scheme).await;
+        let fits = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(
+            ann.evaluate(fits).await,
+            0,
+            "it scrolls sideways at {width} px"
+        );
+        ann.is_accessible(&format!("{width} px, {scheme}")).await;
+    }
+    let foreign = "performance.getEntriesByType('resource').map((entry) => entry.name)
+        .filter((name) => !/^(http|ws):/.test(name) || new URL(name).host !== location.host)";
+    assert_eq!(ann.evaluate(foreign).await, json!([]));
+    assert_eq!(browser.console_errors().await, [""; 0]);
+    kill(server);
+    ann.until_status("closed").await;
+    ann.until("document.getElementById('retry').checkVisibility()")
+        .await;
+    ann.is_accessible("without a server, 360 px, dark").await;
 }

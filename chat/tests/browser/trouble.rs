@@ -171,6 +171,28 @@ async fn a_message_that_gets_no_answer_ends_the_connection() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
+async fn the_page_notices_a_server_that_hangs_or_refuses() {
+    let flags = [&IN_MEMORY[..], &["--heartbeat", "0.4"]].concat();
+    let server = Server::start(BINARY, &flags);
+    let browser = Browser::start().await;
+    let ann = join(&browser, &server, "Ann").await;
+    server.signal(Signal::STOP);
+    ann.until("document.getElementById('status').dataset.state !== 'open'")
+        .await;
+    server.signal(Signal::CONT);
+    say(&ann, "still here").await;
+    until_texts(&ann, &["still here"]).await;
+    // A server that has never heard of the name: the cookie is worth nothing any more.
+    let _server = restart(server, &flags);
+    until_says(&ann, "error", "Choose your name again").await;
+    ann.until("document.getElementById('join').checkVisibility()")
+        .await;
+    ann.click("#join button").await;
+    ann.until_status("open").await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
 async fn the_status_counts_down_to_the_next_try_and_one_can_try_now() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("chat.db");
@@ -240,130 +262,24 @@ async fn a_network_that_is_back_is_used_at_once() {
     assert_eq!(bob.evaluate(notices).await, 0, "Ann has not left");
 }
 
-/// How many earlier messages there are is known before they are offered.
+/// Two and a half heartbeats are 37.5 s by default. The page does not look well all that time.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn earlier_messages_are_offered_only_if_there_are_any() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("chat.db");
-    let flags = ["--database", database.to_str().unwrap(), "--rate", "0"];
+async fn a_late_server_is_called_silent_before_it_counts_as_dead() {
+    let flags = [&IN_MEMORY[..], &["--heartbeat", "4"]].concat();
     let server = Server::start(BINARY, &flags);
     let browser = Browser::start().await;
-    let bob = join(&browser, &server, "Bob").await;
-    let offered = "document.getElementById('older').checkVisibility()";
-    let begins = "document.getElementById('beginning').checkVisibility()";
-    assert_eq!(bob.evaluate(offered).await, false, "an empty room");
-    assert_eq!(bob.evaluate(begins).await, true);
-    post_many(&bob, 0..50).await;
     let ann = join(&browser, &server, "Ann").await;
-    ann.until(&format!("{TEXTS}.length === 50 && {begins}"))
-        .await;
-    assert_eq!(
-        ann.evaluate(offered).await,
-        false,
-        "one page, and nothing before it"
-    );
-    post_many(&bob, 50..120).await;
-    let eve = join(&browser, &server, "Eve").await;
-    eve.until(&format!("{TEXTS}.length === 50 && {offered} && !{begins}"))
-        .await;
-    // A page is known already: it comes without a server. Then the page says what is wrong.
-    let port = server.address().port();
-    kill(server);
-    eve.until_status("closed").await;
-    eve.click("#older").await;
-    eve.until(&format!("{TEXTS}.length === 100")).await;
-    until_says(&eve, "older-note", "The server cannot be reached.").await;
-    assert_eq!(eve.text("older").await, "Try again");
-    eve.click("#older").await;
-    until_says(&eve, "older-note", "The server cannot be reached.").await;
-    // And it goes on by itself when the server is back.
-    let _server = Server::start_on(port, BINARY, &flags);
-    eve.until(&format!(
-        "{offered} && document.getElementById('older-note').textContent === ''"
-    ))
-    .await;
-    assert_eq!(eve.text("older").await, "Earlier messages");
-    eve.click("#older").await;
-    eve.until(&format!("{TEXTS}.length === 120 && {begins} && !{offered}"))
-        .await;
-    let in_order = format!("{TEXTS}.every((text, index) => text === String(index))");
-    assert_eq!(eve.evaluate(&in_order).await, true);
-}
-
-/// Posts messages whose texts are numbers, in their order.
-async fn post_many(tab: &Tab<'_>, numbers: std::ops::Range<u32>) {
-    let (start, end) = (numbers.start, numbers.end);
-    tab.evaluate(&format!(
-        "(async () => {{ const headers = {{ 'Content-Type': 'application/json' }};
-            for (let n = {start}; n < {end}; n++) {{
-                const body = JSON.stringify({{ key: `many ${{n}}`, text: `${{n}}` }});
-                await fetch('/rooms/lobby/messages', {{ method: 'POST', headers, body }});
-            }} return null; }})()"
-    ))
-    .await;
-}
-
-/// Pages of the log count against the user's rate, on each transport: the page waits as long as the server says.
-#[tokio::test]
-#[ignore = "needs a browser and its driver"]
-async fn a_reader_who_asks_too_often_waits_and_misses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("chat.db");
-    let database = database.to_str().unwrap();
-    let server = Server::start(BINARY, &["--database", database, "--rate", "0"]);
-    let browser = Browser::start().await;
-    let ann = join(&browser, &server, "Ann").await;
-    post_many(&ann, 0..400).await;
-    // One page a second, after two at once.
-    let _server = restart(server, &["--database", database, "--rate", "1"]);
-    ann.evaluate(
-        "(() => { const real = fetch; window.refused = 0;
-            window.fetch = async (...all) => { const response = await real(...all);
-                if (response.status === 429) refused += 1; return response; }; return null; })()",
-    )
-    .await;
-    choose_transport(&ann, "long-poll").await;
-    until_transport(&ann, "long-poll").await;
-    for left in [200, 100, 1] {
-        ann.evaluate(&format!(
-            "(async () => {{ const scroller = document.getElementById('scroll'); const end = performance.now() + 8000;
-                while ({TEXTS}[0] > {left} && performance.now() < end) {{
-                    scroller.scrollTop = 0;
-                    await new Promise((done) => setTimeout(done, 20));
-                }} return null; }})()"
-        ))
-        .await;
-    }
-    ann.until(&format!("{TEXTS}[0] === '0'")).await;
-    assert!(ann.evaluate("refused").await.as_u64() > Some(0));
-    assert_eq!(ann.text("older-note").await, "");
+    let color = "getComputedStyle(document.getElementById('status')).color";
+    let well = ann.evaluate(color).await;
+    server.signal(Signal::STOP);
+    until_says(&ann, "status", "connected, but the server is silent").await;
+    until_says(&ann, "status", "something is due every 4 s").await;
     ann.until_status("open").await;
-    let in_order = format!("{TEXTS}.every((text, index) => text === String(index))");
-    assert_eq!(ann.evaluate(&in_order).await, true);
-}
-
-#[tokio::test]
-#[ignore = "needs a browser and its driver"]
-async fn a_list_that_begins_anew_says_why() {
-    let server = Server::start(BINARY, &IN_MEMORY);
-    let browser = Browser::start().await;
-    let ann = visit(&browser, &server, "Ann").await;
-    ann.evaluate(
-        "(() => { const real = WebSocket;
-            window.WebSocket = class extends real { constructor(url) { super(url); window.socket = this; } };
-            return null; })()",
-    )
-    .await;
-    ann.type_text("#name", "Ann\n").await;
-    ann.until_status("open").await;
-    say(&ann, "old").await;
-    until_texts(&ann, &["old"]).await;
-    let reset = json!(r#"{"event":"reset","data":{"after":"1"}}"#);
-    ann.evaluate(&format!("(socket.onmessage({{ data: {reset} }}), null)"))
-        .await;
-    until_says(&ann, "messages", "the list begins anew").await;
-    until_texts(&ann, &[]).await;
-    say(&ann, "new").await;
-    until_texts(&ann, &["new"]).await;
+    assert_ne!(ann.evaluate(color).await, well, "it is not green any more");
+    server.signal(Signal::CONT);
+    until_says(&ann, "status", "last heard just now").await;
+    let silent = "/silent/.test(document.getElementById('status').textContent)";
+    assert_eq!(ann.evaluate(silent).await, false);
+    assert_eq!(ann.evaluate(color).await, well);
 }

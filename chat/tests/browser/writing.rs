@@ -80,8 +80,9 @@ async fn a_text_that_is_too_long_is_not_sent_and_that_is_said_before() {
     let browser = Browser::start().await;
     let ann = join(&browser, &server, "Ann").await;
     ann.evaluate(COUNT_SENT).await;
+    assert_eq!(ann.text("counter").await, "up to 2,000 characters");
     set_text(&ann, &"x".repeat(1_799)).await;
-    assert_eq!(ann.text("counter").await, "");
+    assert_eq!(ann.text("counter").await, "up to 2,000 characters");
     set_text(&ann, &"x".repeat(1_800)).await;
     assert_eq!(ann.text("counter").await, "1,800 of 2,000 characters");
     set_text(&ann, &"x".repeat(2_001)).await;
@@ -105,12 +106,43 @@ async fn a_text_that_is_too_long_is_not_sent_and_that_is_said_before() {
     assert_eq!(ann.text("error").await, "", "it goes when one writes on");
     ann.type_text("#text", "\n").await;
     until_texts(&ann, &[&emoji]).await;
-    assert_eq!(ann.text("counter").await, "");
+    assert_eq!(ann.text("counter").await, "up to 2,000 characters");
     assert_eq!(ann.evaluate("sent").await, 1);
     // A text that is far too long costs nothing either.
     set_text(&ann, &"x".repeat(20_000)).await;
     ann.click("#send-button").await;
     until_says(&ann, "error", "this one has 20,000").await;
+    assert_eq!(ann.evaluate("sent").await, 1);
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn pressing_twice_does_it_once() {
+    let server = Server::start(BINARY, &IN_MEMORY);
+    let browser = Browser::start().await;
+    let ann = visit(&browser, &server, "Ann").await;
+    // A server that needs a moment, so that there is time to press twice.
+    ann.evaluate(
+        "(() => { const real = fetch; window.asked = 0;
+            window.fetch = async (path, options) => {
+                if (path === '/session') asked += 1;
+                await new Promise((done) => setTimeout(done, 300));
+                return real(path, options); };
+            return null; })()",
+    )
+    .await;
+    ann.type_text("#name", "Ann\n\n\n").await;
+    ann.evaluate("(document.getElementById('join-button').click(), null)")
+        .await;
+    ann.until("document.getElementById('join-button').disabled")
+        .await;
+    assert_eq!(ann.text("join-button").await, "Joining …");
+    ann.until_status("open").await;
+    assert_eq!(ann.evaluate("asked").await, 1);
+    ann.evaluate(COUNT_SENT).await;
+    ann.type_text("#text", "once\n\n").await;
+    ann.click("#send-button").await;
+    until_texts(&ann, &["once"]).await;
     assert_eq!(ann.evaluate("sent").await, 1);
 }
 
