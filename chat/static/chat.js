@@ -128,7 +128,7 @@ function leave(reason = "") {
 
 /** Shows either the form to `join`, or the `room`. The errors stand where the user is looking. */
 function showView(view) {
-  document.body.dataset.view = view;
+  document.documentElement.dataset.view = view;
   for (const part of document.querySelectorAll("[data-part]")) part.hidden = part.dataset.part !== view;
   element(`${view}-error`).append(element("error"));
 }
