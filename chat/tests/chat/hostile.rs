@@ -30,8 +30,8 @@ const BETWEEN_MESSAGES: Duration = Duration::from_secs(2);
 /// How many names the hostile ones have.
 const HOSTILE: usize = 200;
 
-/// The flag `--database-size`, small enough for the database to be full after a minute.
-const DATABASE_SIZE: u64 = 256 << 20;
+/// The flag `--database-size`, small enough for the database to be full within a minute.
+const DATABASE_SIZE: u64 = 48 << 20;
 
 /// What the write-ahead log may have.
 const LOG_SIZE: u64 = 64 << 20;
@@ -183,7 +183,7 @@ async fn post_until_acknowledged(attack: &Attack, person: &Person, body: &Value)
                 .await;
             match answer {
                 Ok(answer) => return assert!(answer.status().is_success(), "{answer:?}"),
-                Err(error) => eprintln!("ERR {error:?}"),
+                Err(error) => eprintln!("no answer, so it is sent again: {error}"),
             }
             sleep(Duration::from_millis(100)).await;
         }
@@ -305,7 +305,7 @@ async fn attack_for_minutes() {
     let minutes: u64 = env::var("HOSTILE_MINUTES").map_or(1, |text| text.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let file = database(&folder);
-    let flags = ["--database", &file, "--database-size", "256MiB"];
+    let flags = ["--database", &file, "--database-size", "48MiB"];
     let server = Server::start(BINARY, &flags);
     let join = async |name: String| Person::join(&server, &name).await;
     let honest = join_all((0..HONEST).map(|number| join(format!("honest {number}")))).await;

@@ -1,6 +1,6 @@
 //! [`StoredRooms`]: which rooms have messages in the database, and the time of the last message of each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
@@ -13,17 +13,46 @@ pub(super) const MAX_STORED_ROOMS: usize = 10_000;
 
 /// The rooms in the database. Only the writer uses them; the mutex is there because the type must be `Sync`.
 pub(super) struct StoredRooms {
-    /// The time of the last message of each room, in Unix seconds.
-    last_message: Mutex<HashMap<String, i64>>,
+    rooms: Mutex<ByLastMessage>,
+}
+
+/// The time of the last message of each room, in Unix seconds.
+#[derive(Default)]
+struct ByLastMessage {
+    times: HashMap<String, i64>,
+    /// The same in the order of the times, so that the first one is the room that was silent for longest.
+    order: BTreeSet<(i64, String)>,
+}
+
+impl ByLastMessage {
+    fn set(&mut self, room: &str, time: i64) {
+        if self.times.get(room) == Some(&time) {
+            return;
+        }
+        self.remove(room);
+        self.times.insert(room.to_owned(), time);
+        self.order.insert((time, room.to_owned()));
+    }
+
+    fn remove(&mut self, room: &str) {
+        if let Some((room, time)) = self.times.remove_entry(room) {
+            self.order.remove(&(time, room));
+        }
+    }
+
+    fn longest_silent(&self) -> Option<String> {
+        let (_, room) = self.order.first()?;
+        Some(room.clone())
+    }
 }
 
 impl StoredRooms {
     /// Reads the rooms that a database has.
     pub(super) fn load(connection: &Connection) -> SqlResult<Self> {
         // SQLite looks each next room up in the primary key; `SELECT DISTINCT` would read every message.
-        let rooms = connection
-            .prepare(
-                "WITH RECURSIVE rooms(room) AS (
+        let mut rooms = ByLastMessage::default();
+        let mut statement = connection.prepare(
+            "WITH RECURSIVE rooms(room) AS (
                      SELECT min(room) FROM messages
                      UNION ALL
                      SELECT (SELECT min(room) FROM messages WHERE room > rooms.room)
@@ -31,51 +60,41 @@ impl StoredRooms {
                  SELECT room, (SELECT time FROM messages WHERE messages.room = rooms.room
                                ORDER BY id DESC LIMIT 1)
                  FROM rooms WHERE room IS NOT NULL",
-            )?
-            .query_map([], |row| row.try_into())?
-            .collect::<SqlResult<_>>()?;
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            rooms.set(&row.get::<_, String>(0)?, row.get(1)?);
+        }
         Ok(Self {
-            last_message: Mutex::new(rooms),
+            rooms: Mutex::new(rooms),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, i64>> {
-        self.last_message
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ByLastMessage> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the room that has to lose its messages before `room` gets its first message, if there is one.
     pub(super) fn room_to_evict(&self, room: &str) -> Option<String> {
         let rooms = self.lock();
-        if rooms.len() < MAX_STORED_ROOMS || rooms.contains_key(room) {
+        if rooms.times.len() < MAX_STORED_ROOMS || rooms.times.contains_key(room) {
             return None;
         }
-        longest_silent(&rooms)
+        rooms.longest_silent()
     }
 
     /// Returns the room whose last message is the oldest.
     pub(super) fn longest_silent(&self) -> Option<String> {
-        longest_silent(&self.lock())
+        self.lock().longest_silent()
     }
 
     /// Records a message of a room, sent at `time`.
     pub(super) fn touch(&self, room: &str, time: i64) {
-        let mut rooms = self.lock();
-        if let Some(last) = rooms.get_mut(room) {
-            *last = time;
-        } else {
-            rooms.insert(room.to_owned(), time);
-        }
+        self.lock().set(room, time);
     }
 
     /// Removes a room that has no messages any more.
     pub(super) fn remove(&self, room: &str) {
         self.lock().remove(room);
     }
-}
-
-fn longest_silent(rooms: &HashMap<String, i64>) -> Option<String> {
-    let (room, _) = rooms.iter().min_by_key(|(_, time)| **time)?;
-    Some(room.clone())
 }

@@ -23,10 +23,11 @@ pub(super) const SQLITE_PAGE_BYTES: u64 = 4096;
 const MAX_WAL: u64 = 64 << 20;
 
 /// How many messages are deleted before the free space is measured again, so that little more is deleted than needed.
-const DELETE_STEP: i64 = 50;
+const DELETE_STEP: u32 = 50;
 
-/// How many such steps a transaction may have. Clients that write wait for it.
-const MAX_STEPS: usize = 100;
+/// How many such steps a transaction may have. Clients that write wait for it, and all that it changes must fit into the
+/// write-ahead log.
+const MAX_STEPS: usize = 200;
 
 /// How large the two files may be.
 #[derive(Debug, Clone, Copy)]
@@ -70,10 +71,9 @@ impl Space {
         // More than needed, so that not every transaction has to wait for a deletion.
         let wanted = 2 * self.sizes.transaction;
         while self.free_bytes(connection)? < wanted {
-            let Some(room) = self.rooms.longest_silent() else {
+            if self.delete_oldest(connection, wanted)? == 0 {
                 return Ok(()); // There are no messages to delete.
-            };
-            self.delete_oldest(connection, &room, wanted)?;
+            }
             self.bound_wal(connection)?;
         }
         Ok(())
@@ -112,11 +112,16 @@ impl Space {
         Ok(self.sizes.pages.saturating_sub(used) * SQLITE_PAGE_BYTES)
     }
 
-    /// Deletes the oldest messages of a room until `wanted` bytes are free, in one transaction of at most `MAX_STEPS`.
-    fn delete_oldest(&self, connection: &mut Connection, room: &str, wanted: u64) -> SqlResult<()> {
+    /// Deletes the oldest messages of the room that was silent for longest, and then of the next one, until `wanted`
+    /// bytes are free. Returns how many messages it has deleted, in one transaction of at most `MAX_STEPS`. One
+    /// transaction for each room would be slow if there are thousands of rooms with one message each.
+    fn delete_oldest(&self, connection: &mut Connection, wanted: u64) -> SqlResult<usize> {
         let transaction = connection.transaction()?;
         let mut deleted = 0;
         for _ in 0..MAX_STEPS {
+            let Some(room) = self.rooms.longest_silent() else {
+                break;
+            };
             let in_step = transaction
                 .prepare_cached(
                     "DELETE FROM messages WHERE room = ?1
@@ -124,16 +129,19 @@ impl Space {
                 )?
                 .execute(params![room, DELETE_STEP])?;
             deleted += in_step;
-            if in_step == 0 {
-                self.rooms.remove(room);
+            // The ids of a room have no gaps, so a step that deletes fewer has deleted all.
+            if in_step < DELETE_STEP as usize {
+                self.rooms.remove(&room);
             }
-            if in_step == 0 || self.free_bytes(&transaction)? >= wanted {
+            if self.free_bytes(&transaction)? >= wanted {
                 break;
             }
         }
         transaction.commit()?;
-        log::warn!("the database is full: deleted the {deleted} oldest messages of room {room}");
-        Ok(())
+        log::warn!(
+            "the database is full: deleted {deleted} messages of the rooms that were silent for longest"
+        );
+        Ok(deleted)
     }
 }
 
@@ -142,4 +150,31 @@ fn disk_full(message: &str) -> SqlError {
         rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
         Some(message.to_owned()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages;
+    use super::*;
+
+    /// The most likely mistake is one transaction for each room: then each deletion waits for the disk.
+    #[test]
+    fn rooms_with_one_message_each_are_emptied_in_one_transaction() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(messages::TABLE).unwrap();
+        for room in 0..100 {
+            let sql = "INSERT INTO messages (room, id, from_id, from_name, key, text, time)
+                       VALUES (?1, 1, 1, 'Ann', ?1, 'Hi', ?1)";
+            connection.execute(sql, params![room]).unwrap();
+        }
+        let space = Space {
+            wal: None,
+            sizes: Sizes::of(8 << 20),
+            pause: ReadPause::default(),
+            rooms: Arc::new(StoredRooms::load(&connection).unwrap()),
+        };
+        let deleted = space.delete_oldest(&mut connection, u64::MAX).unwrap();
+        assert_eq!(deleted, 100);
+        assert_eq!(space.rooms.longest_silent(), None);
+    }
 }
