@@ -6,9 +6,10 @@
 //!
 //! To add a store:
 //!
-//! 1. Implement the trait in `backend/NAME.rs` and a folder `backend/NAME/`.
-//! 2. Add a flag to [`BackendFlags`] and a case to [`open`].
-//! 3. Add the store to `stores_for` in `backend/tests.rs`. The tests of that folder then run on it, too.
+//! 1. Implement the trait in `backend/NAME.rs` and a folder `backend/NAME/`, and add `mod NAME;` below.
+//! 2. Add a flag to [`BackendFlags`] and an arm to [`open`].
+//! 3. In `backend/NAME/tests.rs`, write a function that returns an empty `Store` with a `Control`.
+//! 4. Call it in `stores_for` (`backend/tests.rs`). The tests in `backend/tests/` then run on the store, too.
 
 mod redis;
 mod sqlite;
@@ -35,13 +36,13 @@ const MAX_USERS: usize = 10_000;
 /// A name is free for another user after this many seconds without use: a day.
 const NAME_TTL: i64 = 24 * 60 * 60;
 
-/// When `MAX_USERS` names are taken, a new name evicts the one that was unused for longest, if it was unused for at
-/// least this many seconds: an hour.
+/// When `MAX_USERS` names are taken, a new name evicts another: an unconfirmed one if there is one that may be evicted,
+/// otherwise the one that has not been used for the longest time, if that is at least this many seconds (an hour).
 const EVICTABLE_AFTER: i64 = 60 * 60;
 
 /// An unconfirmed name is free, and can be evicted, after this many seconds without use. A name is unconfirmed until
-/// its token is used, and again after its holder has released it. A client uses its token within 10 s; three times
-/// that is safe. A flood of unconfirmed names keeps others out only if it takes hundreds of names a second.
+/// its token is used, and again after its holder has released it. A client uses its token within 10 s (`TIMEOUT` in
+/// `static/requests.js`); three times that is safe. A flood of unconfirmed names keeps others out only if it takes hundreds of names a second.
 const UNCONFIRMED_TTL: i64 = 30;
 
 /// The text of the 409 for a name that another user holds.
@@ -63,7 +64,8 @@ pub(crate) trait Backend: Send + Sync {
     /// stores nothing and returns the first receipt. Every server passes a new message to `Rooms::publish`, in the
     /// order of the ids.
     ///
-    /// 404 if the recipient of a private message does not exist; 401 if the store has lost the name of the author.
+    /// Fails with 404 if the recipient of a private message does not exist, and with 401 if the author no longer holds
+    /// the name (only in Redis, whose names expire).
     fn append<'a>(
         &'a self,
         room: &'a RoomName,
@@ -71,8 +73,8 @@ pub(crate) trait Backend: Send + Sync {
         message: NewMessage,
     ) -> Reply<'a, Receipt>;
 
-    /// Returns the page of the log after `cursor`. Without a cursor, the page begins with the latest `PAGE_SIZE`
-    /// messages. So it does with a cursor outside the log, and then `Page::reset` is set.
+    /// Returns the page of the log after `cursor`. Without a cursor, it starts at the first of the latest `PAGE_SIZE`
+    /// messages. A cursor outside the log has the same effect, and then `Page::reset` is set.
     fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page>;
 
     /// Returns the latest messages before the one with this id, oldest first, at most one page.
@@ -80,7 +82,7 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Makes `user` the holder of `user.name`. The name is unconfirmed until `user_by_token` is called.
     ///
-    /// 409 if another user holds the name, 503 if there are too many users.
+    /// Fails with 409 if another user holds the name, and with 503 if there are too many users.
     fn claim_name(&self, user: Arc<User>) -> Reply<'_, ()>;
 
     /// Returns the user with this token, if the token is valid. This counts as a use of the name and confirms it.
@@ -139,8 +141,8 @@ fn parse_size(text: &str) -> Result<u64, String> {
 /// An error that says in one sentence why a store cannot be used, and what to do.
 pub(crate) type OpenError = Box<dyn std::error::Error>;
 
-/// Opens the store that the flags choose. Returns it, and the rooms to use from now on, which are in a cluster if
-/// several servers can share the store.
+/// Opens the store that the flags choose. Returns the store and `rooms`. A store that several servers can share has
+/// connected these rooms to those of the other servers.
 pub(crate) async fn open(
     flags: &BackendFlags,
     rooms: Rooms,

@@ -8,8 +8,9 @@
 //! long poll:  {"events":[{"event":"message","data":{"id":17,…}}],"cursor":"17.4"}
 //! ```
 //!
-//! A new event needs a constructor here, an [`EventKind`] if readers must decide about it in a new way, and a handler
-//! of its name in `static/`.
+//! A new event needs a constructor here, an [`EventKind`], an arm in `Reader::advance_past`, a function of `Rooms` that
+//! sends it (as `typing` does; with Redis also `Cluster` and `remote.rs`), and a handler of its name in `static/`. An
+//! event from a client needs an arm in `transport/websocket.rs`, a handler in `transport/post.rs`, and a route.
 
 use std::sync::{Arc, OnceLock};
 
@@ -37,7 +38,7 @@ pub(crate) enum EventKind {
     PresenceChange { version: u64 },
     /// This user is typing.
     Typing { user: UserId },
-    /// An event that one reader makes for itself, such as `ping`.
+    /// An event that one reader makes for itself, such as `ping`. Readers drop it if it is sent to a room.
     Direct,
 }
 

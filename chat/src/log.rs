@@ -1,7 +1,7 @@
 //! What a log of messages is, in any store.
 //!
-//! Each message of a room has the next number as its id. A reader that remembers one number misses nothing: the id of
-//! the last message that it has read. That number is its cursor.
+//! The ids of a room's messages count up by one. A reader remembers the id of the last message that it has read, its
+//! *cursor*. With that number it can continue later and misses nothing.
 //!
 //! The ids of a room have no gaps, and only the oldest messages are ever deleted. So a log is one range of ids from
 //! the first to the last, and a cursor is valid as long as no message after it has been deleted. The first id of a
@@ -22,12 +22,13 @@ pub(crate) const MAX_MESSAGES_PER_ROOM: i64 = 10_000;
 /// How many messages a page of the log has at most. A newcomer gets as many: they fill a screen, and load quickly.
 pub(crate) const PAGE_SIZE: usize = 50;
 
-/// A page of the log ends with the message that makes its text longer than this, in bytes. The server holds one page
-/// in memory for each client that does not read.
+/// A page ends when its texts together are longer than this, in bytes; the last message is still in the page. The
+/// server holds one page in memory for each client that does not read.
 pub(crate) const PAGE_BYTES: usize = 32 * 1024;
 
-/// The text of the 404 for a private message whose recipient does not exist.
-pub(crate) const NO_SUCH_RECIPIENT: &str = "Nobody here has the name of the recipient.";
+/// The text of the 404 for a private message whose recipient does not exist, or no longer has the name.
+pub(crate) const NO_SUCH_RECIPIENT: &str =
+    "Nobody here has the recipient's name, or somebody else has it now. Nothing was sent.";
 
 /// A message in the log. Its JSON is the data of a `message` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,9 +7,9 @@
 //! When it connects again, over any transport, it sends that id and gets the messages after it.
 //!
 //! ```text
-//! POST ─┐                                         ┌─ WebSocket
-//!       ├→ backend: stored, acknowledged, ────────┼─ SSE          each a `Reader` with a cursor
-//! ws  ──┘           published to the room         └─ long poll
+//! POST ──────┐                                   ┌─ WebSocket ─┐
+//!            ├→ backend: stores in the log, ─────┼─ SSE ───────┼ each has a `Reader`: first the log
+//! WebSocket ─┘  then publishes to the room       └─ long poll ─┘ after its cursor, then live events
 //! ```
 //!
 //! Read next: `log.rs` (what a log is), `room.rs` (who is in a room), `reader.rs` (the log first, then live events),
@@ -45,9 +45,11 @@ const LESSON: Lesson = Lesson {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
+    // The flags are in `state.rs`: `serve_app` takes their type from `ChatState::open`.
     shared::serve_app(LESSON, ChatState::open, routes).await
 }
 
+/// Adds the routes. A `web::resource` responds to other methods with 405.
 fn routes(app: &mut ServiceConfig, chat: &web::Data<ChatState>) {
     let room = web::scope("/rooms/{room}")
         .app_data(shared::json_config(transport::MAX_BODY.into()))

@@ -17,8 +17,8 @@ use crate::input::Cursor;
 use crate::log::{Message, View};
 use crate::room::Membership;
 
-/// How long a reader waits before it reads the log again after an error. Readers stay connected during an outage. If
-/// the server closed their connections, all clients would reconnect at the same moment.
+/// How long a reader waits before it reads the log again after an error. Its connection stays open
+/// during an outage, so that not all clients reconnect at the same moment. A long poll gets the error.
 const READ_RETRY: Duration = Duration::from_secs(1);
 
 /// The reader of one connection to a room, over any transport.
@@ -133,6 +133,7 @@ impl Reader {
         let me = self.membership.user.id;
         match event.kind {
             EventKind::Message { id, between } => {
+                // `None` is less than every `Some`, so without a cursor every message is new.
                 if self.cursor.id >= Some(id) {
                     return false;
                 }
@@ -149,7 +150,7 @@ impl Reader {
                 is_new
             }
             EventKind::Typing { user } => user != me,
-            EventKind::Direct => false,
+            EventKind::Direct => false, // Not for a room.
         }
     }
 }

@@ -1,10 +1,12 @@
 //! [`Rooms`]: who is in which room, and how events reach everybody in a room.
 //!
 //! Nothing here is stored. Messages are in the log, and who is present depends on open connections only. A room exists
-//! from its first connection until 5 s after its last one has closed, or until another room needs its slot.
+//! from its first connection until 5 s after its last one has closed, or until a new room needs its entry
+//! in the map (`MAX_ROOMS`).
 //!
-//! There are two kinds of locks: one for the map of all rooms, and one for the members of each room. Both are held for
-//! a few lines only. Code that needs both locks the map first, so that two threads never wait for each other.
+//! There are two kinds of locks: one for the map of all rooms, and one for the members of each room. Both are held
+//! only for a short time. A thread that needs both takes the lock of the map first, so no two threads wait for each
+//! other.
 
 mod cluster;
 mod remote;
@@ -68,7 +70,7 @@ struct Room {
     presence: Mutex<Presence>,
 }
 
-/// Who is in a room.
+/// The members on this server, and the roster of all servers. One lock protects both.
 struct Presence {
     /// The members on this server: users who have a connection, or had one less than `LEAVE_DELAY` ago.
     members: HashMap<UserId, Member>,
@@ -195,7 +197,8 @@ impl Rooms {
         }
     }
 
-    /// Counts a new connection of `user`. The first one announces `joined`, unless the user has not left yet.
+    /// Counts a new connection of `user`. The first one announces `joined`, but not if the user was about
+    /// to leave.
     fn add_connection(&self, room: &Room, presence: &mut Presence, user: &Arc<User>) {
         let member = presence.members.entry(user.id).or_insert_with(|| Member {
             user: Arc::clone(user),
@@ -270,14 +273,14 @@ impl Rooms {
         room.announce(update);
     }
 
-    /// Sends a stored message to everybody in its room on this server.
+    /// Sends a stored message to all readers of its room on this server. A reader drops what is private to others.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
         if let Some(room) = self.find(name) {
             room.send(&Event::message(message));
         }
     }
 
-    /// Sends `typing` to the room of a user who is a member, at most once in `TYPING_INTERVAL`.
+    /// Sends `typing` to the room if `user` is a member, but at most once in `TYPING_INTERVAL`.
     pub(crate) fn typing(&self, name: &RoomName, user: &User) {
         let Some(room) = self.find(name) else {
             return;
@@ -325,7 +328,8 @@ impl Room {
     }
 }
 
-/// A connection of a user to a room. Dropping it closes the connection.
+/// One open connection of a user to a room; a user with two tabs has two. Dropping it removes the connection from the
+/// room.
 pub(crate) struct Membership {
     /// The events of the room since the connection was added.
     pub(crate) events: Receiver<Arc<Event>>,

@@ -1,6 +1,7 @@
 //! [`serve_app`]: the server around an app. It reads the flags, listens, checks every request, and stops cleanly.
+//! Lessons 1 to 5 call `shared::serve`, which is in `lesson.rs` and calls this.
 //!
-//! actix runs one worker thread for each core, and each worker thread has a single-threaded runtime of its own. A
+//! actix runs one worker thread for each core (fewer if the process may open few files: `serve/capacity.rs`), and each worker thread has a single-threaded runtime of its own. A
 //! connection stays on one worker thread, together with all tasks that its handler spawns. So these tasks may use `Rc`,
 //! and data that all threads share is in `web::Data` (an `Arc`).
 
@@ -36,8 +37,9 @@ use origin::AllowedOrigins;
 pub(crate) use policy::security_header_bytes;
 pub use routes::json_config;
 
-/// How long an idle connection stays open. A page polls once a second. If this time were shorter, each poll would need
-/// a new connection.
+/// How long an idle connection stays open. It must be longer than the second between two polls of lesson 1. Otherwise
+/// each poll would need a new connection. With half a minute, a page that somebody uses now and then keeps its
+/// connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// How long a connection may take to close. actix's default is a second, and a WebSocket would stay open that long
@@ -50,7 +52,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(600);
 /// reading.
 const SHUTDOWN_SECONDS: u64 = 1;
 
-/// Why the server could not start, and how to solve the problem.
+/// Why the server could not start or had to end, and how to solve the problem.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(
@@ -77,7 +79,7 @@ enum StartError {
 }
 
 impl StartError {
-    /// Returns that a file of this server cannot be opened.
+    /// Returns the error for a state that the app could not create, such as a store that it could not open.
     fn opening(error: impl Display) -> Self {
         Self::Open(error.to_string())
     }
@@ -164,28 +166,29 @@ where
             // A request passes these from the last line to the first, and its response passes back. "Before" and
             // "after" mean the order of the request.
             .wrap(from_fn(http1::request_timeout))
-            // After `head_as_get`, so that HEAD is refused, too.
+            // After `head_as_get`, so that a HEAD with such a body is refused, too.
             .wrap(from_fn(chunked::refuse_chunked_get))
             // After `head_as_get`, because a HEAD with an `Upgrade` header is no WebSocket.
             .wrap(from_fn(origin::same_origin))
-            // Before `same_origin`: it responds to preflights itself.
+            // Before `same_origin`, because `cors` itself responds to preflights.
             .wrap(origin::cors(&server_data.allowed_origins))
             .wrap(from_fn(http1::head_as_get))
             .wrap(from_fn(http1::unchunked_for_http_1_0))
-            // These three are before everything that may refuse a request. So an error gets JSON, the headers and a
-            // line in the log, too.
+            // These three are before everything that may refuse a request. So a refusal gets JSON, the headers and a
+            // line in the log, too. (The 408 of `request_timeout` is an `Err`, and gets only JSON.)
             .wrap(from_fn(policy::json_errors))
             .wrap(policy::security_headers())
             .wrap(from_fn(policy::log_requests))
-            // The first, because the others may replace the response's body.
+            // Before everything that may replace the response's body. `send_in_pieces` only wraps it.
             .wrap(from_fn(chunked::keep_chunked_body))
+            // The first, so that it cuts the bodies of all responses into pieces.
             .wrap(from_fn(pieces::send_in_pieces))
     })
     // When a client closes its half of a connection (TCP FIN), it may still want the response. So by default actix
     // keeps the stream or the held request. But a browser that sends a FIN does not want the response.
     .h1_allow_half_closed(false)
     // Without this, a client that has just sent something gets the next update about 40 ms late: TCP holds a small
-    // write back until the client has acknowledged the previous one, and the client delays that (Nagle's algorithm).
+    // write back until the client has acknowledged the previous one (Nagle's algorithm), and the client delays that.
     .tcp_nodelay(true)
     .h1_write_buffer_size(pieces::WRITE_BUFFER)
     .workers(capacity.workers)

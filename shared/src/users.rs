@@ -1,7 +1,8 @@
 //! The users store: a list that changes, and two ways to wait for changes.
 //!
-//! Each change publishes a new immutable [`Snapshot`] through two channels: a [`watch`] for handlers that wait for one
-//! change, and a [`Broadcast`] for streams. A slow client skips to the latest snapshot, so no queue grows for it.
+//! Each change publishes a new immutable [`Snapshot`] through two channels: one of tokio's [`watch`] channels for
+//! [`Users::changed_since`], and a [`Broadcast`] for the streams that [`Users::watch`] returns. A slow client skips to
+//! the latest snapshot, so no queue grows for it.
 
 mod file;
 mod new_user;
@@ -36,7 +37,7 @@ const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct User {
-    /// A number that is never used again, not even after the user is removed.
+    /// A number that is not used again after the user is removed. A list in memory begins again with each start.
     pub id: u64,
     /// Two users may have the same name.
     pub username: Username,

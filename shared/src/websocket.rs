@@ -2,16 +2,16 @@
 //!
 //! Lesson 5 and the chat each have a conversation of their own, which uses actix-ws directly. These guards protect it:
 //!
-//! - [`guard()`] checks the handshake, and refuses frames that are too long.
+//! - [`guard_request()`] checks the handshake, refuses frames that are too long, and starts the heartbeat.
 //! - [`Heartbeat`] decides when to ping, when a client is dead, and when a send has taken too long.
 //! - [`Ending`] chooses the close code for each error of a client.
-//! - [`guard_response()`] ends a connection at once if the client would not read a Close frame, and keeps the queue of
-//!   frames for a client short.
+//! - [`guard_response()`] ends a connection at once if the client would not read a Close frame, and lets a
+//!   frame be sent only after the previous one.
 
 mod closing;
 mod frame_guard;
 mod heartbeat;
-mod send_queue;
+mod send_slot;
 
 use std::{cell::Cell, rc::Rc};
 
@@ -26,21 +26,22 @@ pub use closing::{Ending, guard_response};
 use frame_guard::FrameGuard;
 pub use heartbeat::{Beat, Heartbeat, Stalled};
 
-/// Checks the parts of a handshake that actix-ws does not check (RFC 6455 §4.2.1). Returns a body for actix-ws, which
-/// passes on no frame of more than `max_frame` bytes, and the connection's heartbeat.
+/// Checks the handshake before actix-ws does, so that a request for no WebSocket gets 426 (RFC 6455 §4.4) and not the
+/// 400 of actix-ws. Also refuses a body, which actix-ws does not check. Returns a body for actix-ws, which passes on no
+/// frame of more than `max_message` bytes, and the connection's heartbeat.
 ///
 /// # Errors
-/// 426 if the request does not ask for a WebSocket, 400 if it has a body.
-pub fn guard(
+/// 426 if the request does not ask for a WebSocket of version 13, 400 if it has a body.
+pub fn guard_request(
     request: &HttpRequest,
     body: Payload,
-    max_frame: usize,
+    max_message: usize,
 ) -> Result<(Payload, Heartbeat), Error> {
     check_handshake(request)?;
     let settings: &web::Data<Settings> = request.app_data().ok_or_else(Error::internal)?;
     let last_received = Rc::new(Cell::new(Instant::now()));
     let heartbeat = Heartbeat::new(settings.heartbeat, Rc::clone(&last_received));
-    let body = FrameGuard::wrap(request, body, max_frame, last_received);
+    let body = FrameGuard::wrap(request, body, max_message, last_received);
     Ok((body.ok_or_else(Error::internal)?, heartbeat))
 }
 

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The handlers `users`, `clock` and `echo` define the updates, and the answers to the client's messages. `upgrade`
-//! answers the handshake. `converse` is the loop that every WebSocket server needs, whatever it sends.
+//! responds to the handshake. `converse` is the loop that every WebSocket server needs, whatever it sends.
 
 use std::{fmt::Display, process::ExitCode};
 
@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
 }
 
 /// Handles `GET /users`: sends the list at once and after each change. The text `{"username":"…"}` from a client adds a
-/// user, and then all clients get the new list. The answer to any other message is an event `error`.
+/// user, and then all clients get the new list. If that fails, or for any other message, the client gets an `error`.
 async fn users(
     request: HttpRequest,
     body: web::Payload,
@@ -65,6 +65,7 @@ async fn users(
         .watch()
         .map(|snapshot| event("users", snapshot.json()));
     let respond = async move |message| {
+        // Success needs no answer, because the new list is an update. `?` then returns `None`.
         let error = add_user(&users, message).await.err()?;
         let data = json!({ "error": error.to_string() });
         Some(Message::Text(event("error", data)))
@@ -98,18 +99,22 @@ async fn echo(
     let respond = async move |message| match message {
         AggregatedMessage::Text(text) => Some(Message::Text(format!("{prefix}{text}").into())),
         AggregatedMessage::Binary(bytes) => Some(Message::Binary(bytes)),
-        _ => None,
+        _ => None, // `converse` handles Ping, Pong and Close.
     };
+    // An echo has no updates (`pending` is a stream without items) and no ping event: its client expects only echoes.
     upgrade(&request, body, stream::pending(), None, respond)
 }
 
-/// Answers the handshake with `101 Switching Protocols` (RFC 6455 §4.2), and starts a task that talks to the client.
+/// Responds to the handshake with `101 Switching Protocols` (RFC 6455 §4.2), and starts a task that talks to the client.
 /// The task runs [`converse`], which explains `updates`, `ping_event` and `respond`.
 ///
-/// actix-ws encodes and decodes the frames. `shared::websocket` adds two guards: a limit for each frame, and a
-/// [`Heartbeat`], whose period is set by the flag `--heartbeat` (`shared/src/serve/flags.rs`). Without the first, a
-/// client that announces a frame of 300 MiB could use up the memory. Without the second, a client that no longer
-/// answers would keep its connection.
+/// actix-ws encodes and decodes the frames. `shared::websocket` adds three guards:
+///
+/// - `guard_request` limits each frame. Otherwise a client that announces 300 MiB could use up the memory.
+/// - [`Heartbeat`] notices a client that no longer answers. Its period is the flag `--heartbeat`.
+/// - `guard_response` ends the connection at once when the task ends without a Close frame.
+///
+/// `shared::serve` has refused pages of other sites before this (`serve/origin.rs`). A copy needs that check, too.
 fn upgrade(
     request: &HttpRequest,
     body: web::Payload,
@@ -117,28 +122,31 @@ fn upgrade(
     ping_event: Option<fn() -> ByteString>,
     respond: impl AsyncFn(AggregatedMessage) -> Option<Message> + 'static,
 ) -> Result<HttpResponse, Error> {
+    // The same data as an argument `cut: web::Data<Cut>` of a handler. `upgrade` is not a handler.
     let cut: &web::Data<Cut> = request.app_data().ok_or_else(Error::internal)?;
-    let (body, heartbeat) = websocket::guard(request, body, MAX_MESSAGE)?;
+    let (body, heartbeat) = websocket::guard_request(request, body, MAX_MESSAGE)?;
+    // `response` is the 101, `session` sends frames, and `messages` is the stream of the client's frames.
     let (response, session, messages) = actix_ws::handle(request, body)
         .map_err(|error| Error::bad_request(format!("No WebSocket handshake: {error}.")))?;
-    // A message may arrive in several frames. `aggregate_continuations` joins them.
+    // These limits replace those of actix-ws. `aggregate_continuations` joins the fragments of a message.
     let messages = messages
         .max_frame_size(MAX_MESSAGE)
         .aggregate_continuations()
         .max_continuation_size(MAX_MESSAGE);
     let response = websocket::guard_response(response, &heartbeat);
     let mut socket = (session, messages, heartbeat);
-    // `select!` polls these two in every round of the loop, so they must not move in memory.
+    // `converse` polls these two again in each round. Rust allows that only if they cannot move, so they are pinned.
     let (cancelled, updates) = (Box::pin(cut.cancelled()), Box::pin(updates));
+    // The task stays on this worker thread, so it need not be `Send`. (`tokio::spawn` would require that.)
     rt::spawn(async move {
         let ending = converse(&mut socket, cancelled, updates, ping_event, respond).await;
         if let Ending::Close(reason) = ending {
             // A client that has stopped reading does not take the Close frame. Then the connection ends without it.
             let (session, _, heartbeat) = socket;
-            heartbeat.limit(session.close(reason)).await.ok();
+            heartbeat.limit_send(session.close(reason)).await.ok();
         }
     });
-    // When the task ends without a Close frame, the connection ends at once.
+    // Returning the response sends the 101. Only then do frames arrive, so the loop is a task of its own.
     Ok(response)
 }
 
@@ -146,7 +154,7 @@ fn upgrade(
 /// the answer of `respond` to each message, and pings. A browser answers a ping by itself, and its page does not see
 /// it. So a page gets `ping_event` with each ping, which shows that the server is alive.
 ///
-/// `select!` waits for all its branches at the same time and runs the first one that is ready (see lesson 2). With
+/// `select!` waits for all its branches at the same time and runs the first one that is ready (see `long-polling/src/main.rs`). With
 /// `biased` it checks them from top to bottom, and the order matters here.
 async fn converse(
     (session, messages, heartbeat): &mut (Session, AggregatedMessageStream, Heartbeat),
@@ -158,7 +166,7 @@ async fn converse(
     loop {
         // One client may send thousands of small frames. Every now and then, this lets the other clients' tasks run.
         consume_budget().await;
-        let frame = select! {
+        let outgoing = select! {
             biased;
             // Somebody presses the button "Cut all connections", or the server stops. This branch is the first, because
             // the next one is always ready while a client sends without a pause.
@@ -166,17 +174,18 @@ async fn converse(
             // This branch comes before the heartbeat, because a client that has sent something is not silent.
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
-                // Nothing to do: the heartbeat counts every byte that arrives.
+                // Nothing to do: the frame guard has already shown the heartbeat that bytes have arrived.
                 Some(Ok(AggregatedMessage::Pong(_))) => None,
                 // The answer to a Close frame is a Close frame with the same code (RFC 6455 §5.5.1).
                 Some(Ok(AggregatedMessage::Close(reason))) => return Ending::Close(reason),
+                // While `respond` runs, this client gets no update and no ping. So `respond` must be short.
                 Some(Ok(message)) => respond(message).await,
                 // A bad frame: `Ending::from` chooses the close code (`shared/src/websocket/closing.rs`).
                 Some(Err(error)) => return Ending::from(error),
-                None => return Ending::Disconnected,
+                None => return Ending::Disconnected, // The client has closed the connection.
             },
             beat = heartbeat.next() => match beat {
-                Beat::Ping => match heartbeat.limit(session.ping(b"")).await {
+                Beat::Ping => match heartbeat.limit_send(session.ping(b"")).await {
                     Ok(()) => ping_event.map(|event| Message::Text(event())),
                     Err(Stalled) => return Ending::Disconnected,
                 },
@@ -184,12 +193,13 @@ async fn converse(
             },
             update = updates.next() => match update {
                 Some(update) => Some(Message::Text(update)),
+                // The updates end only when the server stops.
                 None => return Ending::Close(Some(CloseCode::Away.into())),
             },
         };
-        let Some(frame) = frame else { continue };
-        if heartbeat.limit(session.send(frame)).await.is_err() {
-            return Ending::Disconnected; // The client has stopped reading.
+        let Some(outgoing) = outgoing else { continue };
+        if heartbeat.limit_send(session.send(outgoing)).await.is_err() {
+            return Ending::Disconnected; // The client has stopped reading, or the connection is closed.
         }
     }
 }
@@ -214,8 +224,8 @@ fn time_event(name: &str, time: DateTime<Local>) -> ByteString {
     event(name, json!({ "time": clock::format(time) }))
 }
 
-/// Encodes an event for the wire. `data` is JSON already. The name stands first; `json!` would sort the keys, and then
-/// the name would follow after a long list.
+/// Encodes an event for the wire. `data` is JSON already. The name comes first, so that it is easy to see before a long
+/// list. `json!` would sort the keys, and `data` would come first.
 fn event(name: &str, data: impl Display) -> ByteString {
     format!(r#"{{"event":"{name}","data":{data}}}"#).into()
 }

@@ -28,7 +28,7 @@ pub(crate) async fn upgrade(
     room_request: RoomRequest,
 ) -> HandlerResult {
     let max_message = MAX_BODY.into();
-    let (body, heartbeat) = websocket::guard(&request, body, max_message)?;
+    let (body, heartbeat) = websocket::guard_request(&request, body, max_message)?;
     let (response, session, messages) = actix_ws::handle(&request, body)
         .map_err(|error| Error::bad_request(format!("No WebSocket handshake: {error}.")))?;
     let messages = messages
@@ -44,7 +44,7 @@ pub(crate) async fn upgrade(
         let ending = converse(&mut socket, &mut cut, &room_request).await;
         if let Ending::Close(reason) = ending {
             let (session, _, heartbeat) = socket;
-            heartbeat.limit(session.close(reason)).await.ok();
+            heartbeat.limit_send(session.close(reason)).await.ok();
         }
     });
     Ok(merge_into_body(response, frames))
@@ -77,7 +77,7 @@ async fn converse(
             },
         };
         let Some(frame) = frame else { continue };
-        if heartbeat.limit(session.send(frame)).await.is_err() {
+        if heartbeat.limit_send(session.send(frame)).await.is_err() {
             return Ending::Disconnected;
         }
     }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually, read_until};
 use tokio::{net::TcpStream, time::timeout};
@@ -150,8 +151,7 @@ async fn clients_that_do_not_read_hold_little() {
         let ann = Person::join(&server, "Ann").await;
         let text = "三".repeat(2_000);
         let post = async |server: &Server| {
-            futures_util::future::join_all((0..20).map(|_| ann.post_text(server, &text, None)))
-                .await;
+            join_all((0..20).map(|_| ann.post_text(server, &text, None))).await;
             20 * text.len()
         };
         let request = request(&ann, path);
@@ -262,14 +262,21 @@ impl Connections {
 
     /// Checks that each connection ends as its transport requires.
     async fn assert_clean_end(self) {
-        for mut socket in self.sockets {
-            assert_eq!(socket.close_code().await, 1001);
-        }
-        for stream in self.streams {
-            timeout(TEST_TIMEOUT, stream.text())
-                .await
-                .unwrap()
-                .expect("a clean end");
+        // All at once, because a stop waits for a second only.
+        let close_codes = join_all(
+            self.sockets
+                .into_iter()
+                .map(async |mut socket| socket.close_code().await),
+        );
+        let bodies = join_all(
+            self.streams
+                .into_iter()
+                .map(|stream| timeout(TEST_TIMEOUT, stream.text())),
+        );
+        let (close_codes, bodies) = tokio::join!(close_codes, bodies);
+        assert_eq!(close_codes, [1001; 50]);
+        for body in bodies {
+            body.unwrap().expect("a clean end");
         }
         let response = timeout(TEST_TIMEOUT, self.poll).await.unwrap().unwrap();
         assert_eq!(response, json!({ "events": [], "cursor": self.cursor }));
@@ -290,10 +297,11 @@ async fn a_cut_ends_everything_cleanly_and_the_next_connections_stay() {
 
 #[tokio::test]
 async fn a_stop_with_stalled_connections_is_quick_and_clean() {
-    // A hundred long messages stall a reader. The second signal is tested without them, because that is faster.
+    // A hundred long messages, private to Ann, stall her readers. The second signal is tested without them, because that is faster.
     for (signal, messages) in [(Signal::TERM, 100), (Signal::INT, 0)] {
         let server = start(&["--connections", "200", "--rate", "0"]);
         let ann = Person::join(&server, "Ann").await;
+        let bob = Person::join(&server, "Bob").await;
         let _stalled = (
             open_stalled(&server, &ann, "ws").await,
             open_stalled(&server, &ann, "events").await,
@@ -302,10 +310,12 @@ async fn a_stop_with_stalled_connections_is_quick_and_clean() {
         let posting = (0..messages).map(|number| format!("{number} {padding}"));
         let posting: Vec<_> = posting.collect();
         for part in posting.chunks(100) {
-            let part = part.iter().map(|text| ann.post_text(&server, text, None));
-            futures_util::future::join_all(part).await;
+            let part = part
+                .iter()
+                .map(|text| ann.post_text(&server, text, Some("Ann")));
+            join_all(part).await;
         }
-        let connections = Connections::open(&server, &ann).await;
+        let connections = Connections::open(&server, &bob).await;
         server.signal(signal);
         connections.assert_clean_end().await;
         let exit = server.wait();
@@ -327,7 +337,7 @@ async fn two_thousand_polls_do_not_use_up_memory() {
     };
     visit(200).await;
     let before = server.memory();
-    futures_util::future::join_all((0..20).map(|_| visit(100))).await;
+    join_all((0..20).map(|_| visit(100))).await;
     let grown = server.memory().saturating_sub(before);
     assert!(grown < 1 << 20, "{grown} bytes");
 }

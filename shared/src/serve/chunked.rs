@@ -68,7 +68,7 @@ impl MessageBody for WithRequestBody {
 /// body arrives in chunks and was dropped before, actix-http continues to read it, perhaps for ever
 /// (`should_close_for_unread_payload`, actix-http 3.20).
 ///
-/// This must be the outermost middleware, because another one may replace the response's body.
+/// This must be outside every middleware that may replace the response's body.
 pub(super) async fn keep_chunked_body(
     mut request: ServiceRequest,
     next: Next<BoxBody>,

@@ -12,7 +12,7 @@ use actix_ws::{CloseCode, CloseReason, ProtocolError};
 
 use super::frame_guard::parse_frame_header;
 use super::heartbeat::Heartbeat;
-use super::send_queue::SendQueue;
+use super::send_slot::SendSlot;
 
 /// How a conversation ends.
 #[derive(Debug)]
@@ -67,18 +67,19 @@ fn close_code_by_message(error: &std::io::Error) -> CloseCode {
 /// would first send all frames that are queued, and a client that has stopped reading never takes them. The guarded
 /// body ends with an error, and then actix-http drops the connection.
 ///
-/// The guard also tells [`Heartbeat::limit`] when the connection has taken a frame.
+/// The guard also tells [`Heartbeat::limit_send`] when the connection has taken a frame.
 ///
-/// There is one exception: while actix-http's own buffer holds 8 KiB or more, actix-http does not poll the body. If
-/// the client still does not read, the system ends the connection (`TCP_USER_TIMEOUT`, see `serve/sockets.rs`).
+/// The connection does not end at once while actix-http's write buffer is full (`serve/pieces.rs`: 8 KiB), because
+/// actix-http then does not poll the body. If the client still does not read, the system ends the connection
+/// (`TCP_USER_TIMEOUT`, see `serve/sockets.rs`).
 #[must_use]
 pub fn guard_response(response: HttpResponse, heartbeat: &Heartbeat) -> HttpResponse {
-    let send_queue = Rc::clone(&heartbeat.send_queue);
+    let send_slot = Rc::clone(&heartbeat.send_slot);
     response.map_body(|_, body| {
         BoxBody::new(SessionBody {
             body,
             is_closed: false,
-            send_queue,
+            send_slot,
         })
     })
 }
@@ -88,7 +89,7 @@ struct SessionBody {
     body: BoxBody,
     /// Whether a Close frame was sent. actix-ws sends nothing after a Close frame.
     is_closed: bool,
-    send_queue: Rc<SendQueue>,
+    send_slot: Rc<SendSlot>,
 }
 
 /// The error at the end of a body whose session was dropped without a Close frame.
@@ -108,7 +109,8 @@ impl MessageBody for SessionBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let Poll::Ready(frames) = Pin::new(&mut self.body).poll_next(context) else {
-            self.send_queue.set_empty();
+            // actix-http asks for a frame and there is none, so it has taken all frames before.
+            self.send_slot.release();
             return Poll::Pending;
         };
         match frames {

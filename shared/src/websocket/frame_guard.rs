@@ -2,11 +2,11 @@
 //!
 //! It makes up for three weaknesses of actix-ws 0.4:
 //!
-//! - actix-ws checks a frame's length only when it has the whole frame. A client that announces 300 MiB makes the
-//!   server hold 250 MiB of them.
+//! - actix-ws checks a frame's length only when it has the whole frame. Until then it holds all that has arrived of a
+//!   frame of 300 MiB.
 //! - actix-ws decodes all bytes that have arrived together. If one of the frames is bad, the good frames before it are
 //!   lost.
-//! - actix-ws stores each fragment of a message in an allocation of its own.
+//! - actix-ws stores each fragment of a message in an allocation of its own, so many tiny fragments cost much memory.
 //!
 //! So the guard passes the frames on one by one. It refuses a frame whose header announces too many bytes, and a
 //! message that has too many fragments.
@@ -35,7 +35,8 @@ type BoxedBytes = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 /// A stream of the bytes that a client sends after the handshake. No item holds bytes of two frames.
 pub(super) struct FrameGuard {
     bytes: BoxedBytes,
-    /// The bytes that have arrived and were not passed on yet. They come from one read of the socket.
+    /// The bytes that have arrived and were not passed on yet: the rest of one read of the socket, and perhaps before
+    /// it the start of a frame header from an earlier read.
     buffer: BytesMut,
     /// How many bytes of the current frame were not passed on yet.
     remaining: usize,
@@ -44,7 +45,7 @@ pub(super) struct FrameGuard {
     /// How many fragments of an unfinished message were passed on.
     fragments: usize,
     /// The largest body of a frame, in bytes.
-    max_frame: usize,
+    max_message: usize,
     /// When the last bytes arrived. The heartbeat needs this time, because a client cannot answer a ping while it sends
     /// a long frame.
     last_received: Rc<Cell<Instant>>,
@@ -55,10 +56,10 @@ impl FrameGuard {
     pub(super) fn wrap(
         request: &HttpRequest,
         body: Payload,
-        max_frame: usize,
+        max_message: usize,
         last_received: Rc<Cell<Instant>>,
     ) -> Option<Payload> {
-        let payload: BoxedBytes = Box::pin(Self::new(Box::pin(body), max_frame, last_received));
+        let payload: BoxedBytes = Box::pin(Self::new(Box::pin(body), max_message, last_received));
         let mut body = actix_web::dev::Payload::Stream { payload };
         // actix-ws needs this type of payload, and only an extractor can create it. The future is ready at once.
         Payload::from_request(request, &mut body)
@@ -66,14 +67,14 @@ impl FrameGuard {
             .ok()
     }
 
-    fn new(bytes: BoxedBytes, max_frame: usize, last_received: Rc<Cell<Instant>>) -> Self {
+    fn new(bytes: BoxedBytes, max_message: usize, last_received: Rc<Cell<Instant>>) -> Self {
         Self {
             bytes,
             buffer: BytesMut::new(),
             remaining: 0,
             yield_next: false,
             fragments: 0,
-            max_frame,
+            max_message,
             last_received,
         }
     }
@@ -86,7 +87,7 @@ impl FrameGuard {
             (false, true) => self.fragments = 0,
             (true, _) => {}
         }
-        self.fragments <= max_fragments(self.max_frame)
+        self.fragments <= max_fragments(self.max_message)
     }
 }
 
@@ -103,7 +104,7 @@ impl Stream for FrameGuard {
             if self.remaining == 0
                 && let Some(header) = parse_frame_header(&self.buffer)
             {
-                if header.body_length > self.max_frame as u64 || !self.count_fragment(&header) {
+                if header.body_length > self.max_message as u64 || !self.count_fragment(&header) {
                     return Poll::Ready(Some(Err(PayloadError::Overflow)));
                 }
                 self.remaining = header.frame_length();
@@ -186,10 +187,10 @@ mod tests {
     use super::*;
 
     /// Passes the `chunks` through a frame guard and returns the result of each poll: bytes, a pause, or an error.
-    fn pass(chunks: Vec<Vec<u8>>, max_frame: usize) -> Vec<Result<Vec<u8>, &'static str>> {
+    fn pass(chunks: Vec<Vec<u8>>, max_message: usize) -> Vec<Result<Vec<u8>, &'static str>> {
         let bytes = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
         let last_received = Rc::new(Cell::new(Instant::now()));
-        let mut frames = FrameGuard::new(Box::pin(bytes), max_frame, last_received);
+        let mut frames = FrameGuard::new(Box::pin(bytes), max_message, last_received);
         let mut polled = Vec::new();
         loop {
             match frames.next().now_or_never() {

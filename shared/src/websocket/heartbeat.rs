@@ -6,15 +6,15 @@ use actix_ws::Closed;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::send_queue::SendQueue;
+use super::send_slot::SendSlot;
 
 /// After how many heartbeats a client counts as dead if it has sent nothing, and after how many a send fails. With two,
 /// a client has at least one whole heartbeat to answer a ping.
 const MISSED_HEARTBEATS: u32 = 2;
 
-/// The timer may be late by the period divided by this number, a quarter. If it is later, the server has not read from
-/// the client for a while, so it cannot know whether the client was silent. That happens when the process was suspended
-/// or overloaded, or when the conversation waited for something else, such as a slow send.
+/// If the timer is late by more than a quarter of the period (the period divided by this number), the server has not
+/// read from the client for a while, so it cannot know whether the client was silent. That happens when the process was
+/// suspended or overloaded, or when the conversation waited for something else, such as a slow send.
 const TIMER_DELAY_DIVISOR: u32 = 4;
 
 /// What the conversation has to do now.
@@ -35,8 +35,8 @@ pub struct Heartbeat {
     period: Duration,
     /// When the last bytes arrived from the client. `FrameGuard` updates this time.
     last_received: Rc<Cell<Instant>>,
-    /// Whether the connection has taken what was sent. The response's body, which sees it, sets it.
-    pub(super) send_queue: Rc<SendQueue>,
+    /// Whether the connection has taken all frames. `SessionBody` in `closing.rs` sets it.
+    pub(super) send_slot: Rc<SendSlot>,
     next_ping: Instant,
     /// Fires when the next ping is due, or when the client has been silent for too long, whichever comes first.
     /// Arriving bytes do not reset the timer, because that would cost more than reading a frame. So when the timer
@@ -51,7 +51,7 @@ impl Heartbeat {
         Self {
             period,
             last_received,
-            send_queue: Rc::new(SendQueue::new()),
+            send_slot: Rc::new(SendSlot::new()),
             next_ping,
             timer: Box::pin(sleep_until(next_ping)),
         }
@@ -84,19 +84,17 @@ impl Heartbeat {
         }
     }
 
-    /// Waits until the connection has taken the previous frame, and then until `sending` has ended. The whole takes no
-    /// longer than two heartbeats.
-    ///
-    /// A client that has stopped reading takes no frame, and perhaps it never reads again.
+    /// Sends a frame: waits until the connection has taken the previous frame, and then for `sending`. Both together
+    /// may take two heartbeats, because a client that has stopped reading perhaps never reads again.
     ///
     /// # Errors
     /// [`Stalled`] after two heartbeats, or if the connection is closed.
-    pub fn limit(
+    pub fn limit_send(
         &self,
         sending: impl Future<Output = Result<(), Closed>>,
     ) -> impl Future<Output = Result<(), Stalled>> {
         // This is no `async fn`, because the future of an `async fn` would reserve memory for `sending` twice.
-        let sent = self.send_queue.reserve().then(|()| sending);
+        let sent = self.send_slot.reserve().then(|()| sending);
         timeout(self.time_limit(), sent).map(|outcome| match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Closed)) | Err(_) => Err(Stalled),
@@ -206,22 +204,27 @@ mod tests {
             sleep(Duration::from_millis(19_999)).await;
             Ok(())
         };
-        assert!(heartbeat.limit(slow).await.is_ok());
-        heartbeat.send_queue.set_empty();
-        assert!(heartbeat.limit(future::pending()).await.is_err());
+        assert!(heartbeat.limit_send(slow).await.is_ok());
+        heartbeat.send_slot.release();
+        assert!(heartbeat.limit_send(future::pending()).await.is_err());
         assert_eq!(start.elapsed().as_secs(), 39);
-        heartbeat.send_queue.set_empty();
-        assert!(heartbeat.limit(future::ready(Err(Closed))).await.is_err());
+        heartbeat.send_slot.release();
+        assert!(
+            heartbeat
+                .limit_send(future::ready(Err(Closed)))
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_frame_waits_until_the_connection_has_taken_the_one_before() {
         let (start, (heartbeat, _)) = (Instant::now(), heartbeat());
-        let send = || heartbeat.limit(future::ready(Ok(())));
+        let send = || heartbeat.limit_send(future::ready(Ok(())));
         assert!(send().await.is_ok(), "the first need not wait");
         let taken = async {
             sleep(Duration::from_secs(7)).await;
-            heartbeat.send_queue.set_empty();
+            heartbeat.send_slot.release();
         };
         let (second, ()) = tokio::join!(send(), taken);
         assert!(second.is_ok());
