@@ -122,6 +122,8 @@ async fn an_open_detail_is_in_sight_and_stays_there() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
     let ann = join(&browser, &server, "Ann").await;
+    // High enough that the detail of an earlier message opens without a movement.
+    ann.emulate(1280, "light").await;
     post_many(&ann, 0..30).await;
     until_says(&ann, "messages", "29").await;
     ann.click(&format!("{LAST} summary")).await;
@@ -146,7 +148,8 @@ async fn an_open_detail_is_in_sight_and_stays_there() {
     .await;
     ann.until(&format!("{opened}.querySelector('dl').offsetHeight > 50"))
         .await;
-    until_says(&ann, "newer", "newest").await;
+    ann.until("document.getElementById('newer').checkVisibility()")
+        .await;
     let top = format!("{opened}.getBoundingClientRect().top");
     let before = ann.evaluate(&top).await;
     let bob = join(&browser, &server, "Bob").await;

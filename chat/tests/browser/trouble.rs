@@ -125,10 +125,7 @@ async fn a_hung_server_is_noticed_within_two_and_a_half_heartbeats_on_each_trans
             .await;
         let noticed = stopped.elapsed();
         // Half a second for the browser and the driver.
-        assert!(
-            noticed < Duration::from_secs(3),
-            "{transport}: {noticed:?}"
-        );
+        assert!(noticed < Duration::from_secs(3), "{transport}: {noticed:?}");
         ann.until(&format!(
             "/silent for too long/.test({shown}) && /last heard [2-9] s ago/.test({shown})"
         ))
