@@ -75,7 +75,7 @@ async fn enter_sends_and_shift_enter_begins_a_line() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn a_text_that_is_too_long_is_not_sent_and_that_is_said_before() {
+async fn a_text_that_is_too_long_is_not_sent_and_the_limit_is_shown_before() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
     let ann = join(&browser, &server, "Ann").await;
