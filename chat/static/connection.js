@@ -1,6 +1,7 @@
 // One connection to a room over one transport: it notices silence, and it finds the reply to a message.
 
 import { RequestError, TIMEOUT } from "./requests.js";
+import { NO_ANSWER } from "./sentences.js";
 import { HEARTBEAT, TRANSPORTS } from "./transports.js";
 
 /** After how many heartbeats without an event a connection counts as dead: one heartbeat may be late, two are not. */
@@ -16,6 +17,7 @@ const MAX_FRAME = 5_000;
  * @property {(path: string, options: object) => Promise<any>} request sends a request to a path of the room
  * @property {(wait: number, signal: AbortSignal) => Promise<void>} poll requests the events after the cursor once
  * @property {() => void} onOpen the connection can be used
+ * @property {() => void} onAlive something has come over the connection
  * @property {(event: string, data: object) => void} onEvent the server has sent an event
  * @property {(reason: string, deliveredNothing: boolean) => void} onClose the connection has broken, or could not be
  *   opened; `deliveredNothing`: it was silent for too long, and no event had ever come
@@ -65,7 +67,7 @@ export class Connection {
     this.#isClosed = true;
     clearTimeout(this.#silenceTimer);
     this.#transport?.close();
-    this.#awaitingAck?.reject(new RequestError("the connection broke"));
+    this.#awaitingAck?.reject(new RequestError("The connection broke."));
   }
 
   /** Tells the server that the user is typing. It does not matter if that fails. */
@@ -78,9 +80,19 @@ export class Connection {
    * Sends a message, in a frame if that is possible, or else in a request. The next message has to wait for the end.
    * @param {import("./outbox.js").Draft} draft
    * @returns {Promise<{id: number, time: string}>} the receipt
-   * @throws {RequestError} if the server refuses the message, for now or for good, or if no reply comes
+   * @throws {RequestError} if the server refuses the message, for now or for good, or if no reply comes. Without a
+   *   reply the connection counts as dead, too: its silence would show that only later.
    */
   async sendMessage(draft) {
+    try {
+      return await this.#deliver(draft);
+    } catch (error) {
+      if (!error.isReply) this.#fail(error.message);
+      throw error;
+    }
+  }
+
+  async #deliver(draft) {
     this.#lastAck += 1;
     const frame = JSON.stringify({ event: "message", ack: this.#lastAck, data: draft });
     if (this.#transport.send && frame.length <= MAX_FRAME) {
@@ -96,7 +108,7 @@ export class Connection {
   #replyTo(frame) {
     return new Promise((resolve, reject) => {
       this.#awaitingAck = { ack: this.#lastAck, resolve, reject };
-      setTimeout(() => reject(new RequestError("no reply came in time")), TIMEOUT);
+      setTimeout(() => reject(new RequestError(NO_ANSWER)), TIMEOUT);
       this.#transport.send(frame);
     });
   }
@@ -114,6 +126,7 @@ export class Connection {
     if (this.#isClosed) return;
     // A dead connection raises no error. Only its silence shows that it is dead.
     this.#giveUpAfter(MISSED_HEARTBEATS * HEARTBEAT * 1000);
+    this.#options.onAlive();
     if (this.openedAt > 0) return;
     this.openedAt = Date.now();
     this.#options.onOpen();
@@ -122,7 +135,7 @@ export class Connection {
   /** Gives the connection up if there is no sign of life for so many milliseconds from now on. */
   #giveUpAfter(milliseconds) {
     clearTimeout(this.#silenceTimer);
-    const giveUp = () => this.#fail("nothing was heard for too long", !this.#hasReceived);
+    const giveUp = () => this.#fail("The server has been silent for too long.", !this.#hasReceived);
     this.#silenceTimer = setTimeout(giveUp, milliseconds);
   }
 

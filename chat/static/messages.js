@@ -9,7 +9,13 @@
 // does not follow any more. At the bottom it is the other way round, until the list follows again. What the reader is
 // looking at never moves.
 
-import { messageItem, noticeItem } from "./message-item.js";
+import { Deliveries } from "./delivery.js";
+import { EarlierMessages } from "./earlier.js";
+import { markGroups } from "./groups.js";
+import { MessageItem, noticeItem } from "./message-item.js";
+import { distanceToEnd, keepPosition } from "./scrolling.js";
+import { UNREACHABLE } from "./sentences.js";
+import { markTabStop, moveWithArrows } from "./tab-stop.js";
 
 /** How many messages and notices the list has at most: enough to scroll, and few enough to lay out. */
 const MAX_ITEMS = 300;
@@ -23,7 +29,8 @@ const MAX_ANNOUNCED = 5;
 /** @typedef {import("./message-item.js").Message} Message */
 /** @typedef {import("./message-item.js").Notice} Notice */
 /** @typedef {import("./outbox.js").Draft} Draft */
-/** @typedef {{id?: number, item: Element}} Entry an item of the list, and the id of its message; a notice has none */
+/** @typedef {{id?: number, element: Element, item?: MessageItem}} Entry an item of the list, and the id of its message;
+ *  a notice has none */
 
 const element = (id) => document.getElementById(id);
 
@@ -31,15 +38,18 @@ const element = (id) => document.getElementById(id);
 export class MessageList {
   #me;
   #options;
+  #deliveries = new Deliveries();
+  #earlier;
   #scroller = element("scroll");
   #list = element("messages");
   #older = element("older");
+  #olderNote = element("older-note");
   #newer = element("newer");
   #beginning = element("beginning");
 
   /** @type {Entry[]} the window: messages in the order of the log, without a gap, and the notices between them */
   #entries = [];
-  /** @type {Map<string, {draft: Draft, item: Element}>} the reader's messages that are not acknowledged yet, by
+  /** @type {Map<string, {draft: Draft, item: MessageItem}>} the reader's messages that are not acknowledged yet, by
    *  their key. They stand below the window, if it follows. */
   #pending = new Map();
   /** @type {Message[]} the newest messages, also those that are below the window: to go back to the end quickly */
@@ -50,8 +60,6 @@ export class MessageList {
   #isFollowing = true;
   /** The reader sees the newest message. */
   #isAtEnd = true;
-  /** The window begins with the oldest message of the log. */
-  #hasReachedStart = false;
   #isLoading = false;
   /** How many messages have arrived that the reader has not seen. */
   #unseenCount = 0;
@@ -67,10 +75,12 @@ export class MessageList {
   constructor(me, options) {
     this.#me = me;
     this.#options = options;
+    this.#earlier = new EarlierMessages(options.before, () => this.#updateButtons());
     const { signal } = this.#closing;
     this.#scroller.addEventListener("scroll", () => this.#loadIfNearEdge(), { signal });
-    this.#older.addEventListener("click", () => this.#scrollToStart(), { signal });
+    this.#older.addEventListener("click", () => this.#showOlder(), { signal });
     this.#newer.addEventListener("click", () => this.#showNewest(), { signal });
+    this.#list.addEventListener("keydown", (event) => moveWithArrows(this.#list, event), { signal });
     this.#resizeObserver.observe(this.#scroller);
     this.#updateButtons();
   }
@@ -80,16 +90,18 @@ export class MessageList {
    * @param {Message | Notice} arrived
    */
   add(arrived) {
+    if (arrived.via) this.#deliveries.note(arrived.id, { via: arrived.via });
     this.#queue.push(arrived);
     if (this.#queue.length === 1) setTimeout(() => this.#showQueue(), BATCH_MS);
   }
 
   /**
    * Shows a message that the reader has written and the server has not acknowledged yet.
-   * @param {Draft} draft
+   * @param {Draft & {isRestored?: boolean}} draft
    */
-  addPending(draft) {
+  addPending({ isRestored, ...draft }) {
     if (this.#pending.has(draft.key)) return;
+    this.#deliveries.note(draft.key, { key: draft.key, attempts: 0, isRestored });
     this.#showNewest();
     this.#pending.set(draft.key, { draft, item: this.#makeItem({ ...draft, from: this.#me }) });
     this.#render();
@@ -97,13 +109,28 @@ export class MessageList {
   }
 
   /**
-   * Turns a pending message into a message of the log, because the server has acknowledged it.
-   * @param {{key: string, id: number, time: string}} receipt
+   * Notes how often a pending message has been sent.
+   * @param {{key: string, attempts: number}} sending
    */
-  confirm({ key, id, time }) {
-    const draft = this.removePending(key);
-    if (!draft) return;
-    if (this.#isFollowing) this.#insert({ ...draft, from: this.#me, id, time });
+  noteAttempt({ key, attempts }) {
+    this.#deliveries.note(key, { attempts });
+    this.#pending.get(key)?.item.showAttempts(attempts);
+  }
+
+  /**
+   * Turns a pending message into a message of the log, because the server has acknowledged it.
+   * @param {{key: string, id: number, time: string, attempts: number}} receipt
+   */
+  confirm(receipt) {
+    const { key, id } = receipt;
+    this.#deliveries.acknowledge(receipt);
+    const pending = this.#takePending(key);
+    if (pending && this.#isFollowing && !this.#has(id)) {
+      pending.item.confirm(receipt);
+      this.#insert({ id, element: pending.item.element, item: pending.item });
+    }
+    // The message may have come back to its author before its receipt.
+    this.#entries.find((entry) => entry.id === id)?.item.showAttempts(receipt.attempts);
     this.#render();
     this.#stayAtEnd();
   }
@@ -114,10 +141,15 @@ export class MessageList {
    * @returns {Draft | undefined}
    */
   removePending(key) {
-    const draft = this.#pending.get(key)?.draft;
-    this.#pending.delete(key);
+    const draft = this.#takePending(key)?.draft;
     this.#render();
     return draft;
+  }
+
+  #takePending(key) {
+    const pending = this.#pending.get(key);
+    this.#pending.delete(key);
+    return pending;
   }
 
   get pendingCount() {
@@ -130,8 +162,13 @@ export class MessageList {
     this.#latest = [];
     this.#queue = [];
     this.#isFollowing = true;
-    this.#hasReachedStart = false;
+    this.#earlier.reset();
     this.#render();
+  }
+
+  /** Asks again whether there are earlier messages, if the server could not be asked before. */
+  retryEarlier() {
+    if (this.#earlier.state === "failed") this.#lookForEarlier();
   }
 
   /** Empties the list on the page, for the next room. */
@@ -163,34 +200,33 @@ export class MessageList {
   #append(arrived) {
     this.#setAnnounced(arrived.length <= MAX_ANNOUNCED);
     for (const one of arrived) {
-      if (one.id === undefined) {
-        this.#entries.push({ item: noticeItem(one) });
-      } else if (!this.#has(one.id)) {
-        this.#removePendingCopy(one);
-        this.#insert(one);
-      }
+      if (one.id === undefined) this.#entries.push({ element: noticeItem(one) });
+      else if (!this.#has(one.id)) this.#insert(this.#takePendingCopy(one) ?? this.#makeEntry(one));
     }
     this.#removeOldest();
     this.#render();
     this.#stayAtEnd();
-    this.#fillScreen();
+    if (this.#earlier.state === "unknown") this.#lookForEarlier();
   }
 
-  /** Removes the pending item of a message that has come back to its author before its `ack`. */
-  #removePendingCopy({ from, text, to }) {
-    if (from !== this.#me) return;
-    const drafts = [...this.#pending.values()].map(({ draft }) => draft);
-    const copy = drafts.find((draft) => draft.text === text && draft.to === to);
-    if (copy) this.#pending.delete(copy.key);
+  /** Takes the pending item of a message that has come back to its author before its receipt. */
+  #takePendingCopy(message) {
+    const { id, from, text, to } = message;
+    if (from !== this.#me) return undefined;
+    const copy = [...this.#pending.values()].find(({ draft }) => draft.text === text && draft.to === to);
+    if (!copy) return undefined;
+    this.#pending.delete(copy.draft.key);
+    copy.item.confirm(message);
+    return { id, element: copy.item.element, item: copy.item };
   }
 
-  /** Inserts a message into the window at the position of its id, unless it is there already. */
-  #insert(message) {
-    if (this.#has(message.id)) return;
-    // Nearly always it is the newest one. But an `ack` may come before older messages of others.
-    const newer = this.#entries.findIndex(({ id }) => id > message.id);
+  /** Inserts an entry into the window at the position of its id, unless it is there already. */
+  #insert(entry) {
+    if (this.#has(entry.id)) return;
+    // Nearly always it is the newest one. But a receipt may come before older messages of others.
+    const newer = this.#entries.findIndex(({ id }) => id > entry.id);
     const index = newer === -1 ? this.#entries.length : newer;
-    this.#entries.splice(index, 0, this.#makeEntry(message));
+    this.#entries.splice(index, 0, entry);
   }
 
   #has(id) {
@@ -198,18 +234,34 @@ export class MessageList {
   }
 
   #makeEntry(message) {
-    return { id: message.id, item: this.#makeItem(message) };
+    const item = this.#makeItem(message);
+    return { id: message.id, element: item.element, item };
   }
 
   #makeItem(message) {
-    return messageItem(message, this.#me, this.#options.setRecipient);
+    const item = new MessageItem(message, {
+      me: this.#me,
+      setRecipient: this.#options.setRecipient,
+      onToggle: () => this.#measure(),
+      describe: (about) => this.#deliveries.describe(about),
+    });
+    item.showAttempts(this.#deliveries.attempts(message.id ?? message.key));
+    return item;
+  }
+
+  /** Makes the entries of messages that were read back from the log. */
+  #makeHistory(messages) {
+    for (const { id, via } of messages) {
+      if (!via) this.#deliveries.note(id, { via: { transport: "history" } });
+    }
+    return messages.map((message) => this.#makeEntry(message));
   }
 
   /** Removes the oldest items from a window that is too long. They are still in the log. */
   #removeOldest() {
     if (this.#entries.length <= MAX_ITEMS) return;
     this.#entries = this.#entries.slice(-MAX_ITEMS);
-    this.#hasReachedStart = false;
+    this.#earlier.addUnread();
   }
 
   // --- Back and forth in the log
@@ -218,15 +270,15 @@ export class MessageList {
   async #loadIfNearEdge() {
     this.#measure();
     if (this.#isLoading || this.#isClosed || this.#messageIds().length === 0) return;
-    const wantsOlder = this.#scroller.scrollTop < EDGE_PX && !this.#hasReachedStart;
-    const wantsNewer = this.#distanceToEnd() < EDGE_PX && !this.#isFollowing;
+    const wantsOlder = this.#scroller.scrollTop < EDGE_PX && this.#earlier.state === "some";
+    const wantsNewer = distanceToEnd(this.#scroller) < EDGE_PX && !this.#isFollowing;
     if (!wantsOlder && !wantsNewer) return;
     this.#isLoading = true;
     try {
       if (wantsOlder) await this.#loadOlder();
       else await this.#loadNewer();
     } catch {
-      // The server cannot be reached. The button is still there, and the next movement tries again.
+      // The server cannot be reached, as the page says elsewhere. The next movement tries again.
     }
     this.#isLoading = false;
     this.#measure();
@@ -234,20 +286,31 @@ export class MessageList {
 
   async #loadOlder() {
     const oldest = this.#messageIds()[0];
-    const messages = await this.#options.before(oldest);
-    if (this.#messageIds()[0] !== oldest) return; // The window has changed meanwhile.
-    this.#hasReachedStart = messages.length === 0;
-    const entries = [...messages.map((message) => this.#makeEntry(message)), ...this.#entries];
+    const messages = await this.#earlier.before(oldest);
+    if (messages.length === 0 || this.#messageIds()[0] !== oldest) return; // The window has changed meanwhile.
+    const entries = [...this.#makeHistory(messages), ...this.#entries];
     this.#entries = entries.slice(0, MAX_ITEMS);
     if (entries.length > MAX_ITEMS) this.#isFollowing = false;
     this.#keepPosition(() => this.#render());
+    this.#lookForEarlier();
+  }
+
+  /** Finds out whether there are messages before the window, and loads them if the list is shorter than the screen:
+   *  then the reader cannot scroll to ask for them. */
+  async #lookForEarlier() {
+    const oldest = this.#messageIds()[0];
+    if (oldest === undefined) return;
+    await this.#earlier.before(oldest);
+    if (this.#isClosed) return;
+    const isShort = distanceToEnd(this.#scroller) <= 0 && this.#scroller.scrollTop === 0;
+    if (isShort) this.#loadIfNearEdge();
   }
 
   async #loadNewer() {
     const newest = this.#messageIds().at(-1);
     const messages = await this.#messagesAfter(newest);
     if (this.#isFollowing) return; // The reader has gone to the newest messages meanwhile.
-    for (const message of messages) this.#insert(message);
+    for (const entry of this.#makeHistory(messages)) this.#insert(entry);
     this.#removeOldest();
     this.#isFollowing = messages.length === 0 || messages.at(-1).id >= this.#latest.at(-1)?.id;
     this.#keepPosition(() => this.#render());
@@ -269,38 +332,28 @@ export class MessageList {
     if (!this.#isFollowing) {
       this.#entries = this.#latest.map((message) => this.#makeEntry(message));
       this.#isFollowing = true;
-      this.#hasReachedStart = false;
+      this.#earlier.reset();
       this.#setAnnounced(false);
       this.#render();
-      this.#fillScreen();
+      this.#lookForEarlier();
     }
     this.#scrollToEnd();
     this.#updateButtons();
   }
 
-  /** Loads older messages if the list is shorter than the screen: the reader cannot scroll to ask for them. */
-  #fillScreen() {
-    if (this.#distanceToEnd() <= 0 && this.#scroller.scrollTop === 0) this.#loadIfNearEdge();
+  /** Goes to the oldest message on the page, and loads what is before it, or tries to. */
+  async #showOlder() {
+    if (this.#earlier.state === "failed") await this.#lookForEarlier();
+    this.#scroller.scrollTop = 0;
+    this.#loadIfNearEdge();
   }
 
   // --- Scrolling
 
-  /** Makes a change, and scrolls so that what the reader is looking at does not move. */
+  /** Makes a change after which the reader still sees the same, because it is history and not news. */
   #keepPosition(change) {
     this.#setAnnounced(false);
-    const topOf = (item) => item.getBoundingClientRect().top;
-    const edge = topOf(this.#scroller);
-    const visible = [...this.#list.children].filter((item) => item.getBoundingClientRect().bottom > edge);
-    const before = visible.map((item) => ({ item, top: topOf(item) }));
-    change();
-    // The change may have removed some of these items.
-    const anchor = before.find(({ item }) => item.isConnected);
-    if (anchor) this.#scroller.scrollTop += topOf(anchor.item) - anchor.top;
-  }
-
-  #scrollToStart() {
-    this.#scroller.scrollTop = 0;
-    this.#loadIfNearEdge();
+    keepPosition(this.#scroller, this.#list, change);
   }
 
   #scrollToEnd() {
@@ -314,13 +367,9 @@ export class MessageList {
     if (this.#isAtEnd) this.#scrollToEnd();
   }
 
-  #distanceToEnd() {
-    return this.#scroller.scrollHeight - this.#scroller.clientHeight - this.#scroller.scrollTop;
-  }
-
   /** Finds out from the scroll position whether the reader sees the newest message. */
   #measure() {
-    this.#isAtEnd = this.#isFollowing && this.#distanceToEnd() < EDGE_PX;
+    this.#isAtEnd = this.#isFollowing && distanceToEnd(this.#scroller) < EDGE_PX;
     if (this.#isAtEnd) this.#unseenCount = 0;
     this.#updateButtons();
   }
@@ -330,8 +379,8 @@ export class MessageList {
   /** Makes the list on the page show the window. Items that stay are not touched. */
   #render() {
     if (this.#isClosed) return; // The list on the page belongs to another room now.
-    const items = this.#entries.map(({ item }) => item);
-    if (this.#isFollowing) items.push(...[...this.#pending.values()].map(({ item }) => item));
+    const items = this.#entries.map((entry) => entry.element);
+    if (this.#isFollowing) items.push(...[...this.#pending.values()].map(({ item }) => item.element));
     const wanted = new Set(items);
     for (const item of [...this.#list.children]) {
       if (!wanted.has(item)) item.remove();
@@ -342,14 +391,20 @@ export class MessageList {
       else this.#list.insertBefore(item, next);
     }
     markGroups(items);
+    markTabStop(this.#list);
     this.#updateButtons();
   }
 
   #updateButtons() {
     if (this.#isClosed) return;
-    const isEmpty = this.#list.children.length === 0;
-    this.#older.hidden = this.#hasReachedStart || this.#messageIds().length === 0;
-    this.#beginning.hidden = !this.#hasReachedStart && !isEmpty;
+    const { state } = this.#earlier;
+    const isEmpty = this.#messageIds().length === 0;
+    const isFailed = state === "failed" && !isEmpty;
+    this.#older.hidden = !isFailed && (isEmpty || state !== "some");
+    this.#older.textContent = isFailed ? "Try again" : "Earlier messages";
+    this.#olderNote.textContent = isFailed ? `Are there earlier messages? ${UNREACHABLE}` : "";
+    // While it is unknown whether there are earlier messages, what was shown before stays.
+    if (isEmpty || state !== "unknown") this.#beginning.hidden = !isEmpty && state !== "none";
     this.#newer.hidden = this.#isAtEnd && this.#isFollowing;
     this.#newer.textContent = newerLabel(this.#unseenCount);
   }
@@ -361,21 +416,6 @@ export class MessageList {
 
   get #isClosed() {
     return this.#closing.signal.aborted;
-  }
-}
-
-/** Marks what the style sheet shows differently: a message whose author is the one above, and the first of a day. */
-function markGroups(items) {
-  let author;
-  let day;
-  for (const item of items) {
-    const { from, date } = item.dataset;
-    const isSameDay = !date || date === day;
-    item.classList.toggle("again", from !== undefined && from === author && isSameDay);
-    if (isSameDay) delete item.dataset.day;
-    else item.dataset.day = date;
-    author = from;
-    day = date ?? day;
   }
 }
 

@@ -14,8 +14,10 @@ const MAX_PENDING = 100;
  * @typedef {{key: string, text: string, to?: string, to_id?: string}} Draft
  */
 /**
- * A draft that waits, and the promise of its author. A draft from the storage has no promise.
- * @typedef {{draft: Draft, resolve?: (receipt: object) => void, reject?: (error: Error) => void}} Item
+ * A draft that waits, how often it was sent, and the promise of its author. A draft from the storage has no promise,
+ * and an earlier page may have sent it, too.
+ * @typedef {{draft: Draft, attempts: number, resolve?: (receipt: object) => void, reject?: (error: Error) => void}}
+ *   Item
  */
 
 export class Outbox {
@@ -31,7 +33,8 @@ export class Outbox {
    * @param {string} room
    * @param {{activeConnection: () => import("./connection.js").Connection | null,
    *   dispatch: (event: string, data: object) => void, refuse: (error: Error) => void}} options `dispatch`: is
-   *   called with `pending`, `ack` and `error`; `refuse`: is called when the server does not accept the user
+   *   called with `pending`, `sending`, `delayed`, `ack` and `error`; `refuse`: is called when the server does not
+   *   accept the user
    */
   constructor(user, room, options) {
     this.#storage = openStorage(`chat/${encodeURIComponent(user)}/${room}/`);
@@ -50,7 +53,7 @@ export class Outbox {
         return;
       }
       const draft = { key: this.#newKey(), text, to, to_id };
-      this.#items.push({ draft, resolve, reject });
+      this.#items.push({ draft, attempts: 0, resolve, reject });
       this.#storage.save(draft);
       this.#options.dispatch("pending", draft);
       this.send();
@@ -61,9 +64,9 @@ export class Outbox {
   load() {
     const isMissing = ({ key }) => !this.#items.some(({ draft }) => draft.key === key);
     const drafts = this.#storage.load().filter(isMissing);
-    this.#items.push(...drafts.map((draft) => ({ draft })));
+    this.#items.push(...drafts.map((draft) => ({ draft, attempts: 0 })));
     this.#items.sort((a, b) => (a.draft.key < b.draft.key ? -1 : 1));
-    for (const draft of drafts) this.#options.dispatch("pending", draft);
+    for (const draft of drafts) this.#options.dispatch("pending", { ...draft, isRestored: true });
   }
 
   /** Sends what waits while there is a connection, one message after another. With two on the way, the server could
@@ -71,11 +74,14 @@ export class Outbox {
   async send() {
     if (this.#isSending) return;
     this.#isSending = true;
-    const { activeConnection, refuse } = this.#options;
+    const { activeConnection, dispatch, refuse } = this.#options;
     const backOff = new BackOff();
     while (activeConnection() && this.#items.length > 0) {
       const connection = activeConnection();
       const item = this.#items[0];
+      const { key } = item.draft;
+      item.attempts += 1;
+      dispatch("sending", { key, attempts: item.attempts });
       try {
         const receipt = await connection.sendMessage(item.draft);
         this.#acknowledge(item, receipt);
@@ -83,7 +89,10 @@ export class Outbox {
       } catch (error) {
         if (error.isAboutUser) refuse(error); // The message stays here until the user is back.
         else if (error.isFinal) this.#reject(item, error);
-        else if (connection === activeConnection()) await pause(error.wait ?? backOff.next());
+        else if (connection === activeConnection()) {
+          dispatch("delayed", { key, error: error.message });
+          await pause(error.wait ?? backOff.next());
+        }
         // Otherwise the connection has broken: the message is sent again at once if there is another one.
       }
     }
@@ -93,7 +102,7 @@ export class Outbox {
   #acknowledge(item, receipt) {
     this.#remove(item);
     item.resolve?.(receipt);
-    this.#options.dispatch("ack", { key: item.draft.key, ...receipt });
+    this.#options.dispatch("ack", { key: item.draft.key, attempts: item.attempts, ...receipt });
   }
 
   #reject(item, error) {

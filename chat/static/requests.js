@@ -1,5 +1,7 @@
 // Plain HTTP requests to the chat's server, with a time limit and with errors that say whether to try again.
 
+import { NOT_OURS, NO_ANSWER, UNREACHABLE, sentenceFor } from "./sentences.js";
+
 /** How long to wait for a response, or for a connection to open, in milliseconds. */
 export const TIMEOUT = 10_000;
 
@@ -7,8 +9,10 @@ export const TIMEOUT = 10_000;
 const RETRYABLE = [408, 425, 429];
 /** The statuses that are about the user and not about the request: the server does not accept the name. */
 const AUTH_ERRORS = [401, 403];
+/** The status of a response without a body. */
+const NO_CONTENT = 204;
 
-/** A request that did not succeed. */
+/** A request that did not succeed. Its message is a sentence for people. */
 export class RequestError extends Error {
   /**
    * @param {string} message
@@ -19,6 +23,11 @@ export class RequestError extends Error {
     super(message);
     this.status = status;
     this.wait = wait;
+  }
+
+  /** Whether the server has replied at all. */
+  get isReply() {
+    return this.status !== undefined || this.wait !== undefined;
   }
 
   /** Whether the same request would fail again. */
@@ -48,21 +57,30 @@ export async function request(path, { token, body, signal = AbortSignal.timeout(
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  let response;
   try {
-    response = await fetch(path, options);
-  } catch {
-    throw new RequestError("the server cannot be reached");
+    return await readJson(await fetch(path, options));
+  } catch (error) {
+    if (error instanceof RequestError) throw error;
+    throw new RequestError(error.name === "TimeoutError" ? NO_ANSWER : UNREACHABLE);
   }
-  if (!response.ok) throw await errorFrom(response);
-  return response.json();
 }
 
-async function errorFrom(response) {
-  const { status, headers } = response;
-  // A proxy between us and the server may respond with a page of its own, which is not JSON.
-  const { error } = await response.json().catch(() => ({}));
+async function readJson(response) {
+  const { ok, status, headers } = response;
+  if (status === NO_CONTENT) return undefined;
+  const json = parse(await response.text());
+  if (ok && json !== undefined) return json;
+  if (ok) throw new RequestError(NOT_OURS);
   const seconds = Number(headers.get("Retry-After"));
   const wait = seconds > 0 ? seconds * 1000 : undefined;
-  return new RequestError(error ?? `the server answers with the status ${status}`, { status, wait });
+  throw new RequestError(sentenceFor(status, json?.error), { status, wait });
+}
+
+/** Parses JSON, and returns `undefined` for anything else: a proxy may respond with a page of its own. */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -37,7 +37,7 @@
 import { BackOff } from "./back-off.js";
 import { Connection } from "./connection.js";
 import { Outbox } from "./outbox.js";
-import { request } from "./requests.js";
+import { Room } from "./room.js";
 import { transportNames } from "./transports.js";
 
 /** A connection that has lasted so many milliseconds was stable: when it breaks, the back-off starts at 1 s again. */
@@ -52,7 +52,7 @@ const TYPING_INTERVAL = 2_000;
  * @typedef {object} State
  * @property {"connecting" | "open" | "closed"} state
  * @property {string} transport the one in use, or else the one that was tried last
- * @property {string} [why] there is no connection
+ * @property {string} [why] there is no connection, as a sentence
  * @property {number} [wait] milliseconds until the next attempt
  * @property {number} [refused] the status with which the server has refused for good: there is no next attempt
  */
@@ -70,9 +70,7 @@ export function connect(room, options) {
 
 /** A connection to a room that comes back when it breaks. This is what `connect` returns. */
 class RoomSocket {
-  /** The path of the room on the server. */
-  #path;
-  #token;
+  #room;
   #listeners = new EventTarget();
   #outbox;
 
@@ -89,31 +87,29 @@ class RoomSocket {
   #backOff = new BackOff();
   #isClosed = false;
 
-  /** The page has read the log up to here. `undefined`: it has read nothing yet. */
-  #cursor;
-  /** The id of the newest message that was dispatched. */
-  #lastId = 0;
   #lastTyping = 0;
 
   constructor(room, { user = "", token, transport = "auto" } = {}) {
-    this.#path = `/rooms/${encodeURIComponent(room)}`;
-    this.#token = token;
+    this.#room = new Room(room, token);
     this.#outbox = new Outbox(user, room, {
       activeConnection: () => this.#active,
       dispatch: (event, data) => this.#dispatch(event, data),
       refuse: (error) => this.#refuse(error),
     });
     this.#transports = transportNames(transport);
-    addEventListener("online", this.#connectIfIdle);
-    queueMicrotask(this.#connectIfIdle); // Not at once: the caller has to call `on` first.
+    addEventListener("online", this.#reconnect);
+    queueMicrotask(() => this.retry()); // Not at once: the caller has to call `on` first.
   }
 
   /**
    * Calls `listener` with the data of each event that has this name:
    * - `message`, `joined`, `left`, `roster`, `typing`, `reset` and `ping` come from the server;
    * - `state` comes when the connection has changed, with a {@link State};
-   * - `pending` `{key, text, to}` comes when a message goes into the outbox, and later either `ack` `{key, id, time}`
-   *   or `error` `{key, error, status}`.
+   * - `pending` `{key, text, to, isRestored}` comes when a message goes into the outbox, from an earlier page if
+   *   `isRestored`; `sending` `{key, attempts}` each time it
+   *   is sent, `delayed` `{key, error}` when it has to be sent again later, and at last either `ack`
+   *   `{key, id, time, attempts}` or `error` `{key, error, status}`.
+   * A `message` also says how it came: `via.transport` delivered it to a page whose cursor was `via.after`.
    * @param {string} event
    * @param {(data: any) => void} listener
    */
@@ -147,6 +143,18 @@ class RoomSocket {
     this.#tryTransport(0);
   }
 
+  /** Tries to connect now, if the socket waits for its next attempt. */
+  retry() {
+    if (this.#isIdle) this.#tryTransport(0);
+  }
+
+  /** Returns how far the socket has come: its cursor, when something last came from the server (in milliseconds
+   *  since 1970; 0: never), and how many requests for events it has sent. */
+  get progress() {
+    const { cursor, lastReceivedAt, pollCount } = this.#room;
+    return { cursor: cursor.value, lastReceivedAt, pollCount };
+  }
+
   /** Closes the connection for good. */
   close() {
     this.#end();
@@ -159,9 +167,12 @@ class RoomSocket {
     return !this.#isClosed && !this.#active && !this.#candidate;
   }
 
-  /** Connects if that is necessary. This is an arrow function, so that `this` is right when the browser calls it. */
-  #connectIfIdle = () => {
-    if (this.#isIdle) this.#tryTransport(0);
+  /** Connects anew, because the network is back: a connection from before may have broken without a sign. This is an
+   *  arrow function, so that `this` is right when the browser calls it. */
+  #reconnect = () => {
+    this.#active?.close();
+    this.#active = null;
+    this.#tryTransport(0);
   };
 
   /** Tries the transport with this index. The active connection stays in use until the new one has opened. */
@@ -178,11 +189,12 @@ class RoomSocket {
 
   #connectVia(name) {
     const connection = new Connection(name, {
-      request: (path, options) => this.#request(path, options),
-      url: (path) => this.#path + this.#withCursor(path),
+      request: (path, options) => this.#room.request(path, options),
+      url: (path) => this.#room.url(path),
       poll: (wait, signal) => this.#poll(wait, signal),
       onOpen: () => this.#activate(connection),
-      onEvent: (event, data) => this.#receive(event, data),
+      onAlive: () => this.#room.noteAlive(),
+      onEvent: (event, data) => this.#receive(event, data, name),
       onClose: (reason, deliveredNothing) => {
         if (connection === this.#active) this.#onActiveClosed(reason, deliveredNothing);
         else this.#onCandidateFailed();
@@ -248,7 +260,7 @@ class RoomSocket {
     if (this.#index + 1 < this.#transports.length) {
       this.#tryTransport(this.#index + 1);
     } else {
-      this.#retryLater(`${this.#transports[this.#index]} does not work here`, this.#backOff.next());
+      this.#retryLater(`The transport ${this.#transports[this.#index]} does not work here.`, this.#backOff.next());
     }
   }
 
@@ -267,7 +279,7 @@ class RoomSocket {
   /** Ends the socket. `details` belong to its last `state`. */
   #end(details) {
     clearTimeout(this.#timer);
-    removeEventListener("online", this.#connectIfIdle);
+    removeEventListener("online", this.#reconnect);
     this.#active?.close();
     this.#candidate?.close();
     this.#active = null;
@@ -287,37 +299,15 @@ class RoomSocket {
 
   // --- Reading
 
-  /** Adds the cursor to a path, so that the server sends what comes after it. */
-  #withCursor(path) {
-    if (this.#cursor === undefined) return path;
-    const separator = path.includes("?") ? "&" : "?";
-    return `${path}${separator}after=${this.#cursor}`;
+  #poll(wait, signal) {
+    return this.#room.poll({ wait, signal }, (event, data) => this.#receive(event, data, "long-poll"));
   }
 
-  /** Requests the events after the cursor once. If there are none, the server waits for one, for `wait` seconds. */
-  async #poll(wait, signal) {
-    const { events, cursor } = await this.#request(this.#withCursor(`/messages?wait=${wait}`), { signal });
-    signal?.throwIfAborted();
-    for (const { event, data } of events) this.#receive(event, data);
-    this.#cursor = cursor;
-  }
-
-  /** Moves the cursor and dispatches the event. A message that two connections deliver is dispatched once. */
-  #receive(event, data) {
-    if (event === "message") {
-      if (data.id <= this.#lastId) return;
-      this.#lastId = data.id;
-      this.#cursor = data.id;
-    } else if (event === "reset") {
-      // The log does not have this page's cursor any more. The page starts again, with what comes after this one.
-      this.#lastId = 0;
-      this.#cursor = data.after;
-    } else if (event !== "roster") {
-      // The server sends the roster first, then the messages of the log, then everything else. If no message has come
-      // before this event, the log is empty. Then the cursor is 0, the beginning of the log.
-      this.#cursor ??= 0;
-    }
-    this.#dispatch(event, data);
+  /** Moves the cursor and dispatches the event, if it is new. */
+  #receive(event, data, transport) {
+    const after = this.#room.cursor.value;
+    if (!this.#room.cursor.advance(event, data)) return;
+    this.#dispatch(event, event === "message" ? { ...data, via: { transport, after } } : data);
   }
 
   #dispatch(event, detail) {
@@ -331,9 +321,5 @@ class RoomSocket {
     if (!this.#active || Date.now() - this.#lastTyping < TYPING_INTERVAL) return;
     this.#lastTyping = Date.now();
     this.#active.sendTyping();
-  }
-
-  #request(path, options) {
-    return request(this.#path + path, { token: this.#token, ...options });
   }
 }

@@ -8,6 +8,8 @@
 // `url(path)` returns the address of a path of the room, with the cursor. `poll(wait, signal)` requests the events after
 // the cursor once and dispatches them itself.
 
+import { pause } from "./back-off.js";
+
 /** The names of the server's events. An EventSource delivers only events that somebody listens to by name. */
 const EVENTS = ["message", "joined", "left", "roster", "typing", "reset", "ping"];
 /** How often the server sends something, in seconds: it puts its heartbeat on the page. */
@@ -25,7 +27,7 @@ function webSocket({ url, onAlive, onEvent, onClose }) {
     const { event, data, ack } = JSON.parse(frame.data);
     onEvent(event, data, ack);
   };
-  socket.onclose = () => onClose("the connection broke");
+  socket.onclose = () => onClose("The connection broke.");
   return { close: () => socket.close(), send: (frame) => socket.send(frame) };
 }
 
@@ -37,7 +39,7 @@ function eventStream({ url, onAlive, onEvent, onClose }) {
     source.addEventListener(event, ({ data }) => onEvent(event, JSON.parse(data)));
   }
   // The EventSource would reconnect by itself, but it would never try another transport.
-  source.onerror = () => onClose("the stream broke");
+  source.onerror = () => onClose("The stream broke.");
   return { close: () => source.close() };
 }
 
@@ -47,15 +49,28 @@ function longPoll({ poll, onAlive, onClose }) {
   // Wait for one heartbeat, so that the server sends something as often as on the other transports.
   const longestWait = Math.min(Math.floor(HEARTBEAT), MAX_WAIT);
   async function pollForever() {
-    let wait = 0; // The first response comes at once: it shows that long polling works.
+    // The first response comes at once: it shows that long polling works.
+    await poll(0, stopped.signal);
     while (true) {
-      await poll(wait, stopped.signal);
       onAlive();
-      wait = longestWait;
+      await pollPatiently(() => poll(longestWait, stopped.signal));
     }
   }
   pollForever().catch((error) => onClose(error.message));
   return { close: () => stopped.abort() };
+}
+
+/** Polls again after a pause, as long as the server asks for one: polls count against the user's rate. */
+async function pollPatiently(poll) {
+  while (true) {
+    try {
+      await poll();
+      return;
+    } catch (error) {
+      if (!(error.wait > 0)) throw error;
+      await pause(error.wait);
+    }
+  }
 }
 
 /**
