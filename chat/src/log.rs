@@ -22,13 +22,16 @@ pub(crate) const MAX_MESSAGES_PER_ROOM: i64 = 10_000;
 /// How many messages a page of the log has at most. A newcomer gets as many: they fill a screen, and load quickly.
 pub(crate) const PAGE_SIZE: usize = 50;
 
-/// A page ends when its texts together are longer than this, in bytes; the last message is still in the page. The
+/// A page ends when its texts together are longer than this, in bytes of JSON; the last message is still in the page. The
 /// server holds one page in memory for each client that does not read.
 pub(crate) const PAGE_BYTES: usize = 32 * 1024;
 
 /// The text of the 404 for a private message whose recipient does not exist, or no longer has the name.
 pub(crate) const NO_SUCH_RECIPIENT: &str =
     "Nobody here has the recipient's name, or somebody else has it now. Nothing was sent.";
+
+/// The text of the 503 for the first message of a room while too many rooms have messages.
+pub(crate) const TOO_MANY_ROOMS: &str = "Too many rooms have messages. Try again later.";
 
 /// A message in the log. Its JSON is the data of a `message` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,14 +92,24 @@ pub(crate) struct PageBuilder {
 
 impl PageBuilder {
     pub(crate) fn push(&mut self, message: Message) {
-        self.bytes += message.text.len();
+        self.bytes += encoded_len(&message.text);
         self.messages.push(message);
     }
 
-    /// Returns whether the page has `PAGE_SIZE` messages or more than `PAGE_BYTES` of text.
+    /// Returns whether the page has `PAGE_SIZE` messages, or the JSON of its texts more than `PAGE_BYTES`.
     pub(crate) fn is_full(&self) -> bool {
         self.messages.len() >= PAGE_SIZE || self.bytes > PAGE_BYTES
     }
+}
+
+/// Returns how many bytes a text has in JSON at most, where a control character is `\u0001` and a quote `\"`.
+fn encoded_len(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        0..0x20 => 6,
+        b'"' | b'\\' => 2,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
 }
 
 /// Returns the id after which a reader with this cursor continues. Returns `None` if the cursor is outside the log,

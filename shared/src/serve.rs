@@ -167,7 +167,7 @@ where
             // "after" mean the order of the request.
             .wrap(from_fn(http1::request_timeout))
             // After `head_as_get`, so that a HEAD with such a body is refused, too.
-            .wrap(from_fn(chunked::refuse_chunked_get))
+            .wrap(from_fn(chunked::refuse_get_body))
             // After `head_as_get`, because a HEAD with an `Upgrade` header is no WebSocket.
             .wrap(from_fn(origin::same_origin))
             // Before `same_origin`, because `cors` itself responds to preflights.

@@ -18,10 +18,11 @@ use shared::error::Error;
 
 use super::{Backend, Holder, MAX_USERS, OpenError, Reply};
 use crate::input::{NewMessage, RoomName};
-use crate::log::{Message, NO_SUCH_RECIPIENT, Page, Receipt, View};
+use crate::log::{Message, NO_SUCH_RECIPIENT, Page, Receipt, TOO_MANY_ROOMS, View};
 use crate::room::Rooms;
 use crate::user::{TokenHash, User};
 use database::Database;
+use messages::Refusal;
 use names::Names;
 
 /// A store in a SQLite file.
@@ -43,10 +44,11 @@ pub(super) async fn open(
 
 /// Returns the SQL that leads from each version of the tables to the next. To change a table, add an entry. Leave the
 /// existing ones as they are, because databases of users have been made with them.
-fn migrations() -> [String; 2] {
+fn migrations() -> [String; 3] {
     [
         [messages::TABLE, names::TABLE].concat(),
         [messages::INDEXES, names::CONFIRMED].concat(),
+        messages::DELETED.to_owned(),
     ]
 }
 
@@ -83,9 +85,12 @@ impl Backend for Sqlite {
         let append = move |connection: &Connection| {
             let appended = messages::append(connection, &stored_rooms, &room, &author, &message)?;
             let receipt = appended.as_ref().map(|appended| appended.receipt);
+            let receipt = receipt.map_err(|refusal| *refusal);
             // The thread of the writer calls this after the commit, so readers get messages in the order of the log.
             let publish = move || {
-                if let Some(new) = appended.filter(|appended| appended.receipt.created) {
+                if let Ok(new) = appended
+                    && new.receipt.created
+                {
                     rooms.publish(&room, &new.message);
                 }
             };
@@ -94,7 +99,10 @@ impl Backend for Sqlite {
         Box::pin(async move {
             let writer = &self.database.writer;
             let receipt = writer.write_then(bytes, append).await?;
-            receipt.ok_or_else(|| Error::not_found(NO_SUCH_RECIPIENT))
+            receipt.map_err(|refusal| match refusal {
+                Refusal::NoSuchRecipient => Error::not_found(NO_SUCH_RECIPIENT),
+                Refusal::TooManyRooms => Error::service_unavailable(TOO_MANY_ROOMS),
+            })
         })
     }
 

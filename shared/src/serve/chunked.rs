@@ -16,13 +16,15 @@ use futures_util::Stream;
 
 use crate::error;
 
-/// Refuses a GET whose body arrives in chunks. No handler reads such a body, so up to 160 KiB of it would stay in
-/// memory for as long as the response is open.
-pub(super) async fn refuse_chunked_get(
+/// Refuses a GET that has a body. No handler reads such a body, so up to 160 KiB of it would stay in memory for as long
+/// as the response is open.
+pub(super) async fn refuse_get_body(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    if request.method() == Method::GET && is_chunked(&request) {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let has_body = is_chunked(&request) || length.is_some_and(|length| length != "0");
+    if request.method() == Method::GET && has_body {
         let error = error::Error::bad_request("A GET or HEAD has no body.");
         return Ok(request.error_response(error));
     }

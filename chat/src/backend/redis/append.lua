@@ -24,9 +24,15 @@ if to then
   for _, field in ipairs({ 'to_id', recipient[1], 'to', recipient[2] }) do table.insert(fields, field) end
 end
 
--- The ids of a room have no gaps. The first id is the time in milliseconds.
+-- The ids of a room have no gaps. The first id is the time in milliseconds, or a larger one if a deleted message had it.
 local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-local id = last and string.match(last[1], '^%d+') + 1 or now[1] * 1000 + math.floor(now[2] / 1000)
+local id
+if last then
+  id = string.match(last[1], '^%d+') + 1
+else
+  local deleted = tonumber(redis.call('GET', 'chat:deleted') or 0)
+  id = math.max(now[1] * 1000 + math.floor(now[2] / 1000), deleted + 1)
+end
 id = string.format('%.0f', id)
 redis.call('XADD', log, id .. '-0', unpack(fields))
 redis.call('HSET', sent, key, id .. ' ' .. now[1])
@@ -35,6 +41,7 @@ redis.call('HSET', sent, key, id .. ' ' .. now[1])
 local to_id = to and fields[12]
 for _, index in ipairs(indexes(room, from_id, to_id)) do redis.call('ZADD', index, id, id) end
 redis.call('ZADD', 'chat:rooms', now[1], room)
+redis.call('ZREM', 'chat:rooms:small', room)
 
 while redis.call('XLEN', log) > tonumber(max) do delete_oldest(room) end
 

@@ -114,9 +114,9 @@ fn config() -> ConnectionManagerConfig {
 }
 
 /// Checks that Redis accepts writes, which a replica does not, and that it knows the first line of the script, which a
-/// Redis before version 7 does not.
+/// Redis before version 7 does not. With `allow-oom`, a chat can also start on a Redis that is full.
 async fn check_writable_v7(connection: &mut ConnectionManager) -> Result<(), RedisError> {
-    let probe = Script::new("#!lua\nreturn redis.call('DEL', 'chat:nothing')");
+    let probe = Script::new("#!lua flags=allow-oom\nreturn redis.call('DEL', 'chat:nothing')");
     probe
         .prepare_invoke()
         .invoke_async::<i64>(connection)

@@ -1,13 +1,22 @@
--- Deletes the oldest messages of the room that was silent for longest, because Redis is out of memory.
--- ARGV: the largest number of messages to delete, and the number of latest messages that each room keeps.
--- Returns how many messages were deleted: 0 if no room has more than it keeps.
+-- Deletes the oldest messages of the room that was silent for longest, and then of the next one, because Redis is out
+-- of memory. Each room keeps its latest messages as long as any other room has more than it keeps.
+-- ARGV: how many messages of a room to delete at most, how many latest messages a room keeps, and how many messages are
+-- enough for one call.
+-- Returns how many messages were deleted: 0 if there are none any more.
 -- The code of `log.lua` comes before this code.
-local max, keep = tonumber(ARGV[1]), tonumber(ARGV[2])
-while true do
-  local room = redis.call('ZRANGE', 'chat:rooms', 0, 0)[1]
-  if not room then return 0 end
-  local count = math.min(max, redis.call('XLEN', 'chat:log:' .. room) - keep)
+local max, keep, enough = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local deleted = 0
+while deleted < enough do
+  local rooms, kept = 'chat:rooms', keep
+  if redis.call('ZCARD', rooms) == 0 then rooms, kept = 'chat:rooms:small', 0 end
+  local room, time = unpack(redis.call('ZRANGE', rooms, 0, 0, 'WITHSCORES'))
+  if not room then break end
+  local count = math.min(max, redis.call('XLEN', 'chat:log:' .. room) - kept)
   for _ = 1, count do delete_oldest(room) end
-  if count < max then redis.call('ZREM', 'chat:rooms', room) end -- Its next message adds it again.
-  if count > 0 then return count end
+  deleted = deleted + math.max(count, 0)
+  if redis.call('XLEN', 'chat:log:' .. room) <= kept then
+    redis.call('ZREM', rooms, room) -- Its next message adds it to `chat:rooms` again.
+    if kept > 0 then redis.call('ZADD', 'chat:rooms:small', time, room) end
+  end
 end
+return deleted

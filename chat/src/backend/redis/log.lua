@@ -6,7 +6,8 @@ local function indexes(room, from_id, to_id)
   return { 'chat:private:' .. room .. ':' .. from_id, 'chat:private:' .. room .. ':' .. to_id }
 end
 
--- Deletes the oldest message of a room, with its idempotency key.
+-- Deletes the oldest message of a room, with its idempotency key. `chat:deleted` is the largest id that was the last one
+-- of a room: a room that begins again continues after it, so that no id is used twice.
 local function delete_oldest(room)
   local entry_id, fields = unpack(redis.call('XRANGE', 'chat:log:' .. room, '-', '+', 'COUNT', 1)[1])
   local from_id, key, to_id = fields[2], fields[6], fields[12] -- See `append.lua`.
@@ -14,5 +15,10 @@ local function delete_oldest(room)
   redis.call('HDEL', 'chat:sent:' .. from_id, key)
   local id = string.match(entry_id, '^%d+')
   for _, index in ipairs(indexes(room, from_id, to_id)) do redis.call('ZREM', index, id) end
+  if redis.call('XLEN', 'chat:log:' .. room) == 0 then
+    redis.call('DEL', 'chat:log:' .. room)
+    local largest = tonumber(redis.call('GET', 'chat:deleted') or 0)
+    redis.call('SET', 'chat:deleted', string.format('%.0f', math.max(largest, tonumber(id))))
+  end
 end
 

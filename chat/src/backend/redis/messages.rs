@@ -31,8 +31,11 @@ static EVICT: LazyLock<Script> = LazyLock::new(|| {
 
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.lua")));
 
-/// How many messages one call deletes when Redis is out of memory. Redis runs nothing else during the call.
+/// How many messages of a room one call deletes when Redis is out of memory. Redis runs nothing else during the call.
 const EVICT_BATCH: usize = 500;
+
+/// How many messages one call deletes at least, in one room or in many small ones.
+const EVICT_ENOUGH: usize = 50;
 
 /// How many times messages are deleted to make space for a new one, before its author gets an error.
 const MAX_EVICTIONS: usize = 4;
@@ -74,11 +77,13 @@ pub(super) async fn append(
     Ok(Receipt { id, time, created })
 }
 
-/// Deletes the oldest messages of the room that was silent for longest. Returns `false` if no room has more than one
-/// page. Each room keeps its latest page, because Redis may be full of the data of other programs.
+/// Deletes the oldest messages of the rooms that were silent for longest. Returns `false` if there are no messages. A
+/// room keeps its latest page as long as another room has more than a page.
 async fn evict(redis: &Redis) -> Result<bool, Error> {
     let mut script = EVICT.arg(EVICT_BATCH);
-    let deleted: usize = redis.run_script(script.arg(PAGE_SIZE)).await?;
+    let deleted: usize = redis
+        .run_script(script.arg(PAGE_SIZE).arg(EVICT_ENOUGH))
+        .await?;
     if deleted > 0 {
         log::warn!("Redis is out of memory: deleted {deleted} old messages");
     }

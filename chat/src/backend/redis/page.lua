@@ -51,7 +51,9 @@ for _, number in ipairs(ids) do
   local entry = redis.call('XRANGE', log, as_text(number), as_text(number))[1]
   if entry then
     table.insert(page, entry)
-    size = size + #entry[2][8] -- The text: see `append.lua`.
+    local text = entry[2][8] -- See `append.lua`.
+    local _, controls = string.gsub(text, '%c', '')
+    size = size + #text + 5 * controls -- In JSON a control character is `\u0001`.
   end
 end
 return { as_text(first_id), as_text(last_id), as_text(after), page, #page < #ids and 1 or 0 }

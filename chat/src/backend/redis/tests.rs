@@ -89,7 +89,7 @@ async fn the_key_of_a_message_is_deleted_with_it() {
         let number = number.to_string();
         backend.append(&lobby, &ann, NewMessage::test(&number, &number, None))
     };
-    for batch in (0..10_010).collect::<Vec<_>>().chunks(1_000) {
+    for batch in (0..10_010).collect::<Vec<_>>().chunks(200) {
         let appended = futures_util::future::join_all(batch.iter().copied().map(append)).await;
         assert!(appended.iter().all(Result::is_ok));
     }
@@ -152,9 +152,23 @@ async fn redis_out_of_memory_deletes_from_the_longest_silent_room() {
     assert_eq!(stored(&silent).await, 50);
     assert!(stored(&lobby).await > 50);
     let view = View {
-        room: silent,
+        room: silent.clone(),
         reader: ann.id,
     };
     let page = backend.page_after(view, Some(1)).await.unwrap();
     assert!(page.reset.is_some());
+
+    // Now rooms that have only one message each, which is less than a room keeps.
+    for number in 900..1_400 {
+        let room = RoomName::parse(&format!("small-{number}")).unwrap();
+        let message = NewMessage::test(&number.to_string(), &text, None);
+        backend.append(&room, &ann, message).await.unwrap();
+    }
+    let reopened = RedisBackend::open(&server.url(), Rooms::new(20, EVENT_BUFFER), 10).await;
+    assert!(reopened.is_ok(), "a chat starts on a Redis that is full");
+    let large = "x".repeat(20_000);
+    for number in 1_400..1_500 {
+        let message = NewMessage::test(&number.to_string(), &large, None);
+        backend.append(&lobby, &ann, message).await.unwrap();
+    }
 }

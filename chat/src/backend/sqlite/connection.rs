@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 /// How many jobs may wait for a thread, and how many writes may share a transaction. Requests with further jobs wait
 /// for a slot, until `JOB_TIMEOUT` at most.
-const QUEUE_CAPACITY: usize = 1024;
+pub(super) const QUEUE_CAPACITY: usize = 1024;
 
 /// How long a job may take, with the wait for its turn. If the disk hangs, clients get an error after that.
 const JOB_TIMEOUT: Duration = Duration::from_secs(5);

@@ -29,6 +29,16 @@ pub(super) const INDEXES: &str = "
     CREATE INDEX private_messages_to ON messages (room, to_id, id) WHERE to_id IS NOT NULL;
     CREATE INDEX private_messages_from ON messages (room, from_id, id) WHERE to_id IS NOT NULL;";
 
+/// What the third version of the tables adds. A message that its author sends to itself is in `private_messages_to`
+/// already. `deleted` has one row: the largest id of a message that was ever deleted to make room. A room that begins
+/// again continues after it, so that no id is used twice.
+pub(super) const DELETED: &str = "
+    DROP INDEX private_messages_from;
+    CREATE INDEX private_messages_from ON messages (room, from_id, id)
+        WHERE to_id IS NOT NULL AND to_id <> from_id;
+    CREATE TABLE deleted (id INTEGER NOT NULL) STRICT;
+    INSERT INTO deleted VALUES (0);";
+
 /// How many bytes a message may add to the database besides its text. These are six pages: one for the row, one for
 /// each of the four indexes, and one because a long text fills whole pages.
 const OVERHEAD: u64 = 6 * SQLITE_PAGE_BYTES;
@@ -44,29 +54,35 @@ pub(super) fn max_bytes(message: &NewMessage) -> u64 {
     OVERHEAD + message.text.len() as u64
 }
 
-/// Appends a message, or finds the one that the author has sent under this idempotency key before. Returns `None` if
-/// the message is new and its recipient does not exist.
+/// Why a new message was not appended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Refusal {
+    NoSuchRecipient,
+    /// The message would be the first in its room, and there are messages in `MAX_STORED_ROOMS` rooms.
+    TooManyRooms,
+}
+
+/// Appends a message, or finds the one that the author has sent under this idempotency key before.
 pub(super) fn append(
     connection: &Connection,
     rooms: &StoredRooms,
     room: &RoomName,
     author: &User,
     new: &NewMessage,
-) -> SqlResult<Option<Appended>> {
+) -> SqlResult<Result<Appended, Refusal>> {
     // This comes first, because a repeat gets the first receipt even if its recipient no longer exists.
     if let Some(message) = find_by_key(connection, author.id, &new.idempotency_key)? {
-        return Ok(Some(Appended::of(message, false)));
+        return Ok(Ok(Appended::of(message, false)));
     }
-    if let Some(silent) = rooms.room_to_evict(room.as_str()) {
-        delete_room(connection, &silent)?;
-        rooms.remove(&silent);
+    if !rooms.has_space_for(room.as_str()) {
+        return Ok(Err(Refusal::TooManyRooms));
     }
     delete_oldest(connection, room)?;
-    let message = insert(connection, room, author, new)?;
-    if let Some(message) = &message {
-        rooms.touch(room.as_str(), message.time);
-    }
-    Ok(message.map(|message| Appended::of(message, true)))
+    let Some(message) = insert(connection, room, author, new)? else {
+        return Ok(Err(Refusal::NoSuchRecipient));
+    };
+    rooms.touch(room.as_str(), message.time);
+    Ok(Ok(Appended::of(message, true)))
 }
 
 impl Appended {
@@ -97,12 +113,8 @@ fn delete_oldest(connection: &Connection, room: &RoomName) -> SqlResult<usize> {
         .execute(params![room.as_str(), MAX_MESSAGES_PER_ROOM])
 }
 
-fn delete_room(connection: &Connection, room: &str) -> SqlResult<usize> {
-    connection.execute("DELETE FROM messages WHERE room = ?", [room])
-}
-
-/// Inserts a message at the end of its room. The first message of a room gets the time in milliseconds as its id.
-/// Inserts nothing if the message has a recipient who does not exist.
+/// Inserts a message at the end of its room. The first message of a room gets the time in milliseconds as its id, or
+/// a larger one if a deleted message had that. Inserts nothing if the message has a recipient who does not exist.
 fn insert(
     connection: &Connection,
     room: &RoomName,
@@ -122,7 +134,7 @@ fn insert(
         .prepare_cached(
             "INSERT INTO messages
              SELECT ?1, ifnull((SELECT max(id) + 1 FROM messages WHERE room = ?1),
-                               CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+                               (SELECT max(CAST(unixepoch('subsec') * 1000 AS INTEGER), id + 1) FROM deleted)),
                     ?2, ?3, users.id, users.name, ?4, ?5, unixepoch()
              FROM (SELECT ?6 AS recipient)
              LEFT JOIN users ON folded = recipient AND (?7 IS NULL OR users.id = ?7)
@@ -207,7 +219,7 @@ fn select_visible(columns: &str, range: &str, order: &str) -> String {
          WHERE room = ?1 AND to_id = ?2 AND {range}
          UNION ALL
          SELECT {columns} FROM messages INDEXED BY private_messages_from
-         WHERE room = ?1 AND from_id = ?2 AND to_id <> ?2 AND {range}
+         WHERE room = ?1 AND from_id = ?2 AND to_id <> from_id AND {range}
          ORDER BY id {order}"
     )
 }
@@ -253,6 +265,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(TABLE).unwrap();
         connection.execute_batch(INDEXES).unwrap();
+        connection.execute_batch(DELETED).unwrap();
         for (range, order) in [("id > ?3", "ASC"), ("id < ?3", "DESC")] {
             let sql = select_visible("*", range, order);
             let mut plan = connection

@@ -130,8 +130,12 @@ impl Names {
         let Some((user, is_first_use)) = self.use_token(token) else {
             return Ok(None);
         };
-        if is_first_use {
-            self.store_confirmed(&user, true).await?;
+        if is_first_use && let Err(error) = self.store_confirmed(&user, true).await {
+            // The next use tries again. Otherwise the name would be unconfirmed after a restart.
+            if let Some(holder) = self.lock().get_mut(&token) {
+                holder.is_confirmed = false;
+            }
+            return Err(error);
         }
         Ok(Some(user))
     }

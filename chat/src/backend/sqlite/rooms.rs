@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use super::connection::SqlResult;
+use super::connection::{QUEUE_CAPACITY, SqlResult};
 
-/// How many rooms can have messages in the database. When there is one more, the room that was silent for longest loses
-/// its messages. A room with one message takes about a kilobyte in memory and on disk.
+/// How many rooms can have messages in the database. When there are nearly as many, the rooms that were silent for
+/// longest lose their messages. A room with one message takes about a kilobyte in memory and on disk.
 pub(super) const MAX_STORED_ROOMS: usize = 10_000;
 
 /// The rooms in the database. Only the writer uses them; the mutex is there because the type must be `Sync`.
@@ -74,13 +74,16 @@ impl StoredRooms {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the room that has to lose its messages before `room` gets its first message, if there is one.
-    pub(super) fn room_to_evict(&self, room: &str) -> Option<String> {
+    /// Returns whether `room` may get a message: it has messages already, or there is space for one more room.
+    pub(super) fn has_space_for(&self, room: &str) -> bool {
         let rooms = self.lock();
-        if rooms.times.len() < MAX_STORED_ROOMS || rooms.times.contains_key(room) {
-            return None;
-        }
-        rooms.longest_silent()
+        rooms.times.len() < MAX_STORED_ROOMS || rooms.times.contains_key(room)
+    }
+
+    /// Returns whether the longest silent rooms should be deleted, so that every job of the next transaction can begin
+    /// a room.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.lock().times.len() + QUEUE_CAPACITY > MAX_STORED_ROOMS
     }
 
     /// Returns the room whose last message is the oldest.

@@ -62,16 +62,22 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// Frees enough space for one transaction. Fails if another program reads the file and thereby prevents it.
+    /// Frees enough space for one transaction, and enough entries for its new rooms. Fails if another program reads the
+    /// file and thereby prevents it.
     pub(super) fn prepare(&self, connection: &mut Connection) -> SqlResult<()> {
         self.bound_wal(connection)?;
+        if self.rooms.is_nearly_full() {
+            // One transaction at most, because clients that write wait. If it does not suffice, new rooms are refused.
+            self.delete_oldest(connection, |_| !self.rooms.is_nearly_full())?;
+            self.bound_wal(connection)?;
+        }
         if self.free_bytes(connection)? >= self.sizes.transaction {
             return Ok(());
         }
         // More than needed, so that not every transaction has to wait for a deletion.
         let wanted = 2 * self.sizes.transaction;
         while self.free_bytes(connection)? < wanted {
-            if self.delete_oldest(connection, wanted)? == 0 {
+            if self.delete_oldest(connection, |free| free >= wanted)? == 0 {
                 return Ok(()); // There are no messages to delete.
             }
             self.bound_wal(connection)?;
@@ -112,16 +118,26 @@ impl Space {
         Ok(self.sizes.pages.saturating_sub(used) * SQLITE_PAGE_BYTES)
     }
 
-    /// Deletes the oldest messages of the room that was silent for longest, and then of the next one, until `wanted`
-    /// bytes are free. Returns how many messages it has deleted, in one transaction of at most `MAX_STEPS`. One
-    /// transaction for each room would be slow if there are thousands of rooms with one message each.
-    fn delete_oldest(&self, connection: &mut Connection, wanted: u64) -> SqlResult<usize> {
+    /// Deletes the oldest messages of the room that was silent for longest, and then of the next one, until
+    /// `is_enough`, which gets the number of free bytes. Returns how many messages it has deleted, in one transaction of
+    /// at most `MAX_STEPS`. One transaction for each room would be slow if there are thousands of rooms with one message
+    /// each.
+    fn delete_oldest(
+        &self,
+        connection: &mut Connection,
+        is_enough: impl Fn(u64) -> bool,
+    ) -> SqlResult<usize> {
         let transaction = connection.transaction()?;
         let mut deleted = 0;
         for _ in 0..MAX_STEPS {
             let Some(room) = self.rooms.longest_silent() else {
                 break;
             };
+            transaction
+                .prepare_cached(
+                    "UPDATE deleted SET id = max(id, ifnull((SELECT max(id) FROM messages WHERE room = ?), 0))",
+                )?
+                .execute([&room])?;
             let in_step = transaction
                 .prepare_cached(
                     "DELETE FROM messages WHERE room = ?1
@@ -133,7 +149,7 @@ impl Space {
             if in_step < DELETE_STEP as usize {
                 self.rooms.remove(&room);
             }
-            if self.free_bytes(&transaction)? >= wanted {
+            if is_enough(self.free_bytes(&transaction)?) {
                 break;
             }
         }
@@ -162,6 +178,8 @@ mod tests {
     fn rooms_with_one_message_each_are_emptied_in_one_transaction() {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(messages::TABLE).unwrap();
+        connection.execute_batch(messages::INDEXES).unwrap();
+        connection.execute_batch(messages::DELETED).unwrap();
         for room in 0..100 {
             let sql = "INSERT INTO messages (room, id, from_id, from_name, key, text, time)
                        VALUES (?1, 1, 1, 'Ann', ?1, 'Hi', ?1)";
@@ -173,7 +191,7 @@ mod tests {
             pause: ReadPause::default(),
             rooms: Arc::new(StoredRooms::load(&connection).unwrap()),
         };
-        let deleted = space.delete_oldest(&mut connection, u64::MAX).unwrap();
+        let deleted = space.delete_oldest(&mut connection, |_| false).unwrap();
         assert_eq!(deleted, 100);
         assert_eq!(space.rooms.longest_silent(), None);
     }

@@ -268,15 +268,17 @@ async fn private_messages_of_others_do_not_make_empty_pages() {
 async fn a_page_ends_after_32_kibibytes() {
     for store in stores().await {
         let (lobby, ann) = (room("lobby"), store.add_user("Ann").await);
-        let text = "🦀".repeat(2_000);
+        // In JSON each of these letters needs 8 bytes of UTF-8, or is `\u0001\u0001`.
+        let texts = ["🦀".repeat(2_000), "\u{1}".repeat(2_000)];
         for number in 0..60 {
-            let message = NewMessage::test(&number.to_string(), &text, None);
+            let text = &texts[number % 2];
+            let message = NewMessage::test(&number.to_string(), text, None);
             store.append(&lobby, &ann, message).await;
         }
         let (mut cursor, mut count) = (None, 0);
         loop {
             let page = store.page_after(&lobby, &ann, cursor).await;
-            assert!((1..=5).contains(&page.messages.len()), "{}", store.name);
+            assert!((1..=4).contains(&page.messages.len()), "{}", store.name);
             count += page.messages.len();
             cursor = Some(page.cursor);
             if !page.has_more {
@@ -285,7 +287,7 @@ async fn a_page_ends_after_32_kibibytes() {
         }
         assert_eq!(count, 50, "a newcomer gets the latest fifty, in pages");
         let before = store.backend.page_before(view(&lobby, &ann), i64::MAX);
-        assert_eq!(before.await.unwrap().len(), 5);
+        assert!(before.await.unwrap().len() <= 4);
     }
 }
 

@@ -292,7 +292,12 @@ pub(super) async fn an_unread_body_does_not_keep_its_connection(target: Target) 
         let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{body}");
         let mut connection = server.send_raw(&request).await;
         let response = read_until(&mut connection, |_| false).await;
-        assert!(response.starts_with("HTTP/1.1 "), "{request}: {response}");
+        let status = if method == "GET" {
+            "HTTP/1.1 400 "
+        } else {
+            "HTTP/1.1 "
+        };
+        assert!(response.starts_with(status), "{request}: {response}");
     });
     join_all(sending).await;
 }
