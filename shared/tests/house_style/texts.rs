@@ -278,8 +278,8 @@ fn defined_flags() -> Vec<String> {
 
 #[test]
 fn a_command_is_taken_apart() {
-    let text = "See `PORT=9000 cargo run -p sse -- --port 0`.\n```sh\n$ cargo test -p chat --test chat redis -- --ignored  # slow\n```\n";
-    let commands = commands(text);
+    let readme = "See `PORT=9000 cargo run -p sse -- --port 0`.\n```sh\n$ cargo test -p chat --test chat redis -- --ignored  # slow\n```\n";
+    let commands = commands(readme);
     assert_eq!(commands.len(), 2);
     let run = Command::parse(&commands[0]).unwrap();
     assert_eq!(
