@@ -28,9 +28,9 @@ fn check_lesson(lesson: &str) {
     }
     let mut solved = BTreeSet::new();
     for file in fs::read_dir(workspace().join(lesson).join("solutions")).unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy();
-        let patch = fs::read_to_string(&path).unwrap();
+        let file = file.unwrap().path();
+        let name = file.file_name().unwrap().to_string_lossy();
+        let patch = fs::read_to_string(&file).unwrap();
         let (number, title) = titles_after(&patch, "Exercise ").pop_first().unwrap();
         assert!(name.starts_with(&format!("{number}.")), "{lesson}: {name}");
         assert_eq!(titles.get(&number), Some(&title), "{lesson}: {name}");
