@@ -97,42 +97,47 @@ impl Visitor {
 
     /// Sends a message. If `key` was used before, the message is a repeat.
     async fn say(&mut self, key: u32, text: &str) {
-        let frame = match self.person {
-            None => format!("{}: {text}", self.name),
-            Some(_) => {
-                let data = json!({ "key": key.to_string(), "text": text });
-                json!({ "event": "message", "data": data }).to_string()
-            }
+        let frame = if self.person.is_some() {
+            let data = json!({ "key": key.to_string(), "text": text });
+            json!({ "event": "message", "data": data }).to_string()
+        } else {
+            format!("{}: {text}", self.name)
         };
         self.socket.send(frame).await;
     }
 
     /// Waits for the next message, and returns its text. Checks the author and the time.
     async fn next_text(&mut self, author: &str) -> String {
-        let (time, from, text) = match self.person {
-            None => {
-                let Message::Text(line) = self.socket.next_frame().await else {
-                    panic!("a line")
-                };
-                // Exercise 1 puts a number before the time.
-                let number = |(start, _): &(&str, &str)| start.parse::<u64>().is_ok();
-                let numbered = line.split_once(' ').filter(number);
-                let line = numbered.map_or(line.as_str(), |(_, rest)| rest);
-                let (time, rest) = line.split_at("2020-09-24 22:51:02".len());
-                let (from, text) = rest.trim_start().split_once(": ").unwrap();
-                (json!(time), from.to_owned(), text.to_owned())
-            }
-            Some(_) => {
-                let message = timeout(TEST_TIMEOUT, self.socket.event("message")).await;
-                let data = message.expect("a message in time")["data"].clone();
-                self.last_id = data["id"].as_u64();
-                let field = |name: &str| data[name].as_str().unwrap().to_owned();
-                (data["time"].clone(), field("from"), field("text"))
-            }
+        let [time, from, text] = if self.person.is_some() {
+            self.next_message().await
+        } else {
+            self.next_line().await
         };
-        assert!(is_time(&time), "{time}");
+        assert!(is_time(&json!(time)), "{time}");
         assert_eq!(from, author);
         text
+    }
+
+    /// Returns time, author and text of the next message of the chat itself.
+    async fn next_message(&mut self) -> [String; 3] {
+        let message = timeout(TEST_TIMEOUT, self.socket.event("message")).await;
+        let data = message.expect("a message in time")["data"].clone();
+        self.last_id = data["id"].as_u64();
+        ["time", "from", "text"].map(|field| data[field].as_str().unwrap().to_owned())
+    }
+
+    /// Returns time, author and text of the next line of the small chat.
+    async fn next_line(&mut self) -> [String; 3] {
+        let Message::Text(line) = self.socket.next_frame().await else {
+            panic!("a line")
+        };
+        // Exercise 1 puts a number before the time.
+        let number = |(start, _): &(&str, &str)| start.parse::<u64>().is_ok();
+        let numbered = line.split_once(' ').filter(number);
+        let line = numbered.map_or(line.as_str(), |(_, rest)| rest);
+        let (time, rest) = line.split_at("2020-09-24 22:51:02".len());
+        let (from, text) = rest.trim_start().split_once(": ").unwrap();
+        [time, from, text].map(str::to_owned)
     }
 
     /// Reads the messages of `author` up to the text `last`.

@@ -88,7 +88,7 @@ impl Toy {
     fn expect_problem(&self, text: &str) {
         let problems = self.problems();
         assert!(
-            problems.len() == 1 && problems[0].contains(text),
+            matches!(&problems[..], [problem] if problem.contains(text)),
             "expected {text:?}, got {problems:#?}"
         );
     }
