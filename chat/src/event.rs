@@ -9,8 +9,9 @@
 //! ```
 //!
 //! A new event needs a constructor here, an [`EventKind`], an arm in `Reader::advance_past`, a function of `Rooms` that
-//! sends it (as `typing` does; with Redis also `Cluster` and `remote.rs`), and a handler of its name in `static/`. An
-//! event from a client needs an arm in `transport/websocket.rs`, a handler in `transport/post.rs`, and a route.
+//! sends it (as `typing` does; with Redis also `Cluster` and `remote.rs`), its name in `static/events.js`, and a
+//! listener in `static/chat.js`. An event from a client needs an arm in `transport/websocket.rs`, a handler in
+//! `transport/post.rs`, and a route.
 
 use std::sync::{Arc, OnceLock};
 

@@ -36,6 +36,7 @@
 
 import { BackOff } from "./back-off.js";
 import { Connection } from "./connection.js";
+import { LISTENABLE_EVENTS, SENDABLE_EVENTS, checkEvent } from "./events.js";
 import { Outbox } from "./outbox.js";
 import { Room } from "./room.js";
 import { transportNames } from "./transports.js";
@@ -112,8 +113,10 @@ class RoomSocket {
    * A `message` also says how it came: `via.transport` delivered it to a page whose cursor was `via.after`.
    * @param {string} event
    * @param {(data: any) => void} listener
+   * @throws {TypeError} if events.js does not have the event
    */
   on(event, listener) {
+    checkEvent(event, LISTENABLE_EVENTS);
     this.#listeners.addEventListener(event, ({ detail }) => listener(detail));
   }
 
@@ -124,11 +127,11 @@ class RoomSocket {
    * @param {{text: string, to?: string, to_id?: string}} [data] `to`: the only reader of a private message; `to_id`:
    *   the id that `GET /names/NAME` returns, so that the message is not for a later holder of that name
    * @returns {Promise<{id: number, time: string}> | undefined}
+   * @throws {TypeError} if it is another event
    */
   emit(event, data) {
-    if (event === "message") return this.#outbox.add(data);
-    if (event === "typing") this.#emitTyping();
-    return undefined;
+    checkEvent(event, SENDABLE_EVENTS);
+    return event === "message" ? this.#outbox.add(data) : this.#emitTyping();
   }
 
   /** Uses only this transport from now on, or the best one that works (`auto`). */

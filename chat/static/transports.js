@@ -9,9 +9,8 @@
 // the cursor once and dispatches them itself.
 
 import { pause } from "./back-off.js";
+import { SERVER_EVENTS } from "./events.js";
 
-/** The names of the server's events. An EventSource delivers only events that somebody listens to by name. */
-const EVENTS = ["message", "joined", "left", "roster", "typing", "reset", "ping"];
 /** How often the server sends something, in seconds: it puts its heartbeat on the page. */
 export const HEARTBEAT = Math.max(1, Number(document.body.dataset.heartbeat) || 15);
 /** For how many seconds a long poll may wait at most. Many proxies give up on a request after 30 s. */
@@ -35,7 +34,7 @@ function webSocket({ url, onAlive, onEvent, onClose }) {
 function eventStream({ url, onAlive, onEvent, onClose }) {
   const source = new EventSource(url("/events"));
   source.onopen = onAlive;
-  for (const event of EVENTS) {
+  for (const event of SERVER_EVENTS) {
     source.addEventListener(event, ({ data }) => onEvent(event, JSON.parse(data)));
   }
   // The EventSource would reconnect by itself, but it would never try another transport.

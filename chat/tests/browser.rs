@@ -15,6 +15,8 @@
 mod connections;
 #[path = "browser/delivery.rs"]
 mod delivery;
+#[path = "browser/events.rs"]
+mod events;
 #[path = "browser/history.rs"]
 mod history;
 #[path = "browser/page.rs"]

@@ -5,8 +5,12 @@
     reason = "a file that breaks a rule, or cannot be read, ends the test"
 )]
 
+#[path = "house_style/exercises.rs"]
+mod exercises;
 #[path = "house_style/layers.rs"]
 mod layers;
+#[path = "house_style/texts.rs"]
+mod texts;
 #[path = "house_style/words.rs"]
 mod words;
 
@@ -30,6 +34,8 @@ const MAIN_LINES: usize = 150;
 const CLIENT_LINES: usize = 60;
 /// Code lines of `socket.js`: what a page needs to talk to the chat over three transports.
 const SOCKET_LINES: usize = 200;
+/// Code lines of the small chat, its page included: what everybody writes first fits on one screen.
+const SMALL_CHAT_LINES: usize = 60;
 /// Lines of a lesson's text, which fits on two screens.
 const README_LINES: usize = 150;
 
@@ -44,6 +50,19 @@ const HEADINGS: [&str; 7] = [
     "## Next",
 ];
 
+/// What the chat's text tells, in this order.
+const CHAT_HEADINGS: [&str; 9] = [
+    "## Try it",
+    "## From the small chat to this one",
+    "## The way of one message",
+    "## Why nothing is lost",
+    "## Read the code",
+    "## If you know socket.io",
+    "## What it costs",
+    "## What goes wrong",
+    "## Exercises",
+];
+
 /// What each of lessons 1 to 5 is made of.
 const FILES: [&str; 7] = [
     "Cargo.toml",
@@ -56,17 +75,22 @@ const FILES: [&str; 7] = [
 ];
 
 /// What the chat is made of.
-const CHAT_FILES: [&str; 10] = [
+const CHAT_FILES: [&str; 15] = [
     "Cargo.toml",
+    "PROTOCOL.md",
     "README.md",
+    "SCALING.md",
+    "examples/small.rs",
     "src/backend.rs",
     "src/main.rs",
     "static/chat.css",
     "static/chat.js",
+    "static/events.js",
     "static/messages.js",
     "static/socket.js",
     "templates/index.html",
     "tests/browser.rs",
+    "tests/exercises.rs",
 ];
 
 /// Lessons 1 to 5, which differ in their technique only.
@@ -202,6 +226,11 @@ fn no_source_file_is_long() {
     }
     let socket = code_lines(&read("chat/static/socket.js"));
     assert!(socket <= SOCKET_LINES, "socket.js has {socket} code lines");
+    let small = code_lines(&read("chat/examples/small.rs"));
+    assert!(
+        small <= SMALL_CHAT_LINES,
+        "examples/small.rs has {small} code lines"
+    );
 }
 
 #[test]
@@ -212,10 +241,13 @@ fn each_readme_has_the_fixed_headings_in_their_order() {
         assert!(readme.starts_with(&title), "{}: {title}", lesson.name);
         let headings = readme.lines().filter(|line| line.starts_with("## "));
         // The chat has more to tell, and tells it in its own order.
-        if lesson.name != CHAT {
-            assert_eq!(headings.collect::<Vec<_>>(), HEADINGS, "{}", lesson.name);
-            assert!(readme.lines().count() <= README_LINES, "{}", lesson.name);
-        }
+        let expected: &[&str] = if lesson.name == CHAT {
+            &CHAT_HEADINGS
+        } else {
+            &HEADINGS
+        };
+        assert_eq!(headings.collect::<Vec<_>>(), expected, "{}", lesson.name);
+        assert!(readme.lines().count() <= README_LINES, "{}", lesson.name);
         assert!(
             readme.contains(&format!("cargo run -p {}", lesson.name)),
             "{}",

@@ -11,7 +11,7 @@ use testing::{Server, TEST_TIMEOUT};
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, Transport, start};
 
 /// Returns whether `time` has the form `2020-09-24 22:51:02`.
-fn is_time(time: &Value) -> bool {
+pub(crate) fn is_time(time: &Value) -> bool {
     let digits = time
         .as_str()
         .unwrap()

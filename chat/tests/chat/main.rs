@@ -17,6 +17,7 @@ mod input;
 mod limits;
 mod redis;
 mod sessions;
+mod small;
 
 use testing::conformance::{self, Target};
 

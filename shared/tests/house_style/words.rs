@@ -19,6 +19,7 @@ fn names_in_rust_are_standard_terms() {
     let mut files = files_of_crates("src", &["rs"]);
     files.extend(files_of_crates("tests", &["rs"]));
     files.extend(files_of_crates("benches", &["rs"]));
+    files.extend(files_of_crates("examples", &["rs"]));
     let names = |code: &str| {
         let mut names = Vec::new();
         collect_identifiers(TokenStream::from_str(code).unwrap(), &mut names);
