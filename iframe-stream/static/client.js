@@ -1,5 +1,16 @@
 // iframe streaming: a hidden iframe never finishes loading, and runs one script for each update.
 
+/** Opens a document that never ends, in a frame that nobody sees. Each script in it calls a function of this
+ *  page, for example `parent.setUsers({…})`. */
+function openFrame(path, callback, onUpdate) {
+  window[callback] = onUpdate;
+  const frame = document.createElement("iframe");
+  frame.hidden = true;
+  frame.src = path;
+  document.body.append(frame);
+  return frame;
+}
+
 /**
  * Shows the users, now and whenever they have changed.
  * @param {(snapshot: Snapshot) => void} show
@@ -18,17 +29,6 @@ export function watchUsers(show, status) {
  */
 export function watchClock(show, status) {
   return keepOpen("/clock", "setTime", show, status);
-}
-
-/** Opens a document that never ends, in a frame that nobody sees. Each script in it calls a function of this
- *  page, for example `parent.setUsers({…})`. */
-function openFrame(path, callback, onUpdate) {
-  window[callback] = onUpdate;
-  const frame = document.createElement("iframe");
-  frame.hidden = true;
-  frame.src = path;
-  document.body.append(frame);
-  return frame;
 }
 
 // What makes it robust: a new frame whenever the old one has ended, shows an error page, or is silent.

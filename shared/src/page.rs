@@ -1,8 +1,7 @@
 //! The page of lessons 1 to 5, from `shared/templates/lesson.html`, and the top of every page.
 
+mod client_code;
 mod header_bytes;
-
-use std::io;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::{Template, filters::HtmlSafe};
@@ -10,8 +9,13 @@ use askama::{Template, filters::HtmlSafe};
 use crate::catalog::{LESSONS, LessonInfo};
 use crate::error::Error;
 use crate::host::Host;
+use crate::serve::running_lessons;
 use crate::settings::Settings;
+use client_code::ClientCode;
 use header_bytes::HeaderBytes;
+
+/// After how many heartbeats without a sign of life each `client.js` gives up a connection.
+const MISSED_HEARTBEATS: f64 = 2.5;
 
 /// What the template shows. Askama escapes each value for HTML.
 #[derive(Template)]
@@ -27,11 +31,13 @@ struct LessonPage {
     can_cut: bool,
     /// In seconds.
     heartbeat: f64,
+    /// After how many seconds without a heartbeat a connection counts as broken.
+    silence: f64,
     /// From which the wire estimates the headers that a page cannot see: as JSON, and their sum.
     header_bytes: String,
     repeated_bytes: usize,
-    /// The text of the lesson's `client.js`.
-    client: String,
+    /// The lesson's `client.js`.
+    client: ClientCode,
 }
 
 /// The top of every page, with links to the other lessons, from `shared/templates/header.html`.
@@ -41,17 +47,19 @@ pub struct SiteNavigation {
     /// The lesson that the page belongs to.
     name: &'static str,
     lessons: &'static [LessonInfo],
+    /// The names of the lessons that run on this machine.
+    running: Vec<&'static str>,
     /// Without the port: each lesson has one of its own.
     host: String,
 }
 
 impl SiteNavigation {
-    /// Creates it for a page of the lesson `name`.
-    #[must_use]
-    pub fn new(name: &'static str, request: &HttpRequest) -> Self {
+    /// Creates it for a page of the lesson `name`, and checks which of the others run.
+    pub async fn new(name: &'static str, request: &HttpRequest) -> Self {
         Self {
             name,
             lessons: LESSONS,
+            running: running_lessons(request).await,
             host: host_name(request),
         }
     }
@@ -66,22 +74,19 @@ pub(crate) async fn lesson_page(
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse, Error> {
     let lesson = settings.lesson;
-    let client_path = lesson.static_folder().join("client.js");
-    // Read at each request: a student edits the file while the server runs.
-    let client = web::block(move || std::fs::read_to_string(client_path)).await;
-    let client = client.map_err(io::Error::other).flatten();
+    let client = web::block(move || ClientCode::read(&lesson)).await;
     let header_bytes = HeaderBytes::of(&request);
     html_response(&LessonPage {
         lesson: lesson.info(),
-        header: SiteNavigation::new(lesson.name, &request),
+        header: SiteNavigation::new(lesson.name, &request).await,
         host: host_name(&request),
         port: request.app_config().local_addr().port(),
         can_cut: settings.can_cut,
         heartbeat: settings.heartbeat.as_secs_f64(),
+        silence: (MISSED_HEARTBEATS * settings.heartbeat.as_secs_f64()).round(),
         header_bytes: serde_json::json!(header_bytes).to_string(),
         repeated_bytes: header_bytes.repeated(),
-        client: client
-            .unwrap_or_else(|error| format!("// static/client.js could not be read: {error}")),
+        client: client.map_err(|_| Error::internal())?,
     })
 }
 

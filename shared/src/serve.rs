@@ -6,11 +6,13 @@
 
 mod capacity;
 mod chunked;
+mod error_page;
 mod flags;
 mod http1;
 mod origin;
 mod policy;
 mod routes;
+mod running;
 mod sockets;
 
 use std::fmt::Display;
@@ -34,6 +36,7 @@ pub use http1::was_head;
 use origin::AllowedOrigins;
 pub(crate) use policy::security_header_bytes;
 pub use routes::json_config;
+pub(crate) use running::running_lessons;
 
 /// How long an idle connection stays open. It must be longer than a browser's polling interval of a second, or each poll
 /// pays for a new connection.
@@ -159,7 +162,7 @@ where
             .wrap(origin::cors(&server_data.allowed_origins))
             .wrap(from_fn(http1::head_as_get))
             .wrap(from_fn(http1::unchunked_for_http_1_0))
-            .wrap(from_fn(policy::json_errors))
+            .wrap(from_fn(policy::readable_errors))
             .wrap(policy::security_headers())
             .wrap(from_fn(policy::log_requests))
             .wrap(from_fn(chunked::keep_chunked_body))

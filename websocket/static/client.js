@@ -5,6 +5,18 @@ const sockets = {};
 /** What to call if the server refuses a new user. */
 let onRefused;
 
+/** Opens a connection. The listener that has the name of an event gets its data. */
+function connect(path, listeners) {
+  // "https" becomes "wss": a page that came over TLS may open nothing else.
+  const socket = new WebSocket(location.origin.replace("http", "ws") + path);
+  socket.addEventListener("message", (message) => {
+    const { event, data } = JSON.parse(message.data);
+    listeners[event]?.(data);
+  });
+  sockets[path] = socket;
+  return socket;
+}
+
 /**
  * Shows the users, now and whenever they have changed.
  * @param {(snapshot: Snapshot) => void} show
@@ -23,18 +35,6 @@ export function watchUsers(show, status) {
  */
 export function watchClock(show, status) {
   return keepOpen("/clock", status, { clock: ({ time }) => show(time) });
-}
-
-/** Opens a connection. The listener that has the name of an event gets its data. */
-function connect(path, listeners) {
-  // "https" becomes "wss": a page that came over TLS may open nothing else.
-  const socket = new WebSocket(location.origin.replace("http", "ws") + path);
-  socket.addEventListener("message", (message) => {
-    const { event, data } = JSON.parse(message.data);
-    listeners[event]?.(data);
-  });
-  sockets[path] = socket;
-  return socket;
 }
 
 /**
