@@ -1,7 +1,7 @@
 //! The page in a real browser. `cargo test -p polling --test browser -- --ignored`
 
 use testing::Server;
-use testing::browser::conformance::{self, KeepsOpen};
+use testing::browser::conformance::{self, KeepsOpen, check_mistakes};
 use testing::browser::{Browser, Tab};
 
 /// The lesson itself, as `cargo run` starts it.
@@ -11,6 +11,13 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
     conformance::check_all(BINARY, KeepsOpen::Nothing).await;
+}
+
+/// One lesson stands for all: what checks `client.js` is the same.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_page_explains_mistakes_in_client_js_as_it_promises() {
+    check_mistakes(&Browser::start().await, BINARY).await;
 }
 
 /// Opens the login page and waits until it shows a code.

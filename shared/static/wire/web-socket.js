@@ -1,5 +1,6 @@
 // What a WebSocket asks for, and the frames in both directions.
 
+import { changed } from "/shared/wire/age.js";
 import { handshakeHeaders, upgradeHeaders } from "/shared/wire/headers.js";
 import { add, computed, hex, inVain, note, request, seen, update } from "/shared/wire/panel.js";
 
@@ -40,7 +41,9 @@ window.WebSocket = class extends WebSocket {
 
   send(data) {
     super.send(data);
-    if (this.readyState === WebSocket.OPEN) this.#show("up", data);
+    if (this.readyState !== WebSocket.OPEN) return;
+    this.#show("up", data);
+    if (this.#path === "/users") changed(Date.now()); // A new user: the list that follows is as old as this.
   }
 
   close(...how) {

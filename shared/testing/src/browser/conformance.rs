@@ -1,8 +1,13 @@
 //! The promises of every page of lessons 1 to 5, in a real browser. Each lesson's `tests/browser.rs` calls
 //! [`check_all`] with its own binary, and has further tests for what only its technique does.
 
+mod list;
+mod mistakes;
+mod trouble;
 mod wire;
 
+pub use mistakes::check_mistakes;
+pub use trouble::check_six_connections;
 pub use wire::check_wire;
 
 use std::time::{Duration, Instant};
@@ -31,7 +36,7 @@ pub enum KeepsOpen {
 /// Checks every promise of this module against the lesson `binary`.
 pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     let browser = Browser::start().await;
-    let promise = async |name| {
+    let promise = async |name: &str| {
         // In Firefox, old pages that try to reach servers that have ended can delay a new WebSocket.
         browser.leave_all().await;
         eprintln!("{name}"); // The test runner shows it if the promise is broken.
@@ -48,6 +53,8 @@ pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     the_page_recovers_from_a_cut(&browser, binary, keeps_open).await;
     promise("the list is right after a kill and a restart").await;
     the_list_is_right_after_a_kill_and_a_restart(&browser, binary).await;
+    check_list(&browser, binary, &promise).await;
+    check_trouble(&browser, binary, keeps_open, &promise).await;
     promise("the wire shows what crossed it").await;
     wire::the_wire_shows_what_crossed_it(&browser, binary).await;
     promise("the wire shows what goes wrong").await;
@@ -61,6 +68,35 @@ pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     assert_eq!(browser.console_errors().await, [""; 0]);
     promise("an error in a page does not go unseen").await;
     an_error_in_a_page_does_not_go_unseen(&browser, binary).await;
+}
+
+async fn check_list(browser: &Browser, binary: &str, promise: &impl AsyncFn(&str)) {
+    promise("removing a user keeps focus and the others").await;
+    list::removing_a_user_keeps_focus_and_the_others(browser, binary).await;
+    promise("the newest user is in sight").await;
+    list::the_newest_user_is_in_sight(browser, binary).await;
+    promise("an error goes when the name changes").await;
+    list::an_error_goes_when_the_name_changes(browser, binary).await;
+    promise("nothing jumps while news comes").await;
+    list::nothing_jumps_while_news_comes(browser, binary).await;
+    promise("the steps are ticked when they have happened").await;
+    list::the_steps_are_ticked_when_they_have_happened(browser, binary).await;
+}
+
+async fn check_trouble(
+    browser: &Browser,
+    binary: &str,
+    keeps_open: KeepsOpen,
+    promise: &impl AsyncFn(&str),
+) {
+    promise("a hung server is noticed and welcomed back").await;
+    trouble::a_hung_server_is_noticed_and_welcomed_back(browser, binary).await;
+    promise("a restart is explained").await;
+    trouble::a_restart_is_explained(browser, binary).await;
+    promise("a request without an answer gets a sentence").await;
+    trouble::a_request_without_an_answer_gets_a_sentence(browser, binary).await;
+    promise("a cut is explained").await;
+    trouble::a_cut_is_explained(browser, binary, keeps_open).await;
 }
 
 async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &str) {
