@@ -44,6 +44,11 @@ async fn a_person_logs_in_with_a_phone() {
     let link = login.evaluate("document.getElementById('link').href").await;
     let scan = phone.open(link.as_str().unwrap_or_default()).await;
     login.until(&status_starts_with("Scanned.")).await;
+    // The seconds count down, and so does the page.
+    let seconds = "Number(/another (\\d+) s/.exec(document.getElementById('deadline').textContent)[1])";
+    let first = login.evaluate(seconds).await.as_u64().unwrap_or_default();
+    assert!((100..=120).contains(&first), "{first} s");
+    login.until(&format!("{seconds} < {first}")).await;
     scan.until("!document.getElementById('choice').disabled")
         .await;
     scan.is_accessible("the phone's page").await;
@@ -52,11 +57,17 @@ async fn a_person_logs_in_with_a_phone() {
         .until(&status_starts_with("Logged in as <b>李四</b>"))
         .await;
 
-    // The link is used up: there is no form any more.
+    login.click("#again").await;
+    login
+        .until(&status_starts_with("Waiting for a phone"))
+        .await;
+
+    // The link is used up: a page says so, and there is no form any more.
     let again = phone.open(link.as_str().unwrap_or_default()).await;
     again
-        .until("document.body.textContent.length > 20 && !document.getElementById('confirm')")
+        .until("document.querySelector('h1').textContent.includes('used up') && !document.getElementById('confirm')")
         .await;
+    again.is_accessible("the page of a link that is used up").await;
     assert_eq!(laptop.console_errors().await, [""; 0]);
     assert_eq!(phone.console_errors().await, [""; 0]);
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod files;
+mod pages;
 mod process;
 mod requests;
 
@@ -83,6 +84,7 @@ pub async fn check_every_server(target: Target) {
     access::another_site_may_not_change_anything(target).await;
     access::another_site_may_if_a_flag_says_so(target).await;
     access::only_the_own_machine_may_cut(target).await;
+    pages::a_person_gets_a_page_and_a_program_json(target).await;
     requests::head_is_get_without_a_body(target).await;
     requests::a_thousand_requests_at_once_are_all_answered(target).await;
     process::a_server_that_cannot_start_says_why(target);
