@@ -1,18 +1,17 @@
 //! What the chat costs: `cargo bench -p chat`
 //!
-//! - **durable appends**: authors post as fast as they are acknowledged, each its next message after the response to
-//!   the last one;
-//! - **fan-out**: one message to many readers, as a multiple of the baseline, a server that holds as many sockets and
-//!   only writes as many bytes to them (the same as for the other lessons); and the memory of an idle reader;
-//! - **catching up**: a reader comes back after 10,000 messages.
+//! - **durable appends**: each author posts a message, waits for the response, and posts the next one;
+//! - **fan-out**: the server sends one message to many readers. The result is a multiple of the baseline, a server with
+//!   the same sockets that only writes the same bytes. The memory of an idle reader is measured, too;
+//! - **catching up**: a reader reads 10,000 messages that it has missed.
 //!
-//! Linux only: processor time and memory come from `/proc`.
+//! Linux only, because processor time and memory are read from `/proc`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
-    reason = "a measurement that goes wrong ends, and its numbers are small"
+    reason = "an error ends the measurement, and the numbers are small"
 )]
 
 use std::fs;
@@ -38,49 +37,49 @@ struct Flags {
     #[arg(long, default_value_t = 64)]
     authors: usize,
 
-    /// For how many seconds they do
+    /// For how many seconds the authors post
     #[arg(long, default_value_t = 5)]
     seconds: u64,
 
-    /// How many readers listen to one room
+    /// How many readers a room has
     #[arg(long = "clients", default_value_t = 5_000)]
     readers: usize,
 
-    /// How many messages they are sent
+    /// How many messages the readers get
     #[arg(long = "updates", default_value = "100")]
     messages: NonZeroUsize,
 
-    /// Also write the figures beside this file, as FILE.chat: the file itself is for the other lessons
+    /// Also write the figures to the file FILE.chat, because the other lessons write theirs to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
-    /// For the other lessons
+    /// Only the other lessons use this
     #[arg(long, hide = true)]
     idle: Option<u64>,
 
-    /// (`cargo bench` says so)
+    /// `cargo bench` passes this
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// These readers come first, and pay for what is there once: threads, connections to the database, caches.
-const WARM: usize = 500;
+/// How many readers connect before the memory is measured: threads and caches then have their final size.
+const WARM_UP_READERS: usize = 500;
 
-/// How long a message has to reach everybody before the next one is sent.
+/// The pause after each message, in which it reaches all readers.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// In how many rounds the messages are sent, each by the chat and then by the baseline.
+/// How many rounds there are. In each, first the chat sends messages, and then the baseline.
 const ROUNDS: usize = 10;
 
-/// How many messages one round has at most: a server closes a connection that sends nothing for 30 s, as the author's does
-/// during the baseline's half of a round.
+/// How many messages a round has at most. A server closes a connection on which it receives nothing for 30 s, and the
+/// author is silent while the baseline sends.
 const MAX_MESSAGES_PER_ROUND: usize = 100;
 
-/// A handshake without its address and its end. The key may be anything of 16 bytes (RFC 6455 §4.1).
+/// The headers of a handshake. The key may be any 16 bytes (RFC 6455 §4.1).
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// How a room is read.
+/// A transport, and the request for it.
 #[derive(Debug, Clone, Copy)]
 struct Transport {
     name: &'static str,
@@ -130,7 +129,7 @@ fn main() -> ExitCode {
             figures[transport.name]["idle_kibibytes"] = json!(idle);
         }
         if let Some(file) = flags.json {
-            // As for the other lessons, a relative path begins at the workspace.
+            // A relative path begins at the workspace, as for the other lessons.
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
             let mut file = file.into_os_string();
             file.push(".chat");
@@ -140,7 +139,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// A server, and somebody in its lobby.
+/// A server, and the token of a user.
 struct Room {
     server: Server,
     token: String,
@@ -161,7 +160,7 @@ impl Room {
         Self { server, token }
     }
 
-    /// A request for `path` in the lobby, with further headers.
+    /// Returns a request for `path` in the lobby, with further headers.
     fn get(&self, path: &str, headers: &str) -> String {
         let token = &self.token;
         format!(
@@ -169,7 +168,7 @@ impl Room {
         )
     }
 
-    /// Lets all authors post until the time is over.
+    /// Lets all authors post for `flags.seconds`. Returns how many messages were acknowledged in a second.
     async fn append(&mut self, flags: &Flags) -> u64 {
         let mut authors = JoinSet::new();
         let end = Instant::now() + Duration::from_secs(flags.seconds);
@@ -182,8 +181,8 @@ impl Room {
                 let mut acknowledged = 0_u64;
                 while Instant::now() < end {
                     let body = json!({ "key": acknowledged.to_string(), "text": "x".repeat(100) });
-                    let answer = post(&mut connection, &token, &body.to_string()).await;
-                    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+                    let response = post(&mut connection, &token, &body.to_string()).await;
+                    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
                     acknowledged += 1;
                 }
                 acknowledged
@@ -200,7 +199,7 @@ impl Room {
         acknowledged / flags.seconds
     }
 
-    /// Reads all 10,000 messages that are kept.
+    /// Reads all 10,000 stored messages five times. Returns the median of the times.
     async fn catch_up(&self, transport: Transport) -> Duration {
         let newest = self
             .server
@@ -217,12 +216,12 @@ impl Room {
             let (mut read, mut end) = (vec![0; 1 << 16], Vec::new());
             loop {
                 let length = connection.read(&mut read).await.unwrap();
-                assert!(length > 0, "the stream goes on");
+                assert!(length > 0, "the stream is open");
                 end.extend_from_slice(&read[..length]);
                 if String::from_utf8_lossy(&end).contains(&format!("\"id\":{newest},")) {
                     break;
                 }
-                // An id is not longer than this, and may come in two parts.
+                // The end may have the first part of the id, which is shorter than this.
                 end.drain(..end.len().saturating_sub(64));
             }
             times.push(begun.elapsed());
@@ -238,12 +237,12 @@ impl Room {
 
 async fn token(server: &Server, name: &str) -> String {
     let request = server.client.post(server.url("/session"));
-    let answer = request.json(&json!({ "name": name })).send().await.unwrap();
-    let answer: Value = answer.json().await.unwrap();
-    answer["token"].as_str().unwrap().to_owned()
+    let response = request.json(&json!({ "name": name })).send().await.unwrap();
+    let session: Value = response.json().await.unwrap();
+    session["token"].as_str().unwrap().to_owned()
 }
 
-/// Posts a message and reads the whole answer.
+/// Posts a message and returns the whole response.
 async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
     let length = body.len();
     let request = format!(
@@ -251,23 +250,23 @@ async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
          Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
     connection.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     loop {
-        let read = connection.read_buf(&mut answer).await.unwrap();
-        assert!(read > 0, "an answer");
-        // The answer's body is the only one with a brace.
-        if answer.ends_with(b"}") {
-            return String::from_utf8(answer).unwrap();
+        let read = connection.read_buf(&mut response).await.unwrap();
+        assert!(read > 0, "a response");
+        // The body is the only part with a brace.
+        if response.ends_with(b"}") {
+            return String::from_utf8(response).unwrap();
         }
     }
 }
 
-/// As long as a message of 100 characters is on the wire.
+/// What the baseline writes. It is as long as a message of 100 characters on the wire.
 const MESSAGE: [u8; 204] = [b'x'; 204];
 
-/// Sends messages to many readers, in rounds with the baseline, so that other work of the machine slows down both.
-/// Returns the processor time of a delivery in microseconds, of the chat and of the baseline, the first as a multiple of
-/// the second, each as the median of the rounds, and the memory of an idle reader in KiB.
+/// Sends messages to many readers. The chat and the baseline take turns, so that other work of the machine slows down
+/// both. Returns four figures: the processor time of a delivery by the chat and by the baseline, in microseconds, and
+/// the first as a multiple of the second (medians of the rounds); and the memory of an idle reader in KiB.
 async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.get(transport.path, transport.headers);
@@ -303,22 +302,22 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
     [chat, written, multiple, idle]
 }
 
-/// Lets the readers come, and returns what one of them takes of the server's memory, in KiB.
+/// Connects all readers, and returns the memory of the server for one of them, in KiB.
 async fn attach(server: &Server, request: &str, readers: usize) -> f64 {
-    for _ in 0..WARM {
+    for _ in 0..WARM_UP_READERS {
         drain(server.send_raw(request).await);
     }
     server.settle().await;
     let before = server.memory();
-    for _ in WARM..readers {
+    for _ in WARM_UP_READERS..readers {
         drain(server.send_raw(request).await);
     }
     server.settle().await;
-    let measured = readers.saturating_sub(WARM).max(1);
+    let measured = readers.saturating_sub(WARM_UP_READERS).max(1);
     server.memory().saturating_sub(before) as f64 / measured as f64 / 1024.0
 }
 
-/// Sends these messages, one by one, and returns the processor time of the server for them, in microseconds.
+/// Sends these messages one by one, and returns the processor time of the server for them, in microseconds.
 async fn send(server: &Server, author: &mut TcpStream, token: &str, messages: &[String]) -> f64 {
     let before = server.thread_times();
     for message in messages {
@@ -329,7 +328,7 @@ async fn send(server: &Server, author: &mut TcpStream, token: &str, messages: &[
     server.thread_times().since(&before).as_secs_f64() * 1e6
 }
 
-/// Reads and forgets whatever comes.
+/// Starts a task that reads from the socket and drops the bytes.
 fn drain(mut socket: TcpStream) {
     spawn_local(async move {
         let mut buffer = [0; 1024];

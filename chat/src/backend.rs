@@ -1,11 +1,14 @@
-//! The seam between the chat and the store that keeps its messages and names.
+//! [`Backend`]: the trait that every store of messages and names implements.
 //!
-//! Everything above this file (rooms, readers, transports) works with [`Backend`] and does not know which store it
-//! is. A backend has two tasks. It answers the calls below, and it delivers every new message to [`Rooms`]. One that
-//! several servers share also connects their rooms, through [`Cluster`](crate::room::Cluster).
+//! Readers, sessions and transports use the trait and do not know which store is behind it. A store has two tasks: it
+//! answers the calls of the trait, and it passes every new message to [`Rooms::publish`]. A store that several servers
+//! share also connects their rooms, through [`Cluster`](crate::room::Cluster).
 //!
-//! A further backend is a folder beside the two, a flag, and a line in [`open`]. The tests in `backend/tests` run
-//! against every backend.
+//! To add a store:
+//!
+//! 1. Implement the trait in `backend/NAME.rs` and a folder `backend/NAME/`.
+//! 2. Add a flag to [`BackendFlags`] and a case to [`open`].
+//! 3. Add the store to `stores_for` in `backend/tests.rs`. The tests of that folder then run on it, too.
 
 mod redis;
 mod sqlite;
@@ -20,41 +23,47 @@ use crate::log::{Message, Page, Receipt, View};
 use crate::room::Rooms;
 use crate::user::{TokenHash, User, UserId};
 
-/// The range of `--database-size`, in bytes: from what a few rooms need, to what SQLite can count in pages.
+/// The range of `--database-size`, in bytes. The smallest size is enough for a few rooms. The largest is far below the
+/// limit of SQLite, which counts pages in 32 bits.
 const MIN_DATABASE_SIZE: u64 = 8 << 20;
 const MAX_DATABASE_SIZE: u64 = 1 << 40;
 
-/// How many names can be taken at the same time, so that a flood of new users fills neither the memory nor the disk.
+/// How many names can be taken at the same time. The limit keeps a flood of new users from filling the memory or the
+/// disk.
 const MAX_USERS: usize = 10_000;
 
-/// A name that was not used for this many seconds is free for somebody else: a day.
+/// A name is free for another user after this many seconds without use: a day.
 const NAME_TTL: i64 = 24 * 60 * 60;
 
-/// When all names are taken, a newcomer gets the one that was unused for longest, if that is at least this many
-/// seconds: an hour.
+/// When `MAX_USERS` names are taken, a new name evicts the one that was unused for longest, if it was unused for at
+/// least this many seconds: an hour.
 const EVICTABLE_AFTER: i64 = 60 * 60;
 
-/// The same two times for an unconfirmed name, in seconds. A name is unconfirmed until its token is used, and again
-/// once its holder has released it. A client that received its token uses it within 10 s; three times that is safe.
-/// A flood that keeps others out has to take hundreds of names a second.
+/// An unconfirmed name is free, and can be evicted, after this many seconds without use. A name is unconfirmed until
+/// its token is used, and again after its holder has released it. A client uses its token within 10 s; three times
+/// that is safe. A flood of unconfirmed names keeps others out only if it takes hundreds of names a second.
 const UNCONFIRMED_TTL: i64 = 30;
 
-/// The 409 for a name that somebody holds.
+/// The text of the 409 for a name that another user holds.
 const NAME_TAKEN: &str = "Somebody else has that name. Choose another.";
 
-/// The 503 for a new name while there are `MAX_USERS` that nobody has to give up.
+/// The text of the 503 for a new name when `MAX_USERS` names are taken and none can be evicted.
 const TOO_MANY_USERS: &str = "There are too many people here. Come back later.";
 
-/// The result of a call, as soon as the store has it. The future is boxed, because a trait object cannot have
-/// `async fn`; beside a write to a disk or a network that costs nothing.
+/// The future that a call returns. It is boxed, because a trait object cannot have an `async fn`. The box costs little
+/// compared with a write to a disk or a network.
 pub(crate) type Reply<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
-/// A store for messages and names. Every call may fail with a 503 when the store does not respond; the caller may
-/// then repeat it.
+/// A store of messages and names.
+///
+/// A call fails with a 503 when the store does not respond. The call may have had its effect or not. Repeating it is
+/// safe, but after a `claim_name` that failed the name may stay taken for `UNCONFIRMED_TTL`.
 pub(crate) trait Backend: Send + Sync {
-    /// Stores `message` durably, or finds the receipt that its idempotency key got the first time. A new message
-    /// then reaches `Rooms::publish` on every server, in the order of the ids. 404 if a private message has no
-    /// recipient; 401 if the author has lost the name meanwhile.
+    /// Stores `message` durably and returns its receipt. If the author has sent the same idempotency key before,
+    /// stores nothing and returns the first receipt. Every server passes a new message to `Rooms::publish`, in the
+    /// order of the ids.
+    ///
+    /// 404 if the recipient of a private message does not exist; 401 if the store has lost the name of the author.
     fn append<'a>(
         &'a self,
         room: &'a RoomName,
@@ -62,25 +71,25 @@ pub(crate) trait Backend: Send + Sync {
         message: NewMessage,
     ) -> Reply<'a, Receipt>;
 
-    /// Returns the page of the log after `cursor`. Without a cursor, or with one that is outside the log, it is the
-    /// latest page.
+    /// Returns the page of the log after `cursor`. Without a cursor, the page begins with the latest `PAGE_SIZE`
+    /// messages. So it does with a cursor outside the log, and then `Page::reset` is set.
     fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page>;
 
-    /// Returns the latest messages before the one with this id, oldest first, a page at most.
+    /// Returns the latest messages before the one with this id, oldest first, at most one page.
     fn page_before(&self, view: View, id: i64) -> Reply<'_, Vec<Message>>;
 
-    /// Gives the name of `user` to `user`: 409 if somebody else has it, 503 if there are too many users. The name is
-    /// unconfirmed until `user_by_token` is called.
+    /// Makes `user` the holder of `user.name`. The name is unconfirmed until `user_by_token` is called.
+    ///
+    /// 409 if another user holds the name, 503 if there are too many users.
     fn claim_name(&self, user: Arc<User>) -> Reply<'_, ()>;
 
-    /// Returns whose token this is, and counts that as a use of the name.
+    /// Returns the user with this token, if the token is valid. This counts as a use of the name and confirms it.
     fn user_by_token(&self, token: TokenHash) -> Reply<'_, Option<Arc<User>>>;
 
-    /// Returns who holds this case-folded name.
+    /// Returns the holder of this case-folded name, if there is one.
     fn find_holder(&self, case_folded: String) -> Reply<'_, Option<Holder>>;
 
-    /// Makes the name of `user` unconfirmed, because its holder has taken another one. Using the token again takes
-    /// that back.
+    /// Makes the name of `user` unconfirmed, because `user` has taken another name. Using the token confirms it again.
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()>;
 }
 
@@ -97,21 +106,23 @@ pub(crate) struct BackendFlags {
     #[arg(long, env, value_name = "FILE", default_value = "chat.db")]
     pub(crate) database: PathBuf,
 
-    /// How large the database may grow, with its write-ahead log; a full one gives up its oldest messages
+    /// How large the database and its write-ahead log may grow; a full database deletes old messages
     #[arg(long, env, value_name = "BYTES", default_value = "4GiB", value_parser = parse_size)]
     pub(crate) database_size: u64,
 
-    /// Keep them in this Redis instead, which any number of servers may share: `redis://127.0.0.1/`
+    /// Keep messages and names in this Redis instead, which any number of servers may share: `redis://127.0.0.1/`
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
 }
 
 /// Parses a size such as `4GiB`, `512MiB` or `1000000`.
 fn parse_size(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text {
-        _ if text.ends_with("GiB") => (text.trim_end_matches("GiB"), 1 << 30),
-        _ if text.ends_with("MiB") => (text.trim_end_matches("MiB"), 1 << 20),
-        _ => (text, 1),
+    let (number, unit) = if let Some(number) = text.strip_suffix("GiB") {
+        (number, 1 << 30)
+    } else if let Some(number) = text.strip_suffix("MiB") {
+        (number, 1 << 20)
+    } else {
+        (text, 1)
     };
     let size = number
         .parse::<u64>()
@@ -125,11 +136,11 @@ fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Why a store cannot be used, and what to do about it: one sentence.
+/// An error that says in one sentence why a store cannot be used, and what to do.
 pub(crate) type OpenError = Box<dyn std::error::Error>;
 
-/// Opens the store that the flags name. It delivers to `rooms`. Returns it with the rooms to use from now on, which
-/// are in a cluster if other servers share the store.
+/// Opens the store that the flags choose. Returns it, and the rooms to use from now on, which are in a cluster if
+/// several servers can share the store.
 pub(crate) async fn open(
     flags: &BackendFlags,
     rooms: Rooms,

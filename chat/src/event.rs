@@ -1,4 +1,4 @@
-//! The named events on the wire, the same for every transport.
+//! The named events that a server sends. Every transport has the same events, in its own encoding.
 //!
 //! ```text
 //! WebSocket:  {"event":"message","data":{"id":17,"from":"Ann","text":"Hi","time":"2020-09-24 22:51:02"}}
@@ -7,6 +7,9 @@
 //!             data: {"id":17,"from":"Ann","text":"Hi","time":"2020-09-24 22:51:02"}
 //! long poll:  {"events":[{"event":"message","data":{"id":17,…}}],"cursor":"17.4"}
 //! ```
+//!
+//! A new event needs a constructor here, an [`EventKind`] if readers must decide about it in a new way, and a handler
+//! of its name in `static/`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,10 +23,10 @@ use shared::{clock, error::Error};
 use crate::log::{Message, Receipt};
 use crate::user::UserId;
 
-/// What a reader needs to know of an event to decide whether to deliver it.
+/// What a reader needs to know about an event to decide whether to deliver it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventKind {
-    /// A message from the log. `between` has the author and the recipient of a private message.
+    /// A message of the log. `between` has the author and the recipient if the message is private.
     Message {
         id: i64,
         between: Option<[UserId; 2]>,
@@ -34,16 +37,16 @@ pub(crate) enum EventKind {
     PresenceChange { version: u64 },
     /// This user is typing.
     Typing { user: UserId },
-    /// Something for one reader only, such as a ping.
+    /// An event that one reader makes for itself, such as `ping`.
     Direct,
 }
 
-/// An event from the server, encoded once for all readers of a transport, when the first of them needs it.
+/// An event from the server. Each encoding is made once for all readers, when the first of them needs it.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) kind: EventKind,
     name: &'static str,
-    /// JSON.
+    /// The data as JSON.
     data: String,
     json: OnceLock<String>,
     frame: OnceLock<Bytes>,
@@ -55,7 +58,7 @@ impl Event {
         Arc::new(Self {
             kind,
             name,
-            // This cannot fail: the data are strings and numbers.
+            // This cannot fail, because the data are strings and numbers.
             data: serde_json::to_string(data).unwrap_or_default(),
             json: OnceLock::new(),
             frame: OnceLock::new(),
@@ -63,7 +66,7 @@ impl Event {
         })
     }
 
-    /// Returns about how many bytes the event takes, in each of its encodings.
+    /// Returns the number of bytes of the data, which is about the size of each encoding.
     pub(crate) fn data_len(&self) -> usize {
         self.data.len()
     }
@@ -74,12 +77,12 @@ impl Event {
         self.json.get_or_init(encode)
     }
 
-    /// Returns the same as a WebSocket text frame.
+    /// Returns that JSON as a WebSocket text frame.
     pub(crate) fn frame(&self) -> Bytes {
         self.frame.get_or_init(|| text_frame(self.json())).clone()
     }
 
-    /// Returns the same as an event of an event stream.
+    /// Returns the event as it is in an event stream (WHATWG HTML, 9.2.6).
     pub(crate) fn sse(&self) -> Bytes {
         let encode = || {
             let id_line = match self.kind {
@@ -92,7 +95,7 @@ impl Event {
         self.sse.get_or_init(encode).clone()
     }
 
-    /// Returns `message` for a message of the log.
+    /// Returns the event `message` for a message of the log.
     pub(crate) fn message(message: &Message) -> Arc<Self> {
         let kind = EventKind::Message {
             id: message.id,
@@ -101,12 +104,12 @@ impl Event {
         Self::new(kind, "message", message)
     }
 
-    /// Returns `joined` for a user who has come into the room.
+    /// Returns the event `joined` for a user who has joined the room.
     pub(crate) fn joined(version: u64, name: &str) -> Arc<Self> {
         Self::presence_change("joined", version, name)
     }
 
-    /// Returns `left` for a user who has gone from the room.
+    /// Returns the event `left` for a user who has left the room.
     pub(crate) fn left(version: u64, name: &str) -> Arc<Self> {
         Self::presence_change("left", version, name)
     }
@@ -116,34 +119,35 @@ impl Event {
         Self::new(EventKind::PresenceChange { version }, event, &data)
     }
 
-    /// Returns `roster`, with the names of all users in the room.
+    /// Returns the event `roster`, with the names of all members of the room.
     pub(crate) fn roster(version: u64, names: &[&str]) -> Arc<Self> {
         let data = json!({ "names": names });
         Self::new(EventKind::Roster { version }, "roster", &data)
     }
 
-    /// Returns `typing` for a user who is typing.
+    /// Returns the event `typing` for a user who is typing.
     pub(crate) fn typing(user: UserId, name: &str) -> Arc<Self> {
         let data = json!({ "name": name });
         Self::new(EventKind::Typing { user }, "typing", &data)
     }
 
-    /// Returns `reset`, which tells the client that its cursor is no longer valid: it drops all messages, and the
-    /// next ones follow the message `after`.
+    /// Returns the event `reset`, for a client whose cursor is not valid. The client removes all messages from its
+    /// page. The next messages follow the message `after`.
     pub(crate) fn reset(after: i64) -> Arc<Self> {
         let data = json!({ "after": after.to_string() });
         Self::new(EventKind::Direct, "reset", &data)
     }
 
-    /// Returns `ping`, which shows a page that the connection is alive. A page cannot see the pings of the WebSocket
-    /// protocol.
+    /// Returns the event `ping`, which shows a page that the connection is alive. A page cannot see the pings of the
+    /// WebSocket protocol.
     pub(crate) fn ping() -> Arc<Self> {
         let data = json!({ "time": clock::format(Local::now()) });
         Self::new(EventKind::Direct, "ping", &data)
     }
 }
 
-/// Returns the reply to a frame that had this `ack`: `ack` with the receipt of the message, or `error`.
+/// Returns the reply to a client's frame as JSON: `ack` with the receipt of the message, or `error`. It has the number
+/// `ack` of that frame.
 pub(crate) fn encode_reply(ack: Option<u64>, outcome: &Result<Receipt, Error>) -> String {
     let (event, data) = match outcome {
         Ok(receipt) => ("ack", json!(receipt)),
@@ -153,7 +157,7 @@ pub(crate) fn encode_reply(ack: Option<u64>, outcome: &Result<Receipt, Error>) -
     format!(r#"{{"event":"{event}",{ack}"data":{data}}}"#)
 }
 
-/// Returns the data of an `error` event; for a 429 with the seconds to wait.
+/// Returns the data of an `error` event, with the seconds to wait after a 429.
 fn encode_error(error: &Error) -> Value {
     let message = error.to_string();
     match error.retry_after() {
@@ -162,7 +166,8 @@ fn encode_error(error: &Error) -> Value {
     }
 }
 
-/// Encodes `text` as a WebSocket frame (RFC 6455 §5.2). A server's frames have no mask, so one serves all clients.
+/// Encodes `text` as a WebSocket frame (RFC 6455 §5.2). A frame from a server has no mask, so all clients get the same
+/// bytes.
 fn text_frame(text: &str) -> Bytes {
     let mut frame = BytesMut::new();
     Parser::write_message(&mut frame, text, OpCode::Text, true, false);

@@ -1,12 +1,12 @@
-//! What a log of messages is, whatever it is stored in.
+//! What a log of messages is, in any store.
 //!
-//! Each message of a room has the next number as its id. So a reader needs to remember one number to miss nothing:
-//! the id of the last message that it has looked at. That number is its cursor.
+//! Each message of a room has the next number as its id. A reader that remembers one number misses nothing: the id of
+//! the last message that it has read. That number is its cursor.
 //!
 //! The ids of a room have no gaps, and only the oldest messages are ever deleted. So a log is one range of ids from
 //! the first to the last, and a cursor is valid as long as no message after it has been deleted. The first id of a
-//! new room is the time in milliseconds: a cursor from a log that was thrown away is then too old, and its reader
-//! gets a `reset`.
+//! new room is the time in milliseconds. If a log is lost and a new one begins, a cursor of the lost log is therefore
+//! too old, and its reader gets a `reset`.
 
 use chrono::{DateTime, Local};
 use serde::{Serialize, Serializer};
@@ -15,18 +15,19 @@ use shared::clock;
 use crate::input::RoomName;
 use crate::user::UserId;
 
-/// How many messages of a room are kept. The oldest are deleted first, and their idempotency keys with them.
+/// How many messages of a room are kept, so that a busy room does not fill the disk. The oldest are deleted first,
+/// with their idempotency keys.
 pub(crate) const MAX_MESSAGES_PER_ROOM: i64 = 10_000;
 
-/// How many messages are read at a time, and shown to a newcomer: enough to fill a page quickly.
+/// How many messages a page of the log has at most. A newcomer gets as many: they fill a screen, and load quickly.
 pub(crate) const PAGE_SIZE: usize = 50;
 
-/// How many bytes of text are read at a time: what a reader that does not read makes the server hold.
+/// A page of the log ends with the message that makes its text longer than this, in bytes. The server holds one page
+/// in memory for each client that does not read.
 pub(crate) const PAGE_BYTES: usize = 32 * 1024;
 
-/// The 404 for a private message whose recipient does not exist.
-pub(crate) const NO_SUCH_RECIPIENT: &str =
-    "Nobody here has the name that the message is addressed to.";
+/// The text of the 404 for a private message whose recipient does not exist.
+pub(crate) const NO_SUCH_RECIPIENT: &str = "Nobody here has the name of the recipient.";
 
 /// A message in the log. Its JSON is the data of a `message` event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,14 +66,14 @@ pub(crate) struct View {
     pub(crate) reader: UserId,
 }
 
-/// A part of the log, for one reader.
+/// A part of the log, without the messages that are private to others.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page {
-    /// Set if the reader's cursor was no longer valid: the cursor to use instead.
+    /// Set if the reader's cursor was not valid: the cursor to use instead.
     pub(crate) reset: Option<i64>,
     /// The messages that the reader may see, oldest first.
     pub(crate) messages: Vec<Message>,
-    /// The id up to which the log was looked at. That message may have been private to others.
+    /// The id up to which the log was read. The message with this id may be private to others.
     pub(crate) cursor: i64,
     /// Whether there are messages after the cursor.
     pub(crate) has_more: bool,
@@ -97,8 +98,8 @@ impl PageBuilder {
     }
 }
 
-/// Returns the id after which a reader with this cursor goes on, or `None` if the cursor is outside the log, which
-/// has the messages `first_id` to `last_id`. Cursor 0 stands for the beginning of the log.
+/// Returns the id after which a reader with this cursor continues. Returns `None` if the cursor is outside the log,
+/// which has the messages `first_id` to `last_id`. Cursor 0 means the beginning of the log.
 pub(crate) fn resolve_cursor(cursor: i64, first_id: i64, last_id: i64) -> Option<i64> {
     let before_first = first_id - 1;
     if cursor == 0 {
@@ -107,7 +108,7 @@ pub(crate) fn resolve_cursor(cursor: i64, first_id: i64, last_id: i64) -> Option
     (before_first..=last_id).contains(&cursor).then_some(cursor)
 }
 
-/// Writes Unix seconds as a local time, `2020-09-24 22:51:02`.
+/// Serializes Unix seconds as a local time, `2020-09-24 22:51:02`.
 #[allow(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes every field by reference"
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_valid_from_just_before_the_first_message_to_the_last() {
+    fn a_cursor_outside_the_log_is_not_valid() {
         assert_eq!(resolve_cursor(0, 100, 200), Some(99));
         for valid in [99, 100, 150, 200] {
             assert_eq!(resolve_cursor(valid, 100, 200), Some(valid));
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn unix_seconds_are_written_as_a_local_time() {
+    fn unix_seconds_are_serialized_as_local_time() {
         let time = Local.with_ymd_and_hms(2020, 9, 24, 22, 51, 2).unwrap();
         let json = serialize_unix_as_local_time(&time.timestamp(), serde_json::value::Serializer);
         assert_eq!(json.unwrap(), "2020-09-24 22:51:02");

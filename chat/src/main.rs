@@ -2,9 +2,9 @@
 //!
 //! `cargo run -p chat`
 //!
-//! A chat room that loses nothing and says nothing twice. The idea: **a room is a log, and WebSocket, SSE and long
+//! A chat room that loses no message and shows none twice. The idea: **a room is a log, and WebSocket, SSE and long
 //! polling are three ways to read it from a cursor.** A client remembers the id of the last message that it has seen.
-//! Whenever it comes back, over whichever transport, it sends that id and gets what came after.
+//! When it connects again, over any transport, it sends that id and gets the messages after it.
 //!
 //! ```text
 //! POST ─┐                                         ┌─ WebSocket
@@ -12,8 +12,8 @@
 //! ws  ──┘           published to the room         └─ long poll
 //! ```
 //!
-//! Read on in `log.rs` (what a log is), `room.rs` (who is there), `reader.rs` (from the log to what happens now), and
-//! the three files in `transport/`. Where messages and names are stored is behind the trait in `backend.rs`.
+//! Read next: `log.rs` (what a log is), `room.rs` (who is in a room), `reader.rs` (the log first, then live events),
+//! and the three transports in `transport/`. The trait in `backend.rs` hides how messages and names are stored.
 
 mod backend;
 mod event;
@@ -36,7 +36,8 @@ use shared::Lesson;
 use state::ChatState;
 use transport::{long_poll, post, sse, websocket};
 
-/// `name` selects the port and the title in `shared::catalog`; `folder` is where `static/` is.
+/// This lesson. `name` selects the port and the title in `shared::catalog`; the files of `static/` are served from
+/// `folder`.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The burst, as time: a user who was idle may do at once as much as the rate allows in two seconds.
+/// How large a burst may be, as a time: a user who was idle may do at once as much as the rate allows in two seconds.
+/// A client that was offline sends its waiting messages at once.
 const BURST: Duration = Duration::from_secs(2);
 
-/// A token bucket, as the generic cell rate algorithm (GCRA) has it: the whole state is one moment. The bucket holds
-/// two seconds' worth of tokens, each use takes one, and they come back at a steady rate. So a user may do much at
-/// once, but not for long.
+/// A token bucket. It holds the tokens of two seconds, each use takes one, and new tokens arrive at a steady rate. So a
+/// user may do much at once, but not for long. The generic cell rate algorithm (GCRA) needs only one moment as state.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimiter {
-    /// When the bucket is, or was, full again. `None` before the first use.
+    /// The moment when the bucket is, or was, full again. `None` before the first use.
     full_at: Mutex<Option<Instant>>,
 }
 
 impl RateLimiter {
-    /// Takes a token from a bucket that gets `rate` tokens a second. A rate of 0 is no limit. If the bucket is empty,
-    /// returns how long it takes until the next token.
+    /// Takes a token from a bucket that gets `rate` tokens a second. If the bucket is empty, returns the time until the
+    /// next token arrives. A rate of 0 is no limit.
     pub(crate) fn try_acquire(&self, rate: u32) -> Result<(), Duration> {
         let Some(refill_interval) = Duration::from_secs(1).checked_div(rate) else {
             return Ok(());
@@ -42,9 +42,8 @@ mod tests {
 
     use super::*;
 
-    /// Time is paused: it moves only when the test says so.
     #[tokio::test(start_paused = true)]
-    async fn after_a_burst_of_two_seconds_worth_there_is_one_at_a_time() {
+    async fn after_a_burst_the_rate_is_the_limit() {
         let limiter = RateLimiter::default();
         for _ in 0..20 {
             assert_eq!(limiter.try_acquire(10), Ok(()));
@@ -57,7 +56,7 @@ mod tests {
         assert!(limiter.try_acquire(10).is_err());
         advance(Duration::from_secs(3600)).await;
         for _ in 0..20 {
-            assert_eq!(limiter.try_acquire(10), Ok(()), "and never more");
+            assert_eq!(limiter.try_acquire(10), Ok(()), "a full bucket");
         }
         assert!(limiter.try_acquire(10).is_err());
     }

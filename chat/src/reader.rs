@@ -1,8 +1,9 @@
-//! [`Reader`]: one reader of a room, from its cursor through the log into what happens now.
+//! [`Reader`]: reads a room from a cursor, first from the log and then from live events.
 //!
-//! A reader never misses a message and never gets one twice, because of the order of its steps: it subscribes to the
-//! room's events first, then reads the log, then goes on with the events that have come meanwhile, except those that
-//! it has already read. A reader that is too slow for the events reads the gap from the log, in the same way.
+//! A reader never misses a message and never gets one twice, because of the order of its steps. First it subscribes to
+//! the events of the room. Then it reads the log from its cursor. Then it takes the events that have arrived since it
+//! subscribed, without the messages that it has already read. A reader that is too slow loses events. It then reads
+//! the missing messages from the log, in the same way.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration, vec};
 
@@ -16,22 +17,22 @@ use crate::input::Cursor;
 use crate::log::{Message, View};
 use crate::room::Membership;
 
-/// How long a reader waits before it reads again when the log could not be read. Readers stay connected during an
-/// outage: if all of them were disconnected, all would come back at the same moment.
+/// How long a reader waits before it reads the log again after an error. Readers stay connected during an outage. If
+/// the server closed their connections, all clients would reconnect at the same moment.
 const READ_RETRY: Duration = Duration::from_secs(1);
 
-/// The reader of one connection to a room, whatever its transport.
+/// The reader of one connection to a room, over any transport.
 pub(crate) struct Reader {
     backend: Arc<dyn Backend>,
     membership: Membership,
-    /// How far this reader has come.
+    /// How far this reader has read.
     pub(crate) cursor: Cursor,
-    /// There may be messages in the log after the cursor that do not come as events.
+    /// Whether the log may have messages after the cursor that will not arrive as events.
     has_unread_log: bool,
     /// Events to deliver first, such as the roster.
     queue: VecDeque<Arc<Event>>,
-    /// Messages from the log to deliver next. They are not encoded yet, because a client that does not read must not
-    /// cost much memory.
+    /// Messages from the log to deliver after `queue`. They are not encoded yet, so that a client that does not read
+    /// costs little memory.
     messages: vec::IntoIter<Message>,
 }
 
@@ -50,15 +51,15 @@ impl Reader {
         reader
     }
 
-    /// Returns the next event for this reader, as soon as there is one. Nothing is lost if this is dropped before it
-    /// returns.
+    /// Waits for the next event for this reader and returns it. A caller may stop waiting at any time, and no event is
+    /// lost.
     pub(crate) async fn next(&mut self) -> Arc<Event> {
         loop {
             if let Some(event) = self.next_queued() {
                 return event;
             }
             if self.has_unread_log {
-                // Boxed, so that a reader that only waits for events does not hold the memory for reading.
+                // Boxed, so that a reader needs the memory for reading only while it reads.
                 if Box::pin(self.read_next_page()).await.is_err() {
                     sleep(READ_RETRY).await;
                 }
@@ -75,7 +76,7 @@ impl Reader {
         }
     }
 
-    /// Returns everything that can be delivered without waiting, at most one page of the log.
+    /// Returns all events that are there already, with at most one page of the log.
     pub(crate) async fn drain_ready(&mut self) -> Result<Vec<Arc<Event>>, Error> {
         if self.has_unread_log && self.messages.len() == 0 {
             self.read_next_page().await?;
@@ -84,7 +85,7 @@ impl Reader {
         loop {
             let has_queued = !self.queue.is_empty() || self.messages.len() > 0;
             if self.has_unread_log && !has_queued {
-                return Ok(events); // The next page is for the next call.
+                return Ok(events); // The next call reads the next page.
             }
             match self.next().now_or_never() {
                 Some(event) => events.push(event),
@@ -115,7 +116,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Queues what the reader does not know of who is in the room.
+    /// Queues the roster, or the changes of it that the reader does not know yet.
     fn queue_roster(&mut self) {
         for event in self.membership.roster_since(self.cursor.roster) {
             if self.advance_past(&event) {
@@ -127,7 +128,7 @@ impl Reader {
     /// Moves the cursor past `event` and returns whether to deliver the event.
     ///
     /// A reader subscribes before it reads the log, so a message can arrive twice: once from the log and once as an
-    /// event. The cursor tells them apart: an event that it has already passed is dropped here.
+    /// event. The cursor shows that: an event that is not after the cursor is dropped.
     fn advance_past(&mut self, event: &Event) -> bool {
         let me = self.membership.user.id;
         match event.kind {
@@ -138,7 +139,7 @@ impl Reader {
                 self.cursor.id = Some(id);
                 between.is_none_or(|users| users.contains(&me))
             }
-            // Not only a newer one: a store that has lost data has an older roster, which is the true one now.
+            // An older version counts, too: a store that has lost data has an older roster, which is now the right one.
             EventKind::Roster { version } => self.cursor.roster.replace(version) != Some(version),
             EventKind::PresenceChange { version } => {
                 let is_new = self.cursor.roster < Some(version);

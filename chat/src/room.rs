@@ -1,10 +1,10 @@
-//! [`Rooms`]: who is in which room right now, and how events reach everybody in a room.
+//! [`Rooms`]: who is in which room, and how events reach everybody in a room.
 //!
-//! Nothing here is stored. Messages are in the log, and presence is true only while it lasts. A room exists from its
-//! first member until 5 s after its last one has gone, or shorter if another room needs the slot.
+//! Nothing here is stored. Messages are in the log, and who is present depends on open connections only. A room exists
+//! from its first connection until 5 s after its last one has closed, or until another room needs its slot.
 //!
-//! There are two kinds of locks: one for the map of all rooms, which is held for a look-up, and one for each room. A
-//! crowd in one room therefore does not delay another room.
+//! There are two kinds of locks: one for the map of all rooms, and one for the members of each room. Both are held for
+//! a few lines only. Code that needs both locks the map first, so that two threads never wait for each other.
 
 mod cluster;
 mod remote;
@@ -30,26 +30,27 @@ pub(crate) use cluster::Cluster;
 pub(crate) use roster::{ChangeKind, PresenceChange};
 use roster::{Roster, Update};
 
-/// How many rooms there can be with somebody in them.
+/// How many rooms can have members at the same time, so that a flood of rooms does not fill the memory.
 const MAX_ROOMS: usize = 1_000;
 
-/// How many events a receiver may be behind before it has to read the log instead.
+/// How many events a receiver may be behind. One that is further behind lags, and reads the log instead.
 pub(crate) const EVENT_BUFFER: usize = 256;
 
-/// How many bytes of events are kept for the slowest receiver of a room, on each thread that has receivers.
+/// How many bytes of events a room keeps for its slowest receiver, on each thread that has receivers: the memory of a
+/// room has a limit even if its messages are long.
 const EVENT_BUFFER_BYTES: usize = 64 * 1024;
 
-/// How long a user may have no connection without having left: long enough to reload a page, to change the network,
-/// and to come back with the next long poll.
+/// How long a user without a connection stays in a room: long enough to reload a page, to change the network, or to
+/// send the next long poll.
 pub(crate) const LEAVE_DELAY: Duration = Duration::from_secs(5);
 
-/// The shortest time between two `typing` events of one user.
+/// The shortest time between two `typing` events of one user, who may press ten keys a second.
 const TYPING_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a newcomer waits for the roster, if other servers have a part of it.
+/// How long a newcomer waits for the roster in a cluster. If the store hangs, the client gets an error after that.
 const ROSTER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The rooms that somebody is in. Clones are handles to the same rooms.
+/// The rooms that have members. Clones are handles to the same rooms.
 #[derive(Clone)]
 pub(crate) struct Rooms {
     by_name: Arc<Mutex<HashMap<RoomName, Arc<Room>>>>,
@@ -69,9 +70,9 @@ struct Room {
 
 /// Who is in a room.
 struct Presence {
-    /// The users with a connection to this server, or who had one less than `LEAVE_DELAY` ago.
+    /// The members on this server: users who have a connection, or had one less than `LEAVE_DELAY` ago.
     members: HashMap<UserId, Member>,
-    /// The users in the room, on all servers together.
+    /// The members on all servers together.
     roster: Roster,
 }
 
@@ -79,14 +80,14 @@ struct Presence {
 struct Member {
     user: Arc<User>,
     connections: usize,
-    /// Set while there is no connection: since when, and the task that will take the user out of the room.
+    /// Set while there is no connection: when the last one closed, and the task that will remove the user.
     leaving: Option<(Instant, AbortHandle)>,
     last_typing: Option<Instant>,
 }
 
 impl Rooms {
-    /// Creates rooms without members, on a server that is alone. A user may have `max_connections` in all rooms
-    /// together, and a receiver may be `event_buffer` events behind.
+    /// Creates the rooms of a server that is alone. A user may have `max_connections` in all rooms together, and a
+    /// receiver may be `event_buffer` events behind.
     pub(crate) fn new(max_connections: usize, event_buffer: usize) -> Self {
         Self {
             by_name: Arc::default(),
@@ -116,8 +117,10 @@ impl Rooms {
         self.lock().values().cloned().collect()
     }
 
-    /// Adds a connection of `user` to a room, until the returned guard is dropped. Waits until the roster is known
-    /// with the user in it, which on a server that is alone is at once.
+    /// Adds a connection of `user` to a room, until the returned [`Membership`] is dropped. Waits until the roster
+    /// contains the user. On a server that is alone, that is the case immediately.
+    ///
+    /// 429 if the user has too many connections; 503 if there are too many rooms, or if the roster does not arrive.
     pub(crate) async fn join(
         &self,
         name: &RoomName,
@@ -126,12 +129,12 @@ impl Rooms {
         let mut membership = self.connect(name, user)?;
         let roster_is_known = async {
             while !membership.room.lock().roster.contains(user.id) {
-                // A change of the roster is an event, too. Other events that are dropped here are in the log.
+                // A change of the roster is an event, too. Messages that are dropped here are in the log.
                 membership.events.recv().await.ok();
             }
         };
         let late = |_| {
-            let message = "It is not known who is in this room. Come back later.";
+            let message = "The list of people in this room cannot be read. Try again later.";
             Error::service_unavailable(message)
         };
         timeout(ROSTER_TIMEOUT, roster_is_known)
@@ -140,20 +143,20 @@ impl Rooms {
         Ok(membership)
     }
 
-    /// The first half of `join`, which does not wait.
+    /// Does what `join` does before it waits.
     fn connect(&self, name: &RoomName, user: &Arc<User>) -> Result<Membership, Error> {
-        // Held until the user is in the room, so that nobody removes an empty room in between.
+        // Held until the user is in the room, so that no other thread removes the empty room in between.
         let mut rooms = self.lock();
         if user.connections.load(Ordering::Relaxed) >= self.max_connections {
             let message = "You have too many connections open. Close one of your other tabs.";
             return Err(Error::too_many_requests(message, LEAVE_DELAY));
         }
         if rooms.len() >= MAX_ROOMS {
-            // Rooms in which nobody has a connection any more give their slots away.
+            // Removes the rooms whose members have no connection and will leave soon.
             rooms.retain(|_, room| room.has_connections());
         }
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
-            let message = "There are too many rooms open. Choose one that somebody is in.";
+            let message = "There are too many rooms. Choose one that already has members.";
             return Err(Error::service_unavailable(message));
         }
         let room = match rooms.entry(name.clone()) {
@@ -163,7 +166,7 @@ impl Rooms {
         user.connections.fetch_add(1, Ordering::Relaxed);
         let mut presence = room.lock();
         self.add_connection(&room, &mut presence, user);
-        // Under the same lock, so that no event is missed. The user's own `joined` comes before it.
+        // Under the same lock, so that no event is missed. The user's own `joined` was sent before.
         let events = room.events.subscribe();
         drop(presence);
         Ok(Membership {
@@ -175,8 +178,8 @@ impl Rooms {
     }
 
     fn new_room(&self, name: &RoomName) -> Room {
-        // The version begins with the time, so that a version from before a restart of the server, or from before
-        // the room was empty, is never taken for a newer one.
+        // The first version is the time. So a version from before a restart of the server, or from before the room
+        // was empty, is always older.
         let version = Utc::now().timestamp_micros().unsigned_abs();
         let roster = match self.cluster {
             None => Roster::empty(version),
@@ -192,8 +195,7 @@ impl Rooms {
         }
     }
 
-    /// Counts a connection of `user`. The first one announces the user, unless the last one closed less than
-    /// `LEAVE_DELAY` ago.
+    /// Counts a new connection of `user`. The first one announces `joined`, unless the user has not left yet.
     fn add_connection(&self, room: &Room, presence: &mut Presence, user: &Arc<User>) {
         let member = presence.members.entry(user.id).or_insert_with(|| Member {
             user: Arc::clone(user),
@@ -205,13 +207,13 @@ impl Rooms {
         match member.leaving.take() {
             Some((_, task)) => task.abort(),
             None if member.connections == 1 => {
-                self.members_changed(room, presence, ChangeKind::Joined, user);
+                self.change_roster(room, presence, ChangeKind::Joined, user);
             }
             None => {}
         }
     }
 
-    /// Removes a connection of `user`. After the last one the user leaves, `LEAVE_DELAY` later.
+    /// Removes a connection of `user`. After the last one, the user leaves when `LEAVE_DELAY` is over.
     fn remove_connection(&self, room: &Arc<Room>, user: &Arc<User>) {
         let mut presence = room.lock();
         let Some(member) = presence.members.get_mut(&user.id) else {
@@ -221,7 +223,7 @@ impl Rooms {
         if member.connections > 0 {
             return;
         }
-        // Without a runtime the process is ending, and there is nobody left to tell.
+        // Without a runtime the process is ending, and nobody needs a `left` any more.
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -233,7 +235,7 @@ impl Rooms {
         member.leaving = Some((Instant::now(), task.abort_handle()));
     }
 
-    /// Takes `user` out of the room, unless a connection has come in the meantime.
+    /// Removes `user` from the room, and the room if it is empty. Does nothing if the user has a connection again.
     fn leave(&self, room: &Arc<Room>, user: &User) {
         let mut rooms = self.lock();
         let mut presence = room.lock();
@@ -243,7 +245,7 @@ impl Rooms {
             return;
         }
         presence.members.remove(&user.id);
-        self.members_changed(room, &mut presence, ChangeKind::Left, user);
+        self.change_roster(room, &mut presence, ChangeKind::Left, user);
         let is_listed = rooms
             .get(&room.name)
             .is_some_and(|listed| Arc::ptr_eq(listed, room));
@@ -252,9 +254,9 @@ impl Rooms {
         }
     }
 
-    /// Applies a change of who is here on this server. In a cluster it is reported instead, and comes back as a
-    /// change of the roster of all servers (`apply_presence`).
-    fn members_changed(&self, room: &Room, presence: &mut Presence, kind: ChangeKind, user: &User) {
+    /// Applies a change of the members on this server to the roster. In a cluster the change is reported instead, and
+    /// arrives later as a change of the roster of all servers (`apply_presence_change`).
+    fn change_roster(&self, room: &Room, presence: &mut Presence, kind: ChangeKind, user: &User) {
         if let Some(cluster) = &self.cluster {
             return cluster.members_changed();
         }
@@ -268,15 +270,14 @@ impl Rooms {
         room.announce(update);
     }
 
-    /// Sends a message that has been stored to everybody in its room on this server.
+    /// Sends a stored message to everybody in its room on this server.
     pub(crate) fn publish(&self, name: &RoomName, message: &Message) {
         if let Some(room) = self.find(name) {
             room.send(&Event::message(message));
         }
     }
 
-    /// Tells the others in the room that `user`, who is a member, is typing. Does so at most once in
-    /// `TYPING_INTERVAL`.
+    /// Sends `typing` to the room of a user who is a member, at most once in `TYPING_INTERVAL`.
     pub(crate) fn typing(&self, name: &RoomName, user: &User) {
         let Some(room) = self.find(name) else {
             return;
@@ -312,8 +313,8 @@ impl Room {
         self.events.send_sized(event, event.data_len());
     }
 
-    /// Announces a change of the roster, while it is locked, so that changes are announced in their order. Returns
-    /// whether the roster is still known.
+    /// Announces an update of the roster. The caller still has the lock, so that updates are announced in their order.
+    /// Returns whether the roster is still known.
     fn announce(&self, update: Update) -> bool {
         match update {
             Update::Announce(event) => self.send(&event),
@@ -326,7 +327,7 @@ impl Room {
 
 /// A connection of a user to a room. Dropping it closes the connection.
 pub(crate) struct Membership {
-    /// What happens in the room from the moment of joining on.
+    /// The events of the room since the connection was added.
     pub(crate) events: Receiver<Arc<Event>>,
     pub(crate) user: Arc<User>,
     room: Arc<Room>,
@@ -338,8 +339,8 @@ impl Membership {
         &self.room.name
     }
 
-    /// Returns the events that lead from the version `known` of the roster to who is in the room now. They are none if
-    /// that is unknown.
+    /// Returns the events that lead from the version `known` of the roster to the current one; see
+    /// [`Roster::events_since`].
     pub(crate) fn roster_since(&self, known: Option<u64>) -> Vec<Arc<Event>> {
         self.room.lock().roster.events_since(known)
     }

@@ -1,4 +1,4 @@
-//! Who sends a request: a name, and a token that proves it. And `POST /session`, where a client gets both.
+//! [`Session`]: the user who sends a request, proved by a token. A client gets a name and a token by `POST /session`.
 
 use std::sync::Arc;
 
@@ -16,21 +16,22 @@ use crate::user::{TokenHash, User};
 /// The name of the cookie. A browser sends a cookie to all ports of a host, so the other lessons see it, too.
 const COOKIE: &str = "chat-session";
 
-/// For how many days a browser keeps the cookie. How long the name is kept is up to the server.
+/// For how many days a browser keeps the cookie. The server may give the name to another user before that.
 const COOKIE_DAYS: i64 = 30;
 
-/// The 401 for a request without a valid token.
+/// The text of the 401 for a request without a valid token.
 const NO_SESSION: &str =
-    "Say who you are first: POST /session, then send its cookie, or its token as Bearer.";
+    "Choose a name first: POST /session, then send its cookie, or its token as Bearer.";
 
-/// A user, and the token that proves it.
+/// A user, and the token that proves who it is.
 pub(crate) struct Session {
     pub(crate) user: Arc<User>,
     token: String,
 }
 
 impl Session {
-    /// Finds out who sends a request: `Authorization: Bearer TOKEN`, or else the cookie. 401 without a valid token.
+    /// Returns the session of a request. The token is in `Authorization: Bearer TOKEN`, or in the cookie if the request
+    /// has no such header. 401 without a valid token.
     pub(crate) async fn of(request: &HttpRequest, chat: &ChatState) -> Result<Self, Error> {
         let token = token_of(request).ok_or_else(|| Error::unauthorized(NO_SESSION))?;
         let user = chat.backend.user_by_token(TokenHash::of(&token)).await?;
@@ -57,15 +58,15 @@ fn token_of(request: &HttpRequest) -> Option<String> {
     is_bearer.then(|| token.to_owned())
 }
 
-/// `{"name":"…"}`: the name that somebody asks for.
+/// `{"name":"…"}`: the name that a client asks for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewSession {
     name: String,
 }
 
-/// `POST /session`: 201 and `{"name","token"}`, or 200 if the sender has that name already. Whoever takes another
-/// name releases the old one.
+/// Handles `POST /session`: returns 201 and `{"name","token"}`, or 200 if the sender has that name already. A sender
+/// who had another name releases it.
 pub(crate) async fn create_session(
     request: HttpRequest,
     body: web::Json<JsonObject<NewSession>>,
@@ -85,14 +86,14 @@ pub(crate) async fn create_session(
     }
     let new = Session::create(name, &chat).await?;
     if let Some(old) = current {
-        // If this fails, the old name is only kept for longer.
+        // If this fails, the old name only stays taken for longer.
         chat.backend.release_name(old.user).await.ok();
     }
     Ok(session_response(HttpResponse::Created(), &new))
 }
 
-/// `GET /names/{name}`: `{"name":"Bob","id":"17"}`, who holds a name now; 404 if nobody does. The id is a text, because
-/// not every id fits into a number of JavaScript.
+/// Handles `GET /names/{name}`: returns the user who holds a name, `{"name":"Bob","id":"17"}`, or 404 if nobody does.
+/// The id is a text, because not every id fits into a number of JavaScript.
 pub(crate) async fn find_holder(request: HttpRequest, name: web::Path<String>) -> HandlerResult {
     let chat: web::Data<ChatState> = app_data(&request)?;
     let session = Session::of(&request, &chat).await?;
@@ -110,7 +111,7 @@ fn session_response(
     mut response: actix_web::HttpResponseBuilder,
     session: &Session,
 ) -> HttpResponse {
-    // Only for pages of this server, and not for their scripts. A server behind TLS adds `Secure`.
+    // No page of another site can send this cookie, and no script can read it. A server behind TLS adds `Secure`.
     let cookie = Cookie::build(COOKIE, session.token.as_str())
         .path("/")
         .http_only(true)

@@ -17,11 +17,11 @@ pub(crate) struct Flags {
     #[command(flatten)]
     pub(crate) backend: BackendFlags,
 
-    /// How many messages a second a user may send, in the long run; 0 is no limit
+    /// How many messages and polls a user may send in a second, after a short burst; 0 is no limit
     #[arg(long, env, value_name = "N", default_value_t = 10)]
     pub(crate) rate: u32,
 
-    /// How many connections a user may have open at the same time, in all rooms together
+    /// How many connections a user may have at the same time, in all rooms together
     #[arg(long, env, value_name = "N", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) connections: u16,
@@ -31,7 +31,7 @@ pub(crate) struct Flags {
 pub(crate) struct ChatState {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) rooms: Rooms,
-    /// How many messages a second a user may send; 0 is no limit.
+    /// How many messages and polls a user may send in a second; 0 is no limit.
     pub(crate) rate: u32,
 }
 
@@ -48,7 +48,7 @@ impl ChatState {
     }
 }
 
-/// Returns what the app keeps for its handlers, such as [`ChatState`].
+/// Returns a value that the app shares with its handlers, such as [`ChatState`].
 pub(crate) fn app_data<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Error> {
     request.app_data().cloned().ok_or_else(Error::internal)
 }

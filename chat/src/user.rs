@@ -1,4 +1,4 @@
-//! [`User`]: somebody with a name, and the limits of what one user may do at a time.
+//! [`User`]: a user of the chat, and the limits of what one user may do at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -10,12 +10,12 @@ use tokio::sync::Semaphore;
 use crate::input::UserName;
 use crate::rate_limit::RateLimiter;
 
-/// The number of a user. It is random and never used again, unlike the name: what was private to one holder of a
-/// name must not be shown to the next one.
+/// The id of a user: a random number that is never used again. A name can get another holder, who must not see the
+/// private messages of the first. So private messages belong to ids, not to names.
 pub(crate) type UserId = i64;
 
-/// The SHA-256 hash of a session token. Only the hash is stored, so a copy of the store lets nobody in. Looking a
-/// hash up takes a time that says nothing about the token, so no constant-time comparison is needed.
+/// The SHA-256 hash of a session token. Only the hash is stored, so nobody can log in with a copy of the store. The
+/// time of a look-up depends on hashes and reveals nothing about a token, so no constant-time comparison is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash(pub(crate) [u8; 32]);
 
@@ -26,17 +26,17 @@ impl TokenHash {
     }
 }
 
-/// Somebody who holds a name. A server has one `User` for each user that it knows, shared by all connections of
-/// that user, so that the limits count all of them together.
+/// A user who holds a name. A server has one `User` for each user that it knows. All connections of the user share it,
+/// so that the limits count them together.
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) id: UserId,
     pub(crate) name: UserName,
     pub(crate) token: TokenHash,
-    /// Limits how fast the user may send and ask.
+    /// Limits how many messages and polls the user may send in a second.
     rate_limiter: RateLimiter,
-    /// One permit: a user reads the log for one connection at a time, so that twenty connections wait for each other
-    /// and not for those of other users.
+    /// One permit: a user reads the log for one connection at a time. Even a user with twenty connections then does
+    /// not delay others.
     reads: Semaphore,
     /// How many connections are open, in all rooms of this server.
     pub(crate) connections: AtomicUsize,
@@ -62,15 +62,15 @@ impl User {
         &self.name.text
     }
 
-    /// Counts a message that the user sends, or a page that the user asks for. Returns a 429 if there were more than
-    /// `rate` a second for too long.
+    /// Counts a message, a poll, or a look-up of a name. Returns a 429 if there are more than `rate` a second for too
+    /// long.
     pub(crate) fn check_rate(&self, rate: u32) -> Result<(), Error> {
-        let message = "You send or ask too often. Wait a moment.";
+        let message = "You send too many messages or requests. Wait a moment.";
         let too_many = |wait| Error::too_many_requests(message, wait);
         self.rate_limiter.try_acquire(rate).map_err(too_many)
     }
 
-    /// Runs a read of the log when no other read of this user is running.
+    /// Waits until no other read of this user is running, and then runs `read`.
     pub(crate) async fn read_in_turn<T>(
         &self,
         read: impl Future<Output = Result<T, Error>>,
@@ -104,13 +104,13 @@ pub(crate) fn unix_now() -> i64 {
 
 #[cfg(test)]
 impl User {
-    /// A user with a token of their own.
+    /// Creates a user whose token depends on the id only.
     pub(crate) fn test(id: UserId, name: &str) -> Arc<Self> {
         let token = TokenHash::of(&format!("token of {id}"));
         Self::new(id, UserName::parse(name).unwrap(), token)
     }
 
-    /// Sets the clock of this user back, as if the last request had been `seconds` earlier.
+    /// Changes `last_seen` as if the last request had been `seconds` earlier.
     pub(crate) fn age(&self, seconds: i64) {
         self.last_seen.fetch_sub(seconds, Ordering::Relaxed);
     }

@@ -1,14 +1,13 @@
-//! The page of the chat in a real browser. `cargo test -p chat --test browser -- --ignored`
+//! Tests of the page in a real browser: `cargo test -p chat --test browser -- --ignored`
 //!
-//! One browser has one name for each host, because that is where its cookie belongs. So that a test needs one
-//! browser only, each person comes by a host name of its own: `ann.localhost`, which browsers take for this
-//! machine.
+//! A browser has one cookie for each host, and so one name. To have several users in one browser, each user opens the
+//! page under another host name, such as `ann.localhost`. Browsers resolve these names to this machine.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::too_many_lines,
-    reason = "a broken promise ends the test, which tells a story in one piece"
+    reason = "a broken promise ends the test, and a long test has steps that follow each other"
 )]
 
 use serde_json::{Value, json};
@@ -18,10 +17,10 @@ use testing::{Server, Signal};
 /// The chat itself, as `cargo run` starts it.
 const BINARY: &str = env!("CARGO_BIN_EXE_chat");
 
-/// A server that forgets everything at its end, and is not strict about the number of messages.
+/// Flags of a server with a database in memory and without a limit for the rate of messages.
 const IN_MEMORY: [&str; 4] = ["--database", ":memory:", "--rate", "0"];
 
-/// Opens the page for somebody, who is not in the room yet.
+/// Opens the page for a user who has no name yet.
 async fn visit<'a>(browser: &'a Browser, server: &Server, name: &str) -> Tab<'a> {
     let host = name.to_lowercase();
     let port = server.address().port();
@@ -43,11 +42,11 @@ async fn say(tab: &Tab<'_>, text: &str) {
     tab.type_text("#text", &format!("{text}\n")).await;
 }
 
-/// The texts of the messages that the server has acknowledged, in the order of the page.
+/// JavaScript for the texts of the acknowledged messages, in the order of the page.
 const TEXTS: &str =
     "[...document.querySelectorAll('#messages li[data-id] .text')].map((text) => text.textContent)";
 
-/// Waits until the page shows exactly these messages, and none is on its way.
+/// Waits until the page shows exactly these messages, and none that is not acknowledged.
 async fn until_texts(tab: &Tab<'_>, texts: &[&str]) {
     let wanted = json!(json!(texts).to_string());
     tab.until(&format!(
@@ -81,7 +80,7 @@ async fn choose_transport(tab: &Tab<'_>, transport: &str) {
     tab.evaluate(&choosing).await;
 }
 
-/// Kills the server and starts another one in its place.
+/// Kills the server and starts another one on the same port.
 fn restart(server: Server, flags: &[&str]) -> Server {
     let port = server.address().port();
     kill(server);
@@ -230,7 +229,7 @@ async fn two_tabs_are_one_person_until_one_takes_another_name() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn nothing_is_lost_or_twice_when_the_server_is_killed_whatever_the_transport() {
+async fn a_killed_server_loses_and_repeats_nothing_on_any_transport() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("chat.db");
     let flags = [
@@ -278,10 +277,10 @@ async fn nothing_is_lost_or_twice_when_the_server_is_killed_whatever_the_transpo
     until_texts(&eve, &texts.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
-/// Whoever comes in gets the last 50 messages; whoever comes back gets all that was missed.
+/// A newcomer gets only the latest 50 messages, but a client that reconnects gets all that it has missed.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn who_was_away_for_more_than_the_history_misses_nothing() {
+async fn a_client_that_missed_more_than_a_page_gets_everything() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
     let [ann, bob] = [
@@ -290,7 +289,7 @@ async fn who_was_away_for_more_than_the_history_misses_nothing() {
     ];
     say(&bob, "before").await;
     until_texts(&ann, &["before"]).await;
-    let mut said = 1;
+    let mut sent = 1;
     for transport in ["websocket", "sse", "long-poll"] {
         choose_transport(&ann, transport).await;
         until_transport(&ann, transport).await;
@@ -319,19 +318,19 @@ async fn who_was_away_for_more_than_the_history_misses_nothing() {
         })()",
         )
         .await;
-        said += 60;
+        sent += 60;
         ann.evaluate("restore()").await;
-        ann.until(&format!("{TEXTS}.length >= {said}")).await;
-        assert_eq!(ann.evaluate(&format!("{TEXTS}.length")).await, said);
+        ann.until(&format!("{TEXTS}.length >= {sent}")).await;
+        assert_eq!(ann.evaluate(&format!("{TEXTS}.length")).await, sent);
     }
     let whole = format!("JSON.stringify({TEXTS}) ");
-    bob.until(&format!("{TEXTS}.length === {said}")).await;
+    bob.until(&format!("{TEXTS}.length === {sent}")).await;
     assert_eq!(ann.evaluate(&whole).await, bob.evaluate(&whole).await);
 }
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn what_was_not_sent_outlives_the_page_and_is_sent_once() {
+async fn an_unsent_message_survives_a_reload_and_is_sent_once() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("chat.db");
     let flags = ["--database", database.to_str().unwrap()];
@@ -376,14 +375,14 @@ async fn what_was_not_sent_outlives_the_page_and_is_sent_once() {
     drop(server);
 }
 
-/// What happens when a proxy does not let a WebSocket through: the handshake fails.
+/// JavaScript that makes every handshake of a WebSocket fail, as with a proxy that blocks it.
 const NO_WEBSOCKET: &str = "(() => { const real = WebSocket; window.Real ??= real;
     window.WebSocket = class extends real { constructor(url) { super(url.replace('/ws', '/no')) } }; return null; })()";
 const NO_EVENTSOURCE: &str = "(() => { window.EventSource = undefined; return null; })()";
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn a_blocked_transport_gives_way_to_the_next_and_comes_back() {
+async fn a_blocked_transport_is_replaced_until_it_works_again() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
     let bob = join(&browser, &server, "Bob").await;
@@ -455,7 +454,7 @@ async fn a_forced_transport_is_the_one_in_use() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn a_server_that_hangs_is_noticed_and_one_that_refuses_is_not_asked_again() {
+async fn the_page_notices_a_server_that_hangs_or_refuses() {
     let flags = [&IN_MEMORY[..], &["--heartbeat", "0.4"]].concat();
     let server = Server::start(BINARY, &flags);
     let browser = Browser::start().await;
@@ -515,7 +514,7 @@ async fn script_in_every_field_is_text() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn ten_thousand_messages_stay_a_small_list_that_goes_back_to_the_first() {
+async fn ten_thousand_messages_are_a_short_list_to_scroll() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
     let ann = join(&browser, &server, "Ann").await;
@@ -607,7 +606,7 @@ async fn ten_thousand_messages_stay_a_small_list_that_goes_back_to_the_first() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn what_was_not_seen_is_counted_in_the_title() {
+async fn the_title_counts_unseen_messages() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
     let [ann, bob] = [
@@ -630,7 +629,7 @@ async fn what_was_not_seen_is_counted_in_the_title() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
-async fn the_page_can_be_used_by_everybody_and_loads_nothing_from_elsewhere() {
+async fn the_page_is_accessible_and_loads_nothing_from_elsewhere() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
     let bob = visit(&browser, &server, "Bob").await;

@@ -78,7 +78,7 @@ fn document(
     cut: &Cut,
 ) -> HttpResponse {
     // The browser runs only scripts that carry this number (CSP Level 3, 7.1). Nobody can guess it, so
-    // a script that somebody smuggled in with a user's name would not run.
+    // a script that an attacker puts into a user's name would not run.
     let nonce = format!("{:032x}", rand::random::<u128>());
     let policy = format!("default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors 'self'");
     // `stream::select` merges two streams: it takes an item from whichever has one, in turn if both do.

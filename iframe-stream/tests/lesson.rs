@@ -21,8 +21,8 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 /// The length of a document's start, in bytes.
 const START_LENGTH: usize = 1024;
 
-/// A document as a browser reads it: its start, then scripts that carry the nonce of its policy. A test
-/// fails if there is anything else in it.
+/// A document as a browser reads it: its start, and then scripts that carry the nonce of its policy. A
+/// test fails if the document contains anything else.
 struct Document {
     response: Response,
     nonce: String,
@@ -63,7 +63,7 @@ impl Document {
             self.nonce
         );
         loop {
-            // Perhaps only a part of the last character has arrived.
+            // The last character may be incomplete.
             let text = self.received.utf8_chunks().next();
             let text = text.map_or("", |chunk| chunk.valid());
             if let Some((script, _)) = text.split_once("</script>") {
@@ -140,7 +140,7 @@ async fn two_clients_get_the_list_at_once_and_then_each_change() {
 }
 
 #[tokio::test]
-async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
+async fn streams_beyond_the_limit_of_files_wait() {
     let server = conformance::start_with_few_files(BINARY, &[]);
     let change = async |server: &Server, name: &str| {
         server.add_user(name).await;
@@ -159,7 +159,7 @@ async fn the_response_is_html_with_the_right_headers() {
         assert_eq!(headers[header::CACHE_CONTROL], "no-store");
         assert_eq!(headers["X-Accel-Buffering"], "no");
         assert_eq!(headers[header::TRANSFER_ENCODING], "chunked");
-        // With two policies the browser would apply both, and that of the page forbids inline scripts.
+        // With two policies the browser would apply both, and the policy of the page forbids inline scripts.
         let policies = headers.get_all(header::CONTENT_SECURITY_POLICY);
         let policies: Vec<_> = policies.iter().collect();
         let nonce = nonce_of(&response);
@@ -200,7 +200,7 @@ async fn the_first_chunk_has_one_kibibyte_and_comes_at_once() {
 /// A server that puts JSON into the script without escaping fails here: the first of these names ends
 /// the script and starts another one.
 #[tokio::test]
-async fn no_name_can_leave_its_string() {
+async fn no_name_can_end_its_string() {
     let server = Server::start(BINARY, &[]);
     let mut document = Document::open(&server, "/users").await;
     document.users().await;
@@ -258,7 +258,7 @@ async fn a_document_without_updates_sends_heartbeats() {
 /// has only finished sending.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn clients_that_vanish_are_released_within_200_milliseconds() {
+async fn clients_that_disconnect_are_released_within_200_milliseconds() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for path in ["/users", "/clock"].repeat(50) {
@@ -267,9 +267,9 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
         read_until(&mut client, |text| text.contains("<body>")).await;
         clients.push(client);
     }
-    // The system's table of sockets is not read in one go, and while other tests run a socket may be
-    // counted twice.
-    eventually("each is counted", TEST_TIMEOUT, || {
+    // The system's list of sockets may change while it is read, because other tests run. Then a socket may
+    // be counted twice.
+    eventually("all are counted", TEST_TIMEOUT, || {
         server.connections() == 100
     })
     .await;
@@ -280,14 +280,14 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 
 /// A server that sends to one client after the other and waits for each fails here.
 #[tokio::test]
-async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list() {
+async fn a_stalled_client_delays_nobody_and_skips_to_the_latest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut stalled = server.send_raw_small_window(request).await;
     let mut reader = Document::open(&server, "/users").await;
     assert_eq!(reader.users().await.len(), 2);
 
-    // All lists together have more than 1 MB. The buffers between server and client hold far less.
+    // All lists together are longer than 1 MB. The buffers between server and client are much smaller.
     let (long_name, changes) = ("三".repeat(32), 150);
     let (mut slowest, mut latest) = (Duration::ZERO, 0);
     for number in 1..=changes {
@@ -308,6 +308,13 @@ async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list(
         lists < changes / 2,
         "it received {lists} lists of {changes}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_do_not_read_hold_little() {
+    let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
+    conformance::lesson_clients_that_do_not_read_hold_little(BINARY, request).await;
 }
 
 #[tokio::test]
@@ -343,7 +350,7 @@ async fn a_cut_ends_open_documents_cleanly_and_later_ones_stay_open() {
     assert_eq!(next.users().await.len(), 3);
 }
 
-/// Even if there are a hundred of them, and one whose client has stopped reading.
+/// Here a hundred documents are open, and one more whose client has stopped reading.
 #[tokio::test]
 async fn a_stop_is_quick_and_ends_open_documents_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {

@@ -38,7 +38,7 @@ async fn a_poll_is_held_for_its_wait_or_for_25_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poll_with_a_wait_of_more_than_a_minute_is_rejected() {
+async fn a_wait_of_more_than_a_minute_is_rejected() {
     let (status, held) = poll_without_change("&wait=61").await;
     assert_eq!((status, held), (StatusCode::BAD_REQUEST, Duration::ZERO));
 }

@@ -20,18 +20,19 @@ use tokio::time::{sleep, timeout};
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// A response that comes "at once" takes less than this, even on a busy machine. A poll that is held
-/// takes longer.
+/// A response that comes "at once" takes less than this, even on a busy machine. A held poll takes
+/// longer.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Polls in the background with `version`. The server may hold the request for longer than any test
-/// takes.
-fn hanging(server: &Server, version: u64) -> JoinHandle<Response> {
+/// Polls in the background with `version`. The server may hold the request for a minute, which is longer
+/// than any test.
+fn held_poll(server: &Server, version: u64) -> JoinHandle<Response> {
     let url = server.url(&format!("/users?version={version}&wait=60"));
     let request = server.client.get(url).send();
     tokio::spawn(async { timeout(TEST_TIMEOUT, request).await.unwrap().unwrap() })
 }
 
+/// Returns the list in a response.
 async fn snapshot(response: Response) -> Value {
     assert_eq!(response.status(), 200);
     response.json().await.unwrap()
@@ -68,12 +69,12 @@ async fn a_client_gets_the_list_and_then_waits_for_each_change() {
     let path = format!("/users?version={version}&wait=0");
     assert_eq!(server.get(&path).await.status(), 204);
     // Poll with this version, and wait. Add a user: the new list comes.
-    let poll = hanging(&server, version);
+    let poll = held_poll(&server, version);
     server.add_user("李四").await;
     let list = snapshot(poll.await.unwrap()).await;
     assert_eq!(names(&list), ["张三", "Alice", "李四"]);
     // Poll with the new version, and wait for the next change. Remove a user: the new list comes.
-    let poll = hanging(&server, version_of(&list));
+    let poll = held_poll(&server, version_of(&list));
     remove_user(&server.client, server.url("/users/1")).await;
     let list = snapshot(poll.await.unwrap()).await;
     assert_eq!(names(&list), ["Alice", "李四"]);
@@ -116,7 +117,7 @@ async fn all_waiting_clients_get_each_change() {
     let server = Server::start(BINARY, &[]);
     let mut version = current_version(&server).await;
     for name in ["李四", "Bob"] {
-        let clients = [hanging(&server, version), hanging(&server, version)];
+        let clients = [held_poll(&server, version), held_poll(&server, version)];
         server.add_user(name).await;
         for client in clients {
             let response = client.await.unwrap();
@@ -130,7 +131,7 @@ async fn all_waiting_clients_get_each_change() {
 }
 
 #[tokio::test]
-async fn a_poll_without_a_change_gets_204_when_its_wait_is_over() {
+async fn a_poll_without_a_change_gets_204_after_its_wait() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     for seconds in [0, 1] {
@@ -193,12 +194,12 @@ async fn an_invalid_version_or_wait_gets_an_error_that_helps() {
 
 /// A version that is only a count of the users fails here: there are two users before and after.
 #[tokio::test]
-async fn a_user_who_leaves_and_one_who_comes_between_two_polls_are_noticed() {
+async fn a_change_that_keeps_the_count_is_noticed() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     remove_user(&server.client, server.url("/users/1")).await;
     server.add_user("李四").await;
-    let list = snapshot(hanging(&server, version).await.unwrap()).await;
+    let list = snapshot(held_poll(&server, version).await.unwrap()).await;
     assert_eq!(names(&list), ["Alice", "李四"]);
     assert_eq!(version_of(&list), version + 2);
 }
@@ -206,7 +207,7 @@ async fn a_user_who_leaves_and_one_who_comes_between_two_polls_are_noticed() {
 /// The first version after a start is the time of the start, so it is never one that an earlier run
 /// has sent.
 #[tokio::test]
-async fn a_client_that_outlives_a_restart_gets_the_new_list_at_once() {
+async fn after_a_restart_a_client_gets_the_new_list_at_once() {
     let server = Server::start(BINARY, &[]);
     server.add_user("forgotten").await;
     let version = current_version(&server).await;
@@ -215,7 +216,7 @@ async fn a_client_that_outlives_a_restart_gets_the_new_list_at_once() {
     assert_eq!(server.wait().code, None);
 
     let server = Server::start_on(port, BINARY, &[]);
-    let list = snapshot(hanging(&server, version).await.unwrap()).await;
+    let list = snapshot(held_poll(&server, version).await.unwrap()).await;
     assert_eq!(names(&list), ["张三", "Alice"]);
 }
 
@@ -273,10 +274,10 @@ async fn a_client_that_follows_eight_writers_never_gets_an_older_list() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_thousand_held_polls_use_no_cpu_and_all_get_the_next_change() {
+async fn a_thousand_held_polls_use_no_cpu_until_a_change() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
-    let clients: Vec<_> = (0..1_000).map(|_| hanging(&server, version)).collect();
+    let clients: Vec<_> = (0..1_000).map(|_| held_poll(&server, version)).collect();
     eventually("all are connected", TEST_TIMEOUT, || {
         server.connections() >= 1_000
     })
@@ -302,7 +303,7 @@ async fn a_thousand_held_polls_use_no_cpu_and_all_get_the_next_change() {
 /// has only finished sending.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn clients_that_vanish_are_released_within_200_milliseconds() {
+async fn clients_that_disconnect_are_released_within_200_milliseconds() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
     let own = server.connections();
@@ -328,20 +329,20 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_cut_ends_held_polls_with_204_and_later_polls_are_held_again() {
+async fn a_cut_ends_held_polls_with_204_but_no_later_polls() {
     let server = Server::start(BINARY, &[]);
     let version = current_version(&server).await;
-    let cut_off: Vec<_> = (0..10).map(|_| hanging(&server, version)).collect();
+    let held: Vec<_> = (0..10).map(|_| held_poll(&server, version)).collect();
     eventually("all are connected", TEST_TIMEOUT, || {
         server.connections() >= 10
     })
     .await;
     server.settle().await;
     server.cut().await;
-    for client in cut_off {
+    for client in held {
         assert_eq!(client.await.unwrap().status(), 204);
     }
-    let next = hanging(&server, version);
+    let next = held_poll(&server, version);
     server.settle().await;
     assert!(!next.is_finished());
     server.add_user("Bob").await;
@@ -357,7 +358,7 @@ async fn a_stop_is_quick_and_ends_held_polls_with_204() {
     for signal in [Signal::TERM, Signal::INT] {
         let server = Server::start(BINARY, &[]);
         let version = current_version(&server).await;
-        let clients: Vec<_> = (0..100).map(|_| hanging(&server, version)).collect();
+        let clients: Vec<_> = (0..100).map(|_| held_poll(&server, version)).collect();
         eventually("all are connected", TEST_TIMEOUT, || {
             server.connections() >= 100
         })
@@ -432,7 +433,7 @@ async fn a_client_that_stops_reading_delays_nobody() {
     let mut version = current_version(&server).await;
     for _ in 0..50 {
         let start = Instant::now();
-        let reader = hanging(&server, version);
+        let reader = held_poll(&server, version);
         server.add_user("Bob").await;
         version = version_of(&snapshot(reader.await.unwrap()).await);
         assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
@@ -462,7 +463,7 @@ fn parse(time: &str) -> NaiveDateTime {
 }
 
 #[tokio::test]
-async fn a_client_that_follows_the_clock_gets_each_second_as_it_begins() {
+async fn a_client_gets_each_second_when_it_begins() {
     let server = Server::start(BINARY, &[]);
     let mut shown = next_time(&server, "").await;
     let mut in_a_row = 0;
@@ -485,7 +486,7 @@ async fn a_client_that_follows_the_clock_gets_each_second_as_it_begins() {
 }
 
 #[tokio::test]
-async fn a_client_that_shows_any_other_text_gets_the_time_at_once() {
+async fn a_client_with_any_other_text_gets_the_time_at_once() {
     let server = Server::start(BINARY, &[]);
     let long = "9".repeat(4_000);
     let strange = [
@@ -520,7 +521,7 @@ async fn a_client_that_shows_any_other_text_gets_the_time_at_once() {
 #[tokio::test]
 async fn a_cut_also_ends_polls_for_the_time() {
     let server = Server::start(BINARY, &[]);
-    // The second may end just before the cut; it does not do so five times in a row.
+    // The second may end just before the cut, but hardly five times in a row.
     for _ in 0..5 {
         let shown = next_time(&server, "").await;
         let shown = next_time(&server, &shown).await;

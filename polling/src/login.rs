@@ -12,9 +12,9 @@
 //! | `POST /login`: a new ticket | `POST /login/{id}/scan`, sent when that page opens |
 //! | `GET /login/{id}`: its status | `POST /login/{id}/confirm` or `/refuse` |
 //!
-//! Two secrets decide who may do what. The ticket's id is in the QR code. Everybody who sees the
-//! screen can confirm, so a real login checks on the phone who the person is. The browser's cookie
-//! shows which tickets are its own. Without the cookie, nobody learns the outcome of a login.
+//! Two secrets protect a login. The ticket's id is in the QR code. Everybody who sees the screen can
+//! confirm, so a real login also identifies the person on the phone. The browser's cookie shows which
+//! tickets belong to the browser. Without the cookie, nobody gets the outcome of a login.
 
 mod browser;
 mod phone;
@@ -34,7 +34,7 @@ use ticket::TicketError;
 pub(crate) use ticket_store::TicketStore;
 
 /// The lifetimes that a ticket may have, in seconds. Nobody needs to leave a code on a screen for
-/// more than an hour; the shortest lifetimes are for tests.
+/// more than an hour. Very short lifetimes are for tests.
 const TICKET_SECONDS_RANGE: RangeInclusive<f64> = 0.05..=3600.0;
 
 /// The flags of the login.

@@ -15,7 +15,7 @@ use testing::{Server, conformance, eventually, read_until};
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// Polls as a browser that has the version in `etag` already.
+/// Polls like a browser that has the version in `etag` already.
 async fn poll(server: &Server, etag: &str) -> Response {
     let request = server
         .client
@@ -32,7 +32,7 @@ fn etag_of(response: &Response) -> String {
 }
 
 #[tokio::test]
-async fn a_client_gets_the_list_once_and_again_when_it_has_changed() {
+async fn a_client_gets_the_list_again_only_after_a_change() {
     let server = Server::start(BINARY, &[]);
     // Poll for the first time: the list comes, with an ETag for its version.
     let response = server.get("/users").await;
@@ -52,7 +52,7 @@ async fn a_client_gets_the_list_once_and_again_when_it_has_changed() {
 }
 
 #[tokio::test]
-async fn the_first_poll_gets_the_list_and_an_etag_for_its_version() {
+async fn the_first_poll_gets_the_list_and_its_etag() {
     let server = Server::start(BINARY, &[]);
     let response = server.get("/users").await;
     assert_eq!(response.status(), 200);
@@ -85,8 +85,8 @@ async fn a_poll_with_the_latest_version_gets_304_without_a_body() {
     }
 }
 
-/// One user leaves and another comes, so the number of users is the same as before. A version that
-/// were only a count would miss the change.
+/// One user is removed and another is added, so the number of users is the same as before. If a version
+/// were only this number, a client would miss the change.
 #[tokio::test]
 async fn each_client_gets_a_change_with_its_next_poll() {
     let server = Server::start(BINARY, &[]);
@@ -146,7 +146,7 @@ async fn polls_share_one_connection() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn clients_that_vanish_are_released_within_200_milliseconds() {
+async fn clients_that_disconnect_are_released_within_200_milliseconds() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for _ in 0..100 {

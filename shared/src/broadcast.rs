@@ -1,14 +1,14 @@
-//! [`Broadcast`]: a bounded channel from any number of senders to many receivers, each of which gets every item.
+//! [`Broadcast`]: a bounded channel from any number of senders to many receivers. Every receiver gets every item.
 //!
-//! It does what tokio's `broadcast` does, for thousands of receivers at less cost. tokio keeps all waiting receivers in
-//! one list. Each receiver takes a lock that all threads share, for each item, and a sender wakes tasks on other
-//! threads one by one. Here the receivers of one thread form a *shard*. A sender puts the item into each shard and
-//! wakes one task there. That task wakes the receivers of its thread, without crossing threads. And a receiver that
-//! was woken stays in the list, because it will wait again at once.
+//! It works like `tokio::sync::broadcast`, but costs less with thousands of receivers. tokio has one list of all
+//! waiting receivers. Each receiver takes the lock of that list for each item, so threads wait for each other, and a
+//! sender wakes the tasks on other threads one by one. Here the receivers of one thread are a *shard*. A sender puts the
+//! item into each shard and wakes one task there. That task wakes the receivers on its own thread. A woken receiver
+//! stays in the list, because it will soon wait again.
 //!
-//! Measured with `cargo bench -p sse -- --clients 5000` on two cores, as a multiple of the baseline: 1.41 with this
-//! channel, 1.67 with `tokio::sync::watch` (medians of seven runs in turn). A server with a hundred clients does not
-//! need it: use `tokio::sync::broadcast`.
+//! The processor time was measured with `cargo bench -p sse -- --clients 5000` on two cores, as a multiple of the
+//! baseline: 1.41 with this channel, 1.67 with `tokio::sync::watch` (the medians of seven runs each). A server with a
+//! hundred clients does not need this channel: use `tokio::sync::broadcast`.
 
 use std::collections::{HashMap, VecDeque};
 use std::future;
@@ -27,11 +27,12 @@ pub struct Broadcast<T> {
     shards: Arc<Mutex<HashMap<ThreadId, Weak<Shard<T>>>>>,
     /// How many items a receiver may be behind.
     capacity: usize,
-    /// How many bytes of items a receiver may be behind.
+    /// How many bytes a receiver may be behind.
     max_bytes: usize,
 }
 
-/// The receivers of one thread, and the items that they have still to receive. It exists as long as one of them does.
+/// The receivers of one thread, and the items that at least one of them has not received yet. The shard exists as long
+/// as it has receivers.
 #[derive(Debug)]
 struct Shard<T> {
     state: Mutex<State<T>>,
@@ -41,42 +42,43 @@ struct Shard<T> {
     waker_task: AbortHandle,
 }
 
+/// The part of a shard that its lock protects.
 #[derive(Debug)]
 struct State<T> {
-    /// Items that at least one receiver has not received yet, oldest first. There are never more than `capacity`,
-    /// because a receiver that does not read must not fill the memory. It loses the oldest items instead, and learns
-    /// that from `Lagged`.
+    /// Items that at least one receiver has not received yet, oldest first. The buffer never holds more than `capacity`
+    /// items, because a receiver that does not read must not fill the memory. Such a receiver misses the oldest items
+    /// and gets the error `Lagged`.
     buffer: VecDeque<Buffered<T>>,
-    /// How many bytes the items in the buffer have.
+    /// The sum of the bytes of all items in the buffer.
     bytes: usize,
-    /// How many receivers there are, waiting or not.
+    /// The number of receivers, waiting or not.
     receiver_count: usize,
-    /// How many items were sent so far. The last item in the buffer has the number `tail - 1`.
+    /// The number of items that were sent so far. The last item in the buffer has the number `tail - 1`.
     tail: u64,
-    /// The wakers of receivers that wait, or have waited before.
+    /// The wakers of the receivers that wait, or have waited before.
     wakers: Slab<Waker>,
 }
 
+/// An item in the buffer.
 #[derive(Debug)]
 struct Buffered<T> {
     item: T,
     bytes: usize,
-    /// How many receivers have not received the item yet. At 0 it is dropped.
+    /// How many receivers have not received the item yet. At 0 the item is dropped.
     remaining: usize,
 }
 
-/// The receiving side: a stream of all items that are sent after `subscribe`. It never ends.
+/// The receiving side: a stream of all items that are sent after `subscribe`. The stream never ends.
 #[derive(Debug)]
 pub struct Receiver<T> {
     shard: Arc<Shard<T>>,
     /// The number of the next item to return.
     position: u64,
-    /// The key of this receiver's waker, once it has waited.
+    /// The key of this receiver's waker, if the receiver has waited before.
     waker_key: Option<usize>,
 }
 
-/// This receiver fell more than `capacity` items behind and has missed some. The next call returns the oldest item that
-/// is still buffered.
+/// This receiver was too far behind and has missed items. The next call returns the oldest item that is still buffered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lagged;
 
@@ -92,14 +94,14 @@ impl<T> Clone for Broadcast<T> {
 }
 
 impl<T: Clone + Send + 'static> Broadcast<T> {
-    /// Creates a channel without receivers. A receiver may be `capacity` items behind, at least one.
+    /// Creates a channel without receivers. A receiver may be `capacity` items behind; 0 counts as 1.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         Self::with_byte_budget(capacity, usize::MAX)
     }
 
-    /// Creates a channel in which a receiver may also be at most `max_bytes` behind, at least one item. Use it with
-    /// [`Broadcast::send_sized`].
+    /// Creates a channel in which a receiver may be `capacity` items and `max_bytes` behind. One item always fits, even
+    /// if it is longer. Send items with [`Broadcast::send_sized`].
     #[must_use]
     pub fn with_byte_budget(capacity: usize, max_bytes: usize) -> Self {
         Self {
@@ -113,12 +115,12 @@ impl<T: Clone + Send + 'static> Broadcast<T> {
         self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends `item` to all receivers that there are now.
+    /// Sends `item` to all receivers that exist now.
     pub fn send(&self, item: &T) {
         self.send_sized(item, 0);
     }
 
-    /// Sends `item`, which counts as this many `bytes`, to all receivers that there are now.
+    /// Sends `item` to all receivers that exist now. It counts as this many `bytes`.
     pub fn send_sized(&self, item: &T, bytes: usize) {
         for shard in self.lock().values().filter_map(Weak::upgrade) {
             let mut state = shard.lock();
@@ -139,11 +141,11 @@ impl<T: Clone + Send + 'static> Broadcast<T> {
         }
     }
 
-    /// Makes every receiver lag, because something may have happened that was never sent.
+    /// Makes every receiver lag. Use it if items may be missing that were never sent.
     pub fn lag_all(&self) {
         for shard in self.lock().values().filter_map(Weak::upgrade) {
             let mut state = shard.lock();
-            // As if an item had been sent and dropped before anybody could receive it.
+            // The effect is the same as if an item was sent and dropped before a receiver could get it.
             state.buffer.clear();
             state.bytes = 0;
             state.tail += 1;
@@ -151,7 +153,7 @@ impl<T: Clone + Send + 'static> Broadcast<T> {
         }
     }
 
-    /// Returns a receiver of everything that is sent from now on.
+    /// Returns a receiver of all items that are sent from now on.
     ///
     /// # Panics
     /// When it is called outside a tokio runtime.
@@ -169,11 +171,12 @@ impl<T: Clone + Send + 'static> Broadcast<T> {
         }
     }
 
+    /// Returns the shard of this thread. Creates one if there is none.
     fn shard_of_current_thread(&self) -> Arc<Shard<T>> {
         let mut shards = self.lock();
         let thread = thread::current().id();
         let shard = shards.get(&thread).and_then(Weak::upgrade);
-        // In tests, a thread may outlive the runtime that runs the task.
+        // In tests, one thread may run several runtimes in turn. The task ends with its runtime.
         if let Some(shard) = shard.filter(|shard| !shard.waker_task.is_finished()) {
             return shard;
         }
@@ -215,7 +218,7 @@ impl<T> Default for State<T> {
 }
 
 impl<T> State<T> {
-    /// Drops the items at the front that no receiver still needs.
+    /// Drops the items at the front that all receivers have received.
     fn drop_received(&mut self) {
         while self
             .buffer
@@ -226,6 +229,7 @@ impl<T> State<T> {
         }
     }
 
+    /// Drops the oldest item.
     fn drop_first(&mut self) {
         if let Some(buffered) = self.buffer.pop_front() {
             self.bytes -= buffered.bytes;
@@ -233,7 +237,7 @@ impl<T> State<T> {
     }
 }
 
-/// Wakes all receivers of a shard whenever something was sent.
+/// Wakes all receivers of a shard after each item. The task ends with the shard.
 async fn wake_all<T>(notify: Arc<Notify>, shard: Weak<Shard<T>>) {
     loop {
         notify.notified().await;
@@ -252,14 +256,15 @@ impl<T> Drop for Shard<T> {
 }
 
 impl<T: Clone> Receiver<T> {
-    /// Returns the next item, as soon as there is one. Nothing is lost if the future is dropped before.
+    /// Waits for the next item and returns it. No item is lost if the future is dropped before.
     ///
     /// # Errors
-    /// When this receiver has missed items. The next call returns the oldest one that is still buffered.
+    /// [`Lagged`] if this receiver has missed items. The next call returns the oldest item that is still buffered.
     pub async fn recv(&mut self) -> Result<T, Lagged> {
         future::poll_fn(|context| self.poll_recv(context)).await
     }
 
+    /// Returns the next item, or stores the waker if there is none yet.
     fn poll_recv(&mut self, context: &Context<'_>) -> Poll<Result<T, Lagged>> {
         let mut state = self.shard.lock();
         let buffered = state.buffer.len() as u64;
@@ -276,8 +281,8 @@ impl<T: Clone> Receiver<T> {
             state.drop_received();
             return Poll::Ready(Ok(item));
         }
-        // Under the same lock as the look at the buffer. Otherwise an item that is sent in between would wake all
-        // receivers but this one.
+        // The buffer is still locked since it was read above. Otherwise an item that is sent in between would wake all
+        // receivers except this one.
         match self.waker_key.and_then(|key| state.wakers.get_mut(key)) {
             Some(waker) => waker.clone_from(context.waker()),
             None => self.waker_key = Some(state.wakers.insert(context.waker().clone())),
@@ -304,8 +309,8 @@ impl<T> Drop for Receiver<T> {
         }
         state.drop_received();
         let waker = self.waker_key.and_then(|key| state.wakers.try_remove(key));
-        // Unlock first: dropping the last waker of a task can drop the task, and with it another receiver of this
-        // shard, which would take the lock again.
+        // The lock is released first. Dropping the last waker of a task can drop the task, and the task may own another
+        // receiver of this shard, whose `drop` takes the lock again.
         drop(state);
         drop(waker);
     }

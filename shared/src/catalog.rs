@@ -1,25 +1,25 @@
-//! The lessons of the course, and which of them a server is.
+//! The catalog of the course: number, name, title and port of each lesson.
 
 use std::path::PathBuf;
 
-/// Which lesson a server is. Each lesson's `main.rs` has one.
+/// The identity of a lesson. Each lesson's `main.rs` has a constant of this type.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesson {
-    /// The name of the crate, `env!("CARGO_PKG_NAME")`, which the catalog knows.
+    /// The name of the crate, `env!("CARGO_PKG_NAME")`. It is the key for the catalog.
     pub name: &'static str,
-    /// The folder of the crate, `env!("CARGO_MANIFEST_DIR")`. Its `static/` is served from there, so that an edit shows
-    /// on reload.
+    /// The folder of the crate, `env!("CARGO_MANIFEST_DIR")`. The files of its `static/` are read for each request, so
+    /// a reload shows an edit.
     pub folder: &'static str,
 }
 
 impl Lesson {
-    /// Returns the folder with the files that the browser gets.
+    /// Returns the folder with the lesson's files for the browser.
     #[must_use]
     pub fn static_folder(&self) -> PathBuf {
         static_folder(self.folder)
     }
 
-    /// Returns what the catalog has about this lesson.
+    /// Returns the lesson's entry in the catalog.
     #[must_use]
     pub fn info(&self) -> LessonInfo {
         lookup(self.name)
@@ -31,12 +31,12 @@ pub(crate) fn static_folder(crate_folder: &str) -> PathBuf {
     [crate_folder, "static"].iter().collect()
 }
 
-/// What the pages and the command line show about a lesson.
+/// An entry of the catalog. The pages and the command line show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LessonInfo {
     /// The position in the course, from the oldest technique to the newest.
     pub number: u8,
-    /// The crate: `cargo run -p NAME`.
+    /// The name of the crate, as in `cargo run -p NAME`.
     pub name: &'static str,
     /// The usual name of the technique.
     pub title: &'static str,
@@ -44,9 +44,9 @@ pub struct LessonInfo {
     pub port: u16,
     /// The technique in one line.
     pub technique: &'static str,
-    /// Another page of the lesson: its path and what it shows.
+    /// Another page of the lesson: its path and its title.
     pub see_also: Option<(&'static str, &'static str)>,
-    /// Whether `curl` can show the news: `GET /users` works without an upgrade.
+    /// Whether `curl` can show the updates, which needs a `GET /users` without an upgrade.
     pub works_with_curl: bool,
 }
 
@@ -111,8 +111,8 @@ pub const LESSONS: &[LessonInfo] = &[
     },
 ];
 
-/// Returns the entry of the crate `name`. A crate that is not in the catalog, such as a student's copy of a lesson, gets
-/// number 0 and port 8000.
+/// Returns the entry of the crate `name`. A crate that is not in the catalog, such as a student's copy of a lesson,
+/// gets number 0 and port 8000.
 #[must_use]
 pub fn lookup(name: &'static str) -> LessonInfo {
     let known = LESSONS.iter().find(|lesson| lesson.name == name);

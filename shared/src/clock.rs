@@ -1,4 +1,4 @@
-//! The time formatter, and one tick per second for any number of streams.
+//! The time as text, and a stream with one item each second.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use chrono::{DateTime, Local, Timelike as _};
 use futures_util::{Stream, stream};
 use tokio::{sync::watch, task::AbortHandle, time};
 
-/// How the lessons write a time, as `strftime` would: `2020-09-24 22:51:02`.
+/// The format of a time in the lessons (see `chrono::format::strftime`).
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Formats a local time as the lessons show it: `2020-09-24 22:51:02`.
@@ -18,8 +18,9 @@ pub fn format(time: DateTime<Local>) -> String {
 
 /// Returns a stream with one item at each full second: the second that has just begun.
 ///
-/// All streams of the process share one timer, which runs only while there is a stream. A stream that is read late
-/// returns the latest second and not those that it missed. It ends only when the runtime of the timer is gone.
+/// All streams of the process share one timer, which runs only while there is a stream. If a stream is not read for
+/// some seconds, the next item is the latest second, and the others are skipped. The stream ends only when the runtime
+/// that runs the timer ends.
 ///
 /// # Panics
 /// When it is called outside a tokio runtime.
@@ -28,14 +29,14 @@ pub fn ticks() -> impl Stream<Item = DateTime<Local>> + use<> {
     let mut seconds = ticker.seconds.clone();
     seconds.mark_unchanged();
     stream::unfold((ticker, seconds), |(ticker, mut seconds)| async move {
-        // An error means that the timer is gone. Then the stream ends, too.
+        // An error means that the timer has ended. Then the stream ends, too.
         seconds.changed().await.ok()?;
         let second = *seconds.borrow_and_update();
         Some((second, (ticker, seconds)))
     })
 }
 
-/// The timer that all streams share. It stops when the last stream drops it.
+/// The timer that all streams share. It stops when the last stream is dropped.
 struct Ticker {
     seconds: watch::Receiver<DateTime<Local>>,
     task: AbortHandle,
@@ -45,7 +46,7 @@ struct Ticker {
 static TICKER: Mutex<Weak<Ticker>> = Mutex::new(Weak::new());
 
 impl Ticker {
-    /// Returns the running ticker, or starts one if there is none or its runtime is gone.
+    /// Returns the running ticker. Starts one if there is none, or if its runtime has ended.
     fn get_or_start() -> Arc<Self> {
         let mut shared = TICKER.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ticker) = shared.upgrade().filter(|ticker| !ticker.task.is_finished()) {
@@ -65,16 +66,16 @@ impl Drop for Ticker {
     }
 }
 
-/// Sends each second as it begins. It reads the clock each time, so that it neither drifts nor repeats a second when
+/// Sends each second when it begins. The function reads the clock before each sleep, so it stays exact, even if
 /// somebody sets the clock.
 async fn run(sender: watch::Sender<DateTime<Local>>, now: impl Fn() -> DateTime<Local>) {
     loop {
-        // Also before the first sleep: a second may have begun since the channel was created.
-        sender.send_if_modified(|shown| {
+        // This is done before the first sleep, too, because a second may have begun since the channel was created.
+        sender.send_if_modified(|last_sent| {
             let second = truncate_to_second(now());
-            std::mem::replace(shown, second) != second
+            std::mem::replace(last_sent, second) != second
         });
-        // chrono returns more than a full second only in a leap second.
+        // In a leap second chrono returns more than 1,000,000,000 nanoseconds. Then the difference is zero.
         let since_full_second = Duration::from_nanos(now().nanosecond().into());
         time::sleep(Duration::from_secs(1).saturating_sub(since_full_second)).await;
     }
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_shown_with_leading_zeros_and_without_fraction() {
+    fn a_time_has_leading_zeros_and_no_fraction() {
         let time = Local.with_ymd_and_hms(2020, 9, 4, 2, 51, 2).unwrap();
         assert_eq!(
             format(time + TimeDelta::milliseconds(999)),
@@ -102,9 +103,9 @@ mod tests {
         );
     }
 
-    /// Time is paused: the test's clock moves only while everything sleeps.
+    /// Time is paused: when all tasks wait, tokio's clock jumps to the end of the next wait.
     #[tokio::test(start_paused = true)]
-    async fn each_second_is_sent_once_and_as_it_begins() {
+    async fn each_second_is_sent_once_when_it_begins() {
         let begin = Local.with_ymd_and_hms(2020, 9, 24, 22, 51, 2).unwrap();
         let start = Instant::now();
         let now = move || begin + TimeDelta::milliseconds(300) + start.elapsed();
@@ -129,7 +130,7 @@ mod tests {
         let mut second = Box::pin(ticks());
         assert_eq!(TICKER.lock().unwrap().strong_count(), 2);
         if let Some(Some(early)) = second.next().now_or_never() {
-            assert!(early > began, "a second that began before is no news");
+            assert!(early > began, "a second that began before is no update");
         }
 
         drop(first);

@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// Tells every open stream, held request and socket to end.
+/// Ends every open stream, held request and WebSocket.
 ///
-/// A graceful shutdown waits until all responses are finished. A stream is never finished, so without this the server
-/// would wait for ever. Each handler that keeps a response open therefore also waits for [`Cut::cancelled`].
+/// A graceful stop waits until all responses have ended. A stream does not end by itself, so the server would wait for
+/// ever. Therefore each handler that keeps a response open also waits for [`Cut::cancelled`].
 ///
-/// The page's "Cut all connections" button uses the same switch for a moment, so that a student can watch the browser
-/// reconnect. Clones are handles to the same switch.
+/// The page's button "Cut all connections" uses [`Cut::cut_now`], so that a student can watch the browser reconnect.
+/// Clones are handles to the same value.
 #[derive(Debug, Clone, Default)]
 pub struct Cut {
-    /// The next cut cancels this token. After a momentary cut a new one takes its place; after a shutdown it stays
-    /// cancelled.
+    /// The token that the next cut cancels. [`Cut::cut_now`] then replaces it with a new token. After
+    /// [`Cut::shut_down`] the cancelled token stays.
     token: Arc<Mutex<CancellationToken>>,
 }
 
@@ -24,13 +24,13 @@ impl Cut {
         self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a future that ends at the next cut after this call; at once when the server is shutting down.
+    /// Returns a future that ends at the next cut after this call. If the server is stopping, the future ends at once.
     pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<> {
         let token = self.lock().clone();
         token.cancelled_owned()
     }
 
-    /// Ends what is open now. What is opened later stays open.
+    /// Ends everything that is open now. Later streams and requests stay open.
     pub fn cut_now(&self) {
         let mut token = self.lock();
         if !token.is_cancelled() {
@@ -38,7 +38,7 @@ impl Cut {
         }
     }
 
-    /// Ends what is open now and whatever is opened later: the server is shutting down.
+    /// Ends everything that is open now, and ends later streams and requests at once. The server is stopping.
     pub fn shut_down(&self) {
         self.lock().cancel();
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::Cut;
 
     #[test]
-    fn a_cut_ends_what_is_open_and_not_what_comes_later() {
+    fn a_cut_ends_only_what_is_open() {
         let cut = Cut::default();
         let open = cut.cancelled();
         cut.clone().cut_now();
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shutdown_also_ends_what_comes_later() {
+    fn a_shutdown_also_ends_what_opens_later() {
         let cut = Cut::default();
         let open = cut.cancelled();
         cut.shut_down();

@@ -1,4 +1,4 @@
-//! [`Error`]: a request that was refused, as a status and `{"error": "a sentence"}`.
+//! [`Error`]: the response to a refused request, a status and `{"error": "a sentence"}`.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 
-/// The largest request body in bytes unless a route says otherwise; a username needs a twentieth of that.
+/// The largest request body in bytes, unless a route sets another limit. A username needs less than a tenth of this.
 pub const MAX_BODY: usize = 4 * 1024;
 
-/// How long a request other than GET may take, its body included. A client that sends its body more slowly, or stops
-/// halfway, would otherwise hold its connection for ever.
+/// How long a request other than GET may take, including its body. Without this limit, a client that stops in the
+/// middle of its body would keep its connection for ever.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request that was refused: a status, and a sentence that a student understands. A handler returns it as
+/// The response to a refused request: a status, and a sentence that a student understands. A handler returns it as
 /// `Err(Error::conflict("Somebody else has that name. Choose another."))`.
 ///
-/// The constructors are named after the statuses of RFC 9110 §15. A lesson that needs another one calls
-/// [`Error::new`]. An error of a domain becomes one with `impl From<DomainError> for Error`, beside that domain.
+/// The constructors are named after the statuses of RFC 9110 §15. For another status, call [`Error::new`]. A module
+/// with an error type of its own has an `impl From<…> for Error` beside that type.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -50,17 +50,17 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 401: the client has to say who it is first, with a token (`WWW-Authenticate: Bearer`, RFC 6750 §3).
+    /// 401: the client must send a token that identifies it (`WWW-Authenticate: Bearer`, RFC 6750 §3).
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, message).with_header(header::WWW_AUTHENTICATE, "Bearer")
     }
 
-    /// 403: this client may not do that, whoever it is.
+    /// 403: this client may not do that, even if it identifies itself.
     pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, message)
     }
 
-    /// 404.
+    /// 404: there is nothing with this address or id.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
@@ -73,7 +73,7 @@ impl Error {
         Self::new(StatusCode::REQUEST_TIMEOUT, message)
     }
 
-    /// 409: things are in a state in which this cannot be done.
+    /// 409: the current state does not allow the request.
     pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }
@@ -85,28 +85,28 @@ impl Error {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// 415: the body claims to be something else than JSON.
+    /// 415: the request's `Content-Type` is not JSON.
     #[must_use]
     pub fn unsupported_media_type() -> Self {
-        let message = "The body must be JSON and say so: Content-Type: application/json";
+        let message = "The body must be JSON, with the header Content-Type: application/json.";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
     }
 
-    /// 422: valid JSON with an invalid value; the message says what is allowed.
+    /// 422: the body is valid JSON with an invalid value. The message says what is allowed.
     pub fn unprocessable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
     }
 
-    /// 426: only a WebSocket of version 13 can be opened here (RFC 9110 §15.5.22, RFC 6455 §4.4).
+    /// 426: the request must ask for an upgrade to WebSocket version 13 (RFC 9110 §15.5.22, RFC 6455 §4.4).
     #[must_use]
     pub fn upgrade_required() -> Self {
-        let message = "This address speaks WebSocket: the request must ask for an upgrade to it.";
+        let message = "This address is for WebSockets: the request must ask for an upgrade.";
         Self::new(StatusCode::UPGRADE_REQUIRED, message)
             .with_header(header::UPGRADE, "websocket")
             .with_header(header::SEC_WEBSOCKET_VERSION, "13")
     }
 
-    /// 429: too much of something, and how long to wait until it is possible again (`Retry-After`).
+    /// 429: the client has sent too much, and may try again after `retry_after` (the `Retry-After` header).
     pub fn too_many_requests(message: impl Into<Cow<'static, str>>, retry_after: Duration) -> Self {
         Self {
             retry_after: Some(retry_after),
@@ -114,24 +114,24 @@ impl Error {
         }
     }
 
-    /// 500: something failed that is not the client's fault. The log says what, not the client.
+    /// 500: something failed that is not the client's fault. The details are for the log, not for the client.
     #[must_use]
     pub fn internal() -> Self {
         let message = "Something went wrong on the server.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
-    /// 503: not possible at the moment.
+    /// 503: the request is not possible at the moment.
     pub fn service_unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
-    /// Returns the error for a response with this status that came without a sentence, such as actix's own 404.
+    /// Returns an error with a sentence for a status alone, such as actix's own 404.
     pub(crate) fn for_status(status: StatusCode) -> Self {
         let message = match status {
             _ if status.is_server_error() => return Self::new(status, Self::internal().message),
             StatusCode::NOT_FOUND => "There is nothing at this address.",
-            StatusCode::BAD_REQUEST => "The request is not one that this address understands.",
+            StatusCode::BAD_REQUEST => "This address does not understand the request.",
             StatusCode::RANGE_NOT_SATISFIABLE => "The file has no such range of bytes.",
             StatusCode::PRECONDITION_FAILED => "The file is not in the state the request asks for.",
             _ => return Self::new(status, format!("The request was refused: {status}.")),
@@ -145,7 +145,7 @@ impl Error {
         self.status
     }
 
-    /// Returns how long the client has to wait, for a 429.
+    /// Returns how long the client has to wait, if the status is 429.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -168,7 +168,7 @@ impl ResponseError for Error {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if self.status == StatusCode::REQUEST_TIMEOUT {
-            // The rest of a body that was not read would be taken for the next request.
+            // Otherwise actix would read the rest of the body as the next request.
             response.force_close();
         }
         response.json(serde_json::json!({ "error": self.message }))
@@ -182,9 +182,9 @@ impl From<JsonPayloadError> for Error {
             | JsonPayloadError::Overflow { limit } => Self::payload_too_large(limit),
             JsonPayloadError::Payload(PayloadError::Overflow) => Self::payload_too_large(MAX_BODY),
             JsonPayloadError::ContentType => Self::unsupported_media_type(),
-            JsonPayloadError::Deserialize(error) => Self::bad_request(format!(
-                "The body is not the JSON that is expected here: {error}."
-            )),
+            JsonPayloadError::Deserialize(error) => {
+                Self::bad_request(format!("The body is not the expected JSON: {error}."))
+            }
             error => Self::bad_request(format!("The body could not be read: {error}.")),
         }
     }

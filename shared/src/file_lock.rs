@@ -1,10 +1,11 @@
-//! [`FileLock`]: a file for one server at a time.
+//! [`FileLock`]: lets only one server at a time use a file.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// Keeps other servers away from a file until it is dropped. The system releases it even after a `kill -9`.
+/// While this exists, no other server can lock the same file. The system also releases the lock when the process is
+/// killed.
 #[derive(Debug)]
 #[must_use = "the lock is released when this is dropped"]
 pub struct FileLock {
@@ -14,14 +15,15 @@ pub struct FileLock {
 impl FileLock {
     /// Locks the file at `path`, which need not exist yet. A symbolic link counts as the file that it points to.
     ///
-    /// The lock is on a file of its own, `users.json.lock` for `users.json`. The users file itself is replaced with
-    /// each change; and on a database, closing any other handle would release SQLite's own locks (POSIX).
+    /// The lock is on a separate file, `users.json.lock` for `users.json`. A lock on the users file itself would be
+    /// lost when a change replaces the file. A lock on a database would disturb SQLite: when a process closes any
+    /// handle of a file, POSIX releases all its locks on that file.
     ///
     /// # Errors
     /// [`ErrorKind::WouldBlock`] if another server has the lock, and any other kind if the lock file cannot be opened.
     pub fn acquire(path: &Path) -> io::Result<Self> {
         let mut options = File::options();
-        // Not truncated: if another file happens to have this name, its content stays.
+        // Without `truncate`: if the user has a file with this name, its content stays.
         options.write(true).create(true).truncate(false);
         let file = options.open(lock_path(path))?;
         match file.try_lock() {
@@ -35,6 +37,7 @@ impl FileLock {
     }
 }
 
+/// Returns the path of the lock file for `path`.
 fn lock_path(path: &Path) -> PathBuf {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let mut lock_path = path.into_os_string();
@@ -47,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_one_server_at_a_time_and_the_lock_file_keeps_its_content() {
+    fn only_one_server_at_a_time_can_lock_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
         let beside = folder.path().join("data.lock");

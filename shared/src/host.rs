@@ -1,4 +1,4 @@
-//! [`Host`]: under which name a client has reached the server.
+//! [`Host`]: the name under which a client has reached the server.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderValue};
@@ -9,9 +9,10 @@ use crate::error::Error;
 /// The longest `Host` header in bytes: a name of 253 characters (RFC 1035 §2.3.4), a colon and a port of five digits.
 pub const MAX_HOST_BYTES: usize = 259;
 
-/// The `Host` of a request (RFC 9110 §7.2): a name or an address, and a port unless it is the default one.
+/// The `Host` header of a request (RFC 9110 §7.2): a name or an IP address, and a port unless it is the default one.
 ///
-/// The address that the server listens on would be of no use for a link: it may be 0.0.0.0, or hidden behind a proxy.
+/// A link needs this name. The address that the server listens on does not always work in a link: it may be 0.0.0.0, or
+/// a proxy may be in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host(String);
 
@@ -19,7 +20,7 @@ impl Host {
     /// Reads the `Host` header.
     ///
     /// # Errors
-    /// 400 if there is none, more than one, or one that is not a host.
+    /// 400 if the header is missing, occurs twice, or is not a host.
     pub fn of(request: &HttpRequest) -> Result<Self, Error> {
         let mut hosts = request.headers().get_all(header::HOST);
         let host = hosts.next().map(HeaderValue::to_str);
@@ -27,7 +28,7 @@ impl Host {
         match host {
             Some(Ok(host)) if is_only && is_host(host) => Ok(Self(host.to_owned())),
             _ => Err(Error::bad_request(
-                "The request must say in its Host header which host and port it is for.",
+                "The request must have one Host header, with a host name and perhaps a port.",
             )),
         }
     }
@@ -58,7 +59,7 @@ fn is_host(text: &str) -> bool {
     let Ok(authority) = text.parse::<Authority>() else {
         return false;
     };
-    // A colon needs a port behind it. The parser does not check that.
+    // The parser accepts a colon without a port after it.
     let has_port = authority.host().len() < text.len();
     !authority.host().is_empty() && has_port == authority.port_u16().is_some()
 }
@@ -68,7 +69,7 @@ mod tests {
     use super::{Host, MAX_HOST_BYTES, is_host};
 
     #[test]
-    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+    fn only_a_name_or_an_address_is_a_host() {
         for (host, name) in [
             ("localhost", "localhost"),
             ("localhost:8001", "localhost"),

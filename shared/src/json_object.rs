@@ -1,4 +1,4 @@
-//! [`JsonObject`]: JSON that is an object and nothing else.
+//! [`JsonObject`]: a struct that is parsed from a JSON object, but not from an array.
 
 use std::{fmt, marker::PhantomData};
 
@@ -7,10 +7,10 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor}
 
 use crate::error::Error;
 
-/// A struct as a JSON object, `{"name":"Ann"}`.
+/// A struct that is parsed from a JSON object, `{"name":"Ann"}`.
 ///
-/// A derived `Deserialize` alone also accepts the array of the struct's fields, `["Ann"]`. Then each message has a
-/// second form that no documentation mentions, and that changes its meaning as soon as a field is added.
+/// A derived `Deserialize` alone also accepts an array of the fields, `["Ann"]`. Then each message would have a second
+/// form that is not documented, and whose meaning changes with the order of the fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonObject<T>(pub T);
 
@@ -21,10 +21,10 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
 }
 
 impl<T: DeserializeOwned> JsonObject<T> {
-    /// Parses a text that came some other way than as a request's body, such as over a WebSocket.
+    /// Parses a text that is not a request's body, such as a WebSocket message.
     ///
     /// # Errors
-    /// 400 if it is not the JSON object that is expected.
+    /// 400 if the text is not the expected JSON object.
     pub fn parse(text: &str) -> Result<T, Error> {
         match serde_json::from_str(text) {
             Ok(Self(object)) => Ok(object),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_read_and_what_the_struct_refuses_is_refused() {
+    fn an_object_is_parsed_if_it_fits_the_struct() {
         assert_eq!(read(r#"{"x":1,"y":2}"#), Ok(Point { x: 1, y: Some(2) }));
         assert_eq!(read(r#" {"x":1} "#), Ok(Point { x: 1, y: None }));
         for bad in ["{}", r#"{"x":1,"z":2}"#, r#"{"x":1,"x":1}"#, r#"{"x":256}"#] {
@@ -77,8 +77,9 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_an_object_is_read_and_the_error_says_what_and_where() {
-        assert!(serde_json::from_str::<Point>("[1,2]").is_ok(), "without it");
+    fn anything_but_an_object_is_refused_with_a_clear_error() {
+        let without_it = serde_json::from_str::<Point>("[1,2]");
+        assert!(without_it.is_ok(), "serde alone accepts an array");
         for bad in ["[1,2]", "[]", "1", "null", r#""x""#] {
             let error = read(bad).unwrap_err();
             assert!(error.contains("expected an object at line 1"), "{error}");

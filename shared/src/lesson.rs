@@ -28,15 +28,15 @@ struct Flags<Extra: Args> {
     extra: Extra,
 }
 
-/// What a lesson without flags of its own has instead.
+/// The flags of a lesson that has no flags of its own.
 #[derive(Debug, Clone, Args)]
 struct NoExtraFlags {}
 
-/// Runs a lesson until Ctrl-C or SIGTERM: reads the flags, loads the users, listens, prints one line
-/// `NAME: http://ADDRESS/`, and serves the routes that `configure` adds to the common ones.
+/// Runs a lesson until Ctrl-C or SIGTERM: reads the flags, loads the users, listens, prints the line
+/// `NAME: http://ADDRESS/`, and serves the common routes and those that `configure` adds.
 ///
-/// Returns exit code 0 after a stop, and 1 with one line on stderr if the server could not start. A bad flag ends the
-/// process with clap's message and exit code 2.
+/// Returns exit code 0 after a stop. If the server could not start, prints one line on stderr and returns exit code 1.
+/// A bad flag ends the process with clap's message and exit code 2.
 pub async fn serve<Configure>(lesson: Lesson, configure: Configure) -> ExitCode
 where
     Configure: Fn(&mut ServiceConfig) + Clone + Send + 'static,
@@ -58,7 +58,8 @@ where
         users.map(|users| (web::Data::new(users), flags.extra.clone()))
     };
     serve_app(lesson, open, move |app, (users, extra)| {
-        // The lesson's own routes come first, so that its `GET /users` and the common `POST /users` share an address.
+        // The lesson's own routes come first. If its `GET /users` came after the resource below, that would respond to
+        // each GET with 405.
         configure(app, extra);
         app.app_data(users.clone())
             .route("/", web::get().to(page::lesson_page))
@@ -68,7 +69,7 @@ where
     .await
 }
 
-/// `POST /users` with `{"username":"…"}`: 201, and the new user.
+/// Handles `POST /users` with `{"username":"…"}`: adds a user, and returns 201 with the new user.
 async fn add_user(
     users: web::Data<Users>,
     body: web::Json<JsonObject<NewUser>>,
@@ -79,7 +80,7 @@ async fn add_user(
     Ok(HttpResponse::Created().insert_header(location).json(user))
 }
 
-/// `DELETE /users/{id}`: 204, or 404 if there is no such user.
+/// Handles `DELETE /users/{id}`: removes a user, and returns 204, or 404 if there is no such user.
 async fn remove_user(
     users: web::Data<Users>,
     path: web::Path<UserIdPath>,
@@ -93,7 +94,7 @@ async fn remove_user(
     }
 }
 
-/// The id of a user in a URL. It has digits only, although Rust's `parse` also accepts a `+`.
+/// The id of a user in a URL. Only digits are allowed. (Rust's `parse` would also accept a `+` before them.)
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct UserIdPath(u64);
@@ -105,7 +106,7 @@ impl TryFrom<String> for UserIdPath {
         let has_digits_only = text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse() {
             Ok(id) if has_digits_only => Ok(Self(id)),
-            _ => Err("an id is a number, with nothing but digits"),
+            _ => Err("an id is a number and consists of digits only"),
         }
     }
 }

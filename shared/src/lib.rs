@@ -1,11 +1,11 @@
-//! What all lessons need and no lesson is about.
+//! The code that all lessons need, but that no lesson explains.
 //!
-//! A lesson's `main.rs` calls [`serve()`] with its own routes and gets everything around them: flags, logs, the page,
-//! `POST /users`, limits, errors, shutdown. Its handlers take what they need as [`actix_web::web::Data`]: the
-//! [`users::Users`] store, the [`cut::Cut`] that ends streams, and the [`Settings`] of this run.
+//! A lesson's `main.rs` calls [`serve()`] with its own routes. `serve` adds everything else: flags, logs, the page,
+//! `POST /users`, limits, errors, and a clean stop. Handlers get their data as [`actix_web::web::Data`]: the store
+//! [`users::Users`], [`cut::Cut`], which ends streams, and the [`Settings`] of this run.
 //!
-//! How an update gets from the server to the browser is what each lesson is about, and stands in the lesson.
-//! `shared/README.md` has the layers of this crate, the rules of the house and the glossary.
+//! How an update gets from the server to the browser is the subject of each lesson, so that code is in the lesson.
+//! `shared/README.md` describes the layers of this crate, the rules of the house and the glossary.
 
 pub mod broadcast;
 pub mod catalog;

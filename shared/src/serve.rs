@@ -1,8 +1,8 @@
-//! [`serve_app`]: the server around an app. It reads flags, listens, guards every request, and stops cleanly.
+//! [`serve_app`]: the server around an app. It reads the flags, listens, checks every request, and stops cleanly.
 //!
-//! actix runs one thread for each core, and each thread has a single-threaded runtime of its own. A connection stays on
-//! its thread, and so does everything that its handler spawns. That is why such code may use `Rc`, and why what all
-//! threads share is in `web::Data` (an `Arc`).
+//! actix runs one worker thread for each core, and each worker thread has a single-threaded runtime of its own. A
+//! connection stays on one worker thread, together with all tasks that its handler spawns. So these tasks may use `Rc`,
+//! and data that all threads share is in `web::Data` (an `Arc`).
 
 mod capacity;
 mod chunked;
@@ -10,6 +10,7 @@ mod error_page;
 mod flags;
 mod http1;
 mod origin;
+mod pieces;
 mod policy;
 mod routes;
 mod running;
@@ -38,21 +39,21 @@ pub(crate) use policy::security_header_bytes;
 pub use routes::json_config;
 pub(crate) use running::running_lessons;
 
-/// How long an idle connection stays open. It must be longer than a browser's polling interval of a second, or each poll
-/// pays for a new connection.
+/// How long an idle connection stays open. A page polls once a second. If this time were shorter, each poll would need
+/// a new connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// How long a connection may take to close. With actix's default, a second, a WebSocket would linger for so long after
-/// its Close frame. But it must be more than half a second: actix counts from a clock that it reads twice a second, and
-/// never notices a deadline that has passed when it is set (actix-http 3.20). Then the connection would stay until its
-/// client closes it.
+/// How long a connection may take to close. actix's default is a second, and a WebSocket would stay open that long
+/// after its Close frame. The time must be longer than half a second, because actix reads its clock only twice a
+/// second. With a shorter time the deadline can be in the past when actix sets it. actix-http 3.20 never notices such a
+/// deadline, and the connection stays open until its client closes it.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_millis(600);
 
-/// How many seconds a graceful stop waits for connections that do not end on [`Cut`], such as one whose client does not
-/// read.
+/// How many seconds a stop waits for connections that [`Cut`] does not end, such as one whose client has stopped
+/// reading.
 const SHUTDOWN_SECONDS: u64 = 1;
 
-/// Why the server could not start, and what to do about it.
+/// Why the server could not start, and how to solve the problem.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error(
@@ -71,7 +72,7 @@ enum StartError {
         address: SocketAddr,
         error: io::Error,
     },
-    /// The app could not open its own resources; the message says which and what to do.
+    /// The app could not create its state. The message comes from the app.
     #[error("{0}")]
     Open(String),
     #[error("the server failed: {0}")]
@@ -79,6 +80,12 @@ enum StartError {
 }
 
 impl StartError {
+    /// Returns that a file of this server cannot be opened.
+    fn opening(error: impl Display) -> Self {
+        Self::Open(error.to_string())
+    }
+
+    /// Returns why the server cannot listen on `address`.
     fn listening(address: SocketAddr, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::AddrInUse => Self::PortTaken(address),
@@ -87,12 +94,13 @@ impl StartError {
     }
 }
 
-/// Runs a server until Ctrl-C or SIGTERM, for an app with a page and a state of its own, such as the chat. `open` makes
-/// the state from the flags `Extra`, once, before the server listens. If that fails, its error is the one line on
-/// stderr. `configure` adds the routes. It is called for each worker thread, always with the same state.
+/// Runs a server until Ctrl-C or SIGTERM, for an app with a page and a state of its own, such as the chat. `Extra` are
+/// the app's own flags. `open` creates the state from them, once, before the server listens. If `open` fails, its error
+/// is printed on stderr. `configure` adds the routes. It is called once for each worker thread, always with the same
+/// state.
 ///
-/// Returns exit code 0 after a stop, and 1 if the server could not start. A bad flag ends the process with clap's message
-/// and exit code 2.
+/// Returns exit code 0 after a stop, and 1 if the server could not start. A bad flag ends the process with clap's
+/// message and exit code 2.
 pub async fn serve_app<Extra, State, Failure, Open, Configure>(
     lesson: Lesson,
     open: Open,
@@ -110,23 +118,24 @@ where
     match run(lesson, flags, open, configure).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If stderr is closed, only the exit code says so.
+            // If stderr is closed, the exit code alone shows the failure.
             writeln!(io::stderr(), "{}: {error}.", lesson.name).ok();
             ExitCode::FAILURE
         }
     }
 }
 
-/// Starts to log to stderr: warnings, or what `RUST_LOG` asks for.
+/// Starts to log to stderr: warnings and errors, or what the environment variable `RUST_LOG` selects.
 fn init_logging() {
     env_logger::Builder::new()
         .filter_level(LevelFilter::Warn)
-        // Any client can cause an error line there, by sending something that is not HTTP.
+        // actix-http logs an error for each request that is not HTTP, so any client could fill the log.
         .filter_module("actix_http", LevelFilter::Off)
         .parse_default_env()
         .init();
 }
 
+/// Listens, and serves until a stop.
 async fn run<Extra, State, Failure, Open, Configure>(
     lesson: Lesson,
     flags: Flags<Extra>,
@@ -143,11 +152,11 @@ where
     let cut = Cut::default();
     let address = resolve_address(&flags)?;
     let capacity = Capacity::of_this_process();
-    // Everything that all threads share is made here, once. Made inside the closure below, each worker thread would have
-    // users of its own.
-    let state = open(&flags.extra).await;
-    let state = state.map_err(|error| StartError::Open(error.to_string()))?;
+    // All threads share what is created here. The closure below runs once for each worker thread: if it created the
+    // users, each worker thread would have users of its own.
+    let state = open(&flags.extra).await.map_err(StartError::opening)?;
     let server_data = ServerData::new(lesson, &flags, address, cut.clone());
+    let heartbeat = flags.heartbeat;
 
     let server = HttpServer::new(move || {
         App::new()
@@ -155,30 +164,39 @@ where
             .configure(|app| configure(app, &state))
             .configure(|app| routes::common_routes(app, lesson.folder))
             .default_service(web::to(routes::no_route))
-            // The last one wrapped is the first that a request passes.
+            // A request passes these from the last line to the first, and its response passes back. "Before" and
+            // "after" mean the order of the request.
             .wrap(from_fn(http1::request_timeout))
+            // After `head_as_get`, so that HEAD is refused, too.
             .wrap(from_fn(chunked::refuse_chunked_get))
+            // After `head_as_get`, because a HEAD with an `Upgrade` header is no WebSocket.
             .wrap(from_fn(origin::same_origin))
+            // Before `same_origin`: it responds to preflights itself.
             .wrap(origin::cors(&server_data.allowed_origins))
             .wrap(from_fn(http1::head_as_get))
             .wrap(from_fn(http1::unchunked_for_http_1_0))
+            // These three are before everything that may refuse a request. So an error gets a sentence, the headers and a
+            // line in the log, too.
             .wrap(from_fn(policy::readable_errors))
             .wrap(policy::security_headers())
             .wrap(from_fn(policy::log_requests))
+            // The first, because the others may replace the response's body.
             .wrap(from_fn(chunked::keep_chunked_body))
+            .wrap(from_fn(pieces::send_in_pieces))
     })
-    // By default actix keeps a stream or a held request after its client has disconnected: the client's FIN might only
-    // mean "I have sent everything". With this, a client that really means that gets no response; browsers never do.
+    // When a client closes its half of a connection (TCP FIN), it may still want the response. So by default actix
+    // keeps the stream or the held request. But a browser that sends a FIN does not want the response.
     .h1_allow_half_closed(false)
-    // Without this, a client that has just sent something gets the next push about 40 ms late: the small write waits for
-    // an acknowledgement that the other side delays.
+    // Without this, a client that has just sent something gets the next update about 40 ms late: TCP holds a small
+    // write back until the client has acknowledged the previous one, and the client delays that (Nagle's algorithm).
     .tcp_nodelay(true)
+    .h1_write_buffer_size(pieces::WRITE_BUFFER)
     .workers(capacity.workers)
     .max_connections(capacity.per_worker)
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(move |connection, _| sockets::configure(connection, &capacity))
+    .on_connect(move |connection, _| sockets::configure(connection, &capacity, heartbeat))
     .shutdown_signal(shutdown_signal(cut)?)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;
@@ -187,7 +205,7 @@ where
     Ok(server.run().await?)
 }
 
-/// What the handlers of every app may ask for. Clones are handles to the same data.
+/// The data that the handlers of every app can use. Clones are handles to the same data.
 #[derive(Clone)]
 struct ServerData {
     cut: web::Data<Cut>,
@@ -210,6 +228,7 @@ impl ServerData {
         }
     }
 
+    /// Makes the data available to the handlers of `app`.
     fn add_to(&self, app: &mut ServiceConfig) {
         app.app_data(self.cut.clone())
             .app_data(self.settings.clone())
@@ -217,8 +236,8 @@ impl ServerData {
     }
 }
 
-/// Returns the address to listen on. A name with several addresses means its IPv4 address: with `--port 0` each address
-/// would have a port of its own.
+/// Returns the address to listen on. If a name has several addresses, the first IPv4 address is used: with `--port 0`,
+/// each address would get a different port.
 fn resolve_address(flags: &Flags<impl Args>) -> Result<SocketAddr, StartError> {
     let unknown = |error| StartError::Host {
         host: flags.host.clone(),
@@ -233,7 +252,7 @@ fn resolve_address(flags: &Flags<impl Args>) -> Result<SocketAddr, StartError> {
     addresses.first().copied().ok_or_else(none)
 }
 
-/// Prints the one line on stdout, for people and for programs that start a lesson.
+/// Prints one line on stdout, the only one, for people and for programs that start a lesson.
 fn print_address(lesson: Lesson, address: SocketAddr) {
     let mut stdout = io::stdout().lock();
     let line = writeln!(stdout, "{}: http://{address}/", lesson.name);
@@ -242,8 +261,8 @@ fn print_address(lesson: Lesson, address: SocketAddr) {
     }
 }
 
-/// Returns a future that ends at Ctrl-C or SIGTERM, after it has cut everything that hangs or streams. A graceful stop
-/// waits for open connections, and these would never end by themselves.
+/// Returns a future that waits for Ctrl-C or SIGTERM, and then cuts all open streams and held requests. A graceful stop
+/// waits for open responses, and these would never end by themselves.
 fn shutdown_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     let (mut interrupt, mut terminate) = {

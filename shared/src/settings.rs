@@ -1,4 +1,4 @@
-//! [`Settings`]: what the handlers need to know of this run. And what flags of several lessons have in common.
+//! [`Settings`]: the settings of this run, for the handlers. [`parse_seconds`]: the parser of flags that are times.
 
 use std::num::ParseFloatError;
 use std::ops::RangeInclusive;
@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use crate::catalog::Lesson;
 
-/// What the handlers need to know of this run.
+/// The settings of this run.
 #[derive(Debug)]
 pub struct Settings {
-    /// How often a stream or a WebSocket shows that it is still alive.
+    /// The time between two heartbeats of a stream or a WebSocket.
     pub heartbeat: Duration,
-    /// Which lesson this is.
+    /// The lesson that this server runs.
     pub lesson: Lesson,
-    /// Whether `POST /cut` is there: only this machine can reach the server, and no flag switches it off.
+    /// Whether `POST /cut` is allowed: only this machine can reach the server, and no flag switches the route off.
     pub can_cut: bool,
 }
 
-/// Parses a time in seconds, such as `15` or `0.5`, that lies in `range`.
+/// Parses a time in seconds, such as `15` or `0.5`, which must be in `range`.
 ///
 /// # Errors
-/// A sentence for the user, if it is not such a number.
+/// A message for the user, if `text` is not a number in `range`.
 pub fn parse_seconds(text: &str, range: &RangeInclusive<f64>) -> Result<Duration, String> {
     let parsed = text.parse();
     let seconds: f64 = parsed.map_err(|error: ParseFloatError| error.to_string())?;

@@ -1,8 +1,7 @@
 //! The users store: a list that changes, and two ways to wait for changes.
 //!
-//! The list is published as immutable [`Snapshot`]s: through a [`watch`] channel for handlers that wait for one change,
-//! and through a [`Broadcast`] for streams, which wait again and again. A slow reader skips to the latest snapshot.
-//! Nothing queues up for it, so it costs the others nothing.
+//! Each change publishes a new immutable [`Snapshot`] through two channels: a [`watch`] for handlers that wait for one
+//! change, and a [`Broadcast`] for streams. A slow client skips to the latest snapshot, so no queue grows for it.
 
 mod file;
 mod new_user;
@@ -26,11 +25,11 @@ use file::UsersFile;
 pub use new_user::NewUser;
 pub use username::{Username, UsernameError};
 
-/// The most users that the store holds. A snapshot of that many long names is about 150 KB, and every reader gets one
-/// with each change.
+/// The most users in the list. With the longest names a snapshot then has about 150 KB, and each client gets one after
+/// each change.
 pub const MAX_USERS: usize = 1_000;
 
-/// The largest id or version: what a JavaScript number can hold exactly (`Number.MAX_SAFE_INTEGER`).
+/// The largest id or version: the largest integer that JavaScript can represent exactly (`Number.MAX_SAFE_INTEGER`).
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// One user, on the wire `{"id":1,"username":"张三"}`.
@@ -47,8 +46,8 @@ pub struct User {
 /// its JSON.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Grows by one with each change. It starts from the time in milliseconds, so that a client that outlives a restart
-    /// of the server never takes an old version for a new one.
+    /// A number that grows by one with each change. The first version is the time of the start in milliseconds, so a
+    /// restarted server never uses a version of an earlier run again.
     pub version: u64,
     /// The users in the order of their ids.
     pub users: Arc<[User]>,
@@ -56,7 +55,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns the snapshot as JSON. It is made once per change and shared by all who send it.
+    /// Returns the snapshot as JSON. The JSON is created once for each change, and all responses share it.
     #[must_use]
     pub fn json(&self) -> ByteString {
         self.json.clone()
@@ -66,10 +65,10 @@ impl Snapshot {
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
-    /// There are [`MAX_USERS`] already.
+    /// The list has [`MAX_USERS`] users already.
     #[error("The list is full: {MAX_USERS} users at most. Remove one first.")]
     Full,
-    /// The users file could not be written; nothing has changed.
+    /// The users file could not be written. The list has not changed.
     #[error("The change could not be saved, so it was not made.")]
     NotSaved(#[from] io::Error),
 }
@@ -90,19 +89,20 @@ pub struct Users {
     store: Arc<Store>,
 }
 
+/// The data that all clones of [`Users`] share.
 #[derive(Debug)]
 struct Store {
     /// The latest snapshot.
     latest: watch::Sender<Snapshot>,
-    /// The same snapshots for streams. With thousands of them it costs less than `latest`.
+    /// The same snapshots for streams. With thousands of streams this costs less than `latest`.
     changes: Broadcast<Snapshot>,
-    /// The list that the next change starts from. It is locked until the change is on disk and published, so that
-    /// both happen in one order.
+    /// The current list. It stays locked until a change is on disk and published, so that the disk and the streams get
+    /// all changes in the same order.
     list: Mutex<List>,
     file: Option<UsersFile>,
 }
 
-/// The list as it is changed, and as it is written to the users file.
+/// The list as the store changes it, and as the users file holds it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct List {
@@ -117,7 +117,7 @@ impl Users {
     /// Creates a store with the two default users, in memory.
     ///
     /// # Errors
-    /// When the first snapshot cannot be written as JSON.
+    /// If the first snapshot cannot be written as JSON.
     pub fn in_memory() -> Result<Self, LoadError> {
         Self::from_list(List::default_users(), None)
     }
@@ -126,13 +126,14 @@ impl Users {
     /// change is on disk before [`Users::add`] or [`Users::remove`] returns.
     ///
     /// # Errors
-    /// When the file cannot be read, is not a users file, or is in use by another server. It is not changed then.
+    /// If the file cannot be read, is not a users file, or is in use by another server. The file is not changed then.
     pub fn in_file(path: &Path) -> Result<Self, LoadError> {
         let file = UsersFile::open(path)?;
         let list = file.load()?.unwrap_or_else(List::default_users);
         Self::from_list(list, Some(file))
     }
 
+    /// Creates a store with the users of `list`. The version is the time, or larger if `list` has a larger one.
     fn from_list(mut list: List, file: Option<UsersFile>) -> Result<Self, LoadError> {
         list.version = unix_millis().max(list.version + 1);
         let store = Store {
@@ -153,29 +154,31 @@ impl Users {
         self.store.latest.borrow().clone()
     }
 
-    /// Returns the latest snapshot as soon as its version is not `version`: at once if it differs already, else after
-    /// the next change.
+    /// Waits until the latest snapshot has another version than `version`, and returns that snapshot. If it has another
+    /// version already, returns it at once.
     pub async fn changed_since(&self, version: u64) -> Snapshot {
         let mut latest = self.store.latest.subscribe();
         let is_other = |snapshot: &Snapshot| snapshot.version != version;
         match latest.wait_for(is_other).await {
             Ok(snapshot) => snapshot.clone(),
-            // This happens only when the sender is gone, and `self` holds it.
+            // This cannot happen: an error means that the sender was dropped, and `self` owns the sender.
             Err(_) => self.snapshot(),
         }
     }
 
-    /// Returns a stream of the latest snapshot, at once, and of the latest one after each change. It never ends.
+    /// Returns a stream: its first item is the current snapshot, and after each change the next item is the latest
+    /// snapshot. The stream never ends.
     ///
     /// # Panics
     /// When it is called outside a tokio runtime.
     pub fn watch(&self) -> impl Stream<Item = Snapshot> + use<> {
-        // Subscribe first, look second. A change in between then comes twice, and the version tells.
+        // This subscribes first and reads second, so it cannot miss a change in between. Such a change would come
+        // twice, so the filter drops what is not newer.
         let changes = self.store.changes.subscribe();
         let first = self.snapshot();
         let mut last_sent = first.version;
         let later = changes.filter_map(move |change| {
-            // After a lag, the next item is the latest snapshot.
+            // After an error (`Lagged`), the next item is the latest snapshot.
             let newer = change.ok().filter(|snapshot| snapshot.version > last_sent);
             if let Some(snapshot) = &newer {
                 last_sent = snapshot.version;
@@ -188,7 +191,7 @@ impl Users {
     /// Adds a user at the end of the list.
     ///
     /// # Errors
-    /// When the list is full or the change cannot be saved. Nothing has changed then.
+    /// If the list is full or the change cannot be saved. The list has not changed then.
     pub async fn add(&self, username: Username) -> Result<User, ChangeError> {
         self.change(|list| {
             if list.users.len() >= MAX_USERS {
@@ -205,10 +208,10 @@ impl Users {
         .await
     }
 
-    /// Removes the user `id` and returns it, or `None` if there is no such user.
+    /// Removes the user `id` and returns that user, or `None` if there is no such user.
     ///
     /// # Errors
-    /// When the change cannot be saved. Nothing has changed then.
+    /// If the change cannot be saved. The list has not changed then.
     pub async fn remove(&self, id: u64) -> Result<Option<User>, ChangeError> {
         self.change(move |list| {
             let index = list.users.iter().position(|user| user.id == id);
@@ -217,8 +220,8 @@ impl Users {
         .await
     }
 
-    /// Makes one change, on a thread that may wait for the disk. The change is completed even if the caller stops
-    /// waiting: what is on disk is also published.
+    /// Makes one change, on a thread that may wait for the disk. If the caller drops the future, the change is still
+    /// completed, so a change that is on disk is also published.
     async fn change<T: Send + 'static>(
         &self,
         edit: impl FnOnce(&mut List) -> Result<T, ChangeError> + Send + 'static,
@@ -230,6 +233,8 @@ impl Users {
 }
 
 impl Store {
+    /// Makes one change: edits a copy of the list, saves it, and publishes it. An edit that changes nothing is not
+    /// saved.
     fn change<T>(
         &self,
         edit: impl FnOnce(&mut List) -> Result<T, ChangeError>,
@@ -253,7 +258,7 @@ impl Store {
 }
 
 impl List {
-    /// Creates the list of a new server. One name is not ASCII, so that a wrong charset is seen at once.
+    /// Returns the list of a new server. One name is not ASCII, so that a wrong charset is visible at once.
     fn default_users() -> Self {
         let names = [Username::parse("张三"), Username::parse("Alice")];
         let users: Vec<User> = (1..)
@@ -267,6 +272,7 @@ impl List {
         }
     }
 
+    /// Returns the list as a snapshot, with its JSON.
     fn snapshot(&self) -> serde_json::Result<Snapshot> {
         #[derive(Serialize)]
         struct SnapshotJson<'list> {
@@ -286,7 +292,7 @@ impl List {
     }
 }
 
-/// Returns the time in milliseconds since 1970, as a number that JavaScript can hold.
+/// Returns the time in milliseconds since 1970, [`MAX_SAFE_INTEGER`] at most.
 fn unix_millis() -> u64 {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)

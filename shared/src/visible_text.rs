@@ -1,13 +1,13 @@
-//! [`is_visible`]: whether a name shows everything that is in it.
+//! [`is_visible`]: checks that a name has no invisible characters.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategoryGroup, Script};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// How many marks a letter may carry. No name needs more, and a stack of marks covers the lines around it.
+/// How many marks a letter may have. No name needs more, and a stack of many marks would cover the lines around it.
 const MAX_MARKS: usize = 2;
 
-/// Characters that Unicode counts as letters or symbols, but that have no ink: an empty Braille pattern, two blank
-/// hieroglyphs, a note without a head, and the place of an object that is not there.
+/// Characters that Unicode counts as letters or symbols, but that show nothing: an empty Braille pattern, two blank
+/// hieroglyphs, a null notehead in music, and the placeholder for an embedded object.
 const BLANK: [char; 5] = [
     '\u{2800}',
     '\u{13441}',
@@ -16,16 +16,20 @@ const BLANK: [char; 5] = [
     '\u{FFFC}',
 ];
 
-/// Returns whether all of `text` can be seen, so that no two names look the same because one of them has something
-/// invisible in it.
+/// Returns whether every character of `text` can be seen. Otherwise two names could look the same, because one of them
+/// contains something invisible.
 ///
-/// Refused are control and format characters such as U+200B and U+202E, line ends, what Unicode has not assigned or
-/// leaves to private use (the general categories C, Zl and Zp), fillers and variation selectors
-/// (`Default_Ignorable_Code_Point`), blank symbols, and marks without a letter of their script, or more than two on
-/// one. Emoji that are joined from several, or that need U+FE0F, are therefore refused, too.
+/// The function refuses:
 ///
-/// RFC 8266 (PRECIS nicknames) is the standard for this. Its tables end with Unicode 6.3, so it refuses every newer
-/// letter, and it accepts blanks and stacks of marks.
+/// - control and format characters such as U+200B and U+202E, line breaks, and characters that are unassigned or for
+///   private use (the general categories C, Zl and Zp);
+/// - fillers and variation selectors (`Default_Ignorable_Code_Point`), and the characters of `BLANK`;
+/// - a mark without a letter before it, or after a letter of another script, and more than two marks on a letter.
+///
+/// So it also refuses emoji that are joined from several characters, or that need U+FE0F.
+///
+/// RFC 8266 (PRECIS nicknames) is the standard for this. But its tables end with Unicode 6.3, so it refuses all newer
+/// letters, and it accepts blank characters and stacks of marks.
 #[must_use]
 pub fn is_visible(text: &str) -> bool {
     let scripts = CodePointMapData::<Script>::new();
@@ -51,6 +55,7 @@ pub fn is_visible(text: &str) -> bool {
     true
 }
 
+/// Returns whether a character shows nothing, wherever it is.
 fn is_invisible(letter: char) -> bool {
     let line_ends =
         GeneralCategoryGroup::LineSeparator.union(GeneralCategoryGroup::ParagraphSeparator);
@@ -65,7 +70,7 @@ fn is_invisible(letter: char) -> bool {
 mod tests {
     use super::is_visible;
 
-    /// Each of them makes a name that looks like "Ann", or like nothing at all.
+    /// With each of these characters a name would look like "Ann", or like nothing at all.
     #[test]
     fn a_character_without_a_glyph_is_refused() {
         let invisible = "\u{ad}\u{34f}\u{61c}\u{115f}\u{1160}\u{17b4}\u{180e}\u{200b}\u{200c}\u{200d}\u{200e}\
@@ -80,7 +85,7 @@ mod tests {
 
     /// A mark of another script shows nothing, and a stack of marks covers what is around the name.
     #[test]
-    fn marks_need_a_letter_of_their_script_and_are_two_at_most() {
+    fn marks_need_a_letter_and_are_two_at_most() {
         for bad in [
             "\u{301}",
             "a \u{301}",

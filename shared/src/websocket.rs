@@ -1,16 +1,17 @@
 //! Guards around actix-ws: what a WebSocket server needs besides the conversation itself.
 //!
-//! The conversation is the lesson: `websocket/src/main.rs` has it, and the chat has one of its own. Each uses
-//! actix-ws directly, with these guards around it:
+//! Lesson 5 and the chat each have a conversation of their own, which uses actix-ws directly. These guards protect it:
 //!
-//! - [`guard()`] checks the handshake, and lets no frame in that is too long.
-//! - [`Heartbeat`] knows when to ping, when a peer is dead, and when a send has waited for too long.
-//! - [`Ending`] has the right close code for each mistake of a peer.
-//! - [`drop_without_close()`] ends a connection at once if a Close frame would reach nobody.
+//! - [`guard()`] checks the handshake, and refuses frames that are too long.
+//! - [`Heartbeat`] decides when to ping, when a client is dead, and when a send has taken too long.
+//! - [`Ending`] chooses the close code for each error of a client.
+//! - [`guard_response()`] ends a connection at once if the client would not read a Close frame, and keeps the queue of
+//!   frames for a client short.
 
 mod closing;
 mod frame_guard;
 mod heartbeat;
+mod send_queue;
 
 use std::{cell::Cell, rc::Rc};
 
@@ -21,12 +22,12 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::settings::Settings;
-pub use closing::{Ending, drop_without_close};
+pub use closing::{Ending, guard_response};
 use frame_guard::FrameGuard;
 pub use heartbeat::{Beat, Heartbeat, Stalled};
 
-/// Checks what actix-ws does not check about a handshake (RFC 6455 §4.2.1), and wraps the request's `body`, so that no
-/// frame of more than `max_frame` bytes reaches actix-ws. Returns the wrapped body and the connection's heartbeat.
+/// Checks the parts of a handshake that actix-ws does not check (RFC 6455 §4.2.1). Returns a body for actix-ws, which
+/// passes on no frame of more than `max_frame` bytes, and the connection's heartbeat.
 ///
 /// # Errors
 /// 426 if the request does not ask for a WebSocket, 400 if it has a body.
@@ -43,15 +44,19 @@ pub fn guard(
     Ok((body.ok_or_else(Error::internal)?, heartbeat))
 }
 
+/// Checks that a request asks for a WebSocket of version 13, and that it has no body.
 fn check_handshake(request: &HttpRequest) -> Result<(), Error> {
-    let is = |name, expected: &[u8]| {
+    let has_header = |name, expected: &[u8]| {
         let value = request.headers().get(name);
         value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(expected))
     };
-    if !is(header::UPGRADE, b"websocket") || !is(header::SEC_WEBSOCKET_VERSION, b"13") {
+    if !has_header(header::UPGRADE, b"websocket")
+        || !has_header(header::SEC_WEBSOCKET_VERSION, b"13")
+    {
         return Err(Error::upgrade_required());
     }
-    // A body before the frames, or chunks around them, is how requests are smuggled past a proxy.
+    // With a body before the frames, a proxy and this server could disagree about where the frames begin. An attacker
+    // uses that to send requests through the proxy unseen (request smuggling).
     let length = request.headers().get(header::CONTENT_LENGTH);
     let has_body = length.is_some_and(|length| length != "0");
     if has_body || request.headers().contains_key(header::TRANSFER_ENCODING) {

@@ -1,8 +1,14 @@
 //! The house rules that a machine can check.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
-    reason = "a file that cannot be read ends the test"
+    reason = "a file that breaks a rule, or cannot be read, ends the test"
 )]
+
+#[path = "house_style/layers.rs"]
+mod layers;
+#[path = "house_style/words.rs"]
+mod words;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,16 +56,15 @@ const FILES: [&str; 7] = [
 ];
 
 /// What the chat is made of.
-const CHAT_FILES: [&str; 11] = [
+const CHAT_FILES: [&str; 10] = [
     "Cargo.toml",
     "README.md",
+    "src/backend.rs",
     "src/main.rs",
     "static/chat.css",
     "static/chat.js",
     "static/messages.js",
-    "static/outbox.js",
     "static/socket.js",
-    "static/transports.js",
     "templates/index.html",
     "tests/browser.rs",
 ];
@@ -131,6 +136,11 @@ fn files_below(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
+fn is_test_file(path: &Path) -> bool {
+    path.iter()
+        .any(|part| part == "tests" || part == "tests.rs")
+}
+
 /// The folder of each crate, seen from the workspace.
 fn crates() -> impl Iterator<Item = &'static str> {
     let lessons = LESSONS.iter().map(|lesson| lesson.name);
@@ -180,8 +190,7 @@ fn no_source_file_is_long() {
     let sources = files_of_crates("src", &["rs"]);
     let scripts = files_of_crates("static", &["js"]);
     for path in sources.iter().chain(&scripts) {
-        let is_test = |part: &std::ffi::OsStr| part == "tests" || part == "tests.rs";
-        if path.iter().any(is_test) {
+        if is_test_file(path) {
             continue;
         }
         let lines = code_lines(&fs::read_to_string(path).unwrap());
@@ -218,6 +227,33 @@ fn each_readme_has_the_fixed_headings_in_their_order() {
             lesson.name
         );
     }
+}
+
+#[test]
+fn there_is_a_text_for_maintainers() {
+    let readme = read("shared/README.md");
+    let headings: Vec<_> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .collect();
+    assert_eq!(
+        headings,
+        [
+            "What is where",
+            "The layers of `shared`",
+            "Threads",
+            "How to add",
+            "Rules of the house",
+            "Glossary"
+        ]
+    );
+    let (_, glossary) = readme.split_once("## Glossary").unwrap();
+    let terms: Vec<_> = glossary
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" |").next())
+        .skip(1)
+        .collect();
+    assert!(terms.is_sorted(), "{terms:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The encoder against an independent decoder, and the stream under a paused clock.
+//! An independent decoder checks the encoder, and a paused clock the stream.
 
 use actix_web::{body::MessageBody as _, web::Bytes};
 use eventsource_stream::Eventsource as _;
@@ -57,7 +57,7 @@ proptest! {
 
 /// Time is paused: when all tasks wait, tokio's clock jumps to the end of the next wait.
 #[tokio::test(start_paused = true)]
-async fn a_stream_starts_with_its_retry_time_and_sends_pings_until_it_is_cut() {
+async fn a_stream_sends_its_retry_time_and_then_pings() {
     let cut = Cut::default();
     let heartbeat = Duration::from_secs(15);
     let mut body = event_stream(stream::pending(), heartbeat, &cut).into_body();

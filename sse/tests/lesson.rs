@@ -106,7 +106,7 @@ async fn two_clients_get_the_list_at_once_and_then_each_change() {
 }
 
 #[tokio::test]
-async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
+async fn streams_beyond_the_limit_of_files_wait() {
     let server = conformance::start_with_few_files(BINARY, &[]);
     let change = async |server: &Server, name: &str| {
         server.add_user(name).await;
@@ -180,7 +180,7 @@ async fn a_client_that_missed_nothing_gets_nothing_until_the_next_change() {
 }
 
 #[tokio::test]
-async fn a_client_that_missed_a_change_gets_the_latest_list_at_once() {
+async fn a_client_that_missed_a_change_gets_the_list_at_once() {
     let server = Server::start(BINARY, &[]);
     let last_seen_id = Events::open(&server, "/users")
         .await
@@ -239,11 +239,11 @@ async fn a_client_that_reconnects_after_a_restart_gets_the_new_list() {
 }
 
 #[tokio::test]
-async fn the_clock_sends_each_second_and_continues_the_ids_of_the_client() {
+async fn the_clock_sends_each_second_and_continues_the_ids() {
     let server = Server::start(BINARY, &[]);
     let mut new_client = Events::open(&server, "/clock").await;
     let mut reconnected = Events::resume(&server, "/clock", Some("41")).await;
-    let mut confused = Events::resume(&server, "/clock", Some("18446744073709551614")).await;
+    let mut with_bad_id = Events::resume(&server, "/clock", Some("18446744073709551614")).await;
     for (number, resumed) in [("1", "42"), ("2", "43")] {
         let event = new_client.next().await.unwrap();
         assert_eq!(event.event, "message", "no name, so it goes to onmessage");
@@ -257,7 +257,7 @@ async fn the_clock_sends_each_second_and_continues_the_ids_of_the_client() {
             (resumed_event.id.as_str(), &resumed_event.data),
             (resumed, &event.data)
         );
-        assert_eq!(confused.next().await.unwrap().id, number);
+        assert_eq!(with_bad_id.next().await.unwrap().id, number);
     }
 }
 
@@ -286,7 +286,7 @@ async fn a_stream_without_updates_sends_pings_with_the_time() {
 /// has only finished sending.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn clients_that_vanish_are_released_within_200_milliseconds() {
+async fn clients_that_disconnect_are_released_within_200_milliseconds() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for path in ["/users", "/clock"].repeat(50) {
@@ -303,14 +303,14 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 
 /// A server that sends to one client after the other and waits for each fails here.
 #[tokio::test]
-async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list() {
+async fn a_stalled_client_delays_nobody_and_skips_to_the_latest_list() {
     let server = Server::start(BINARY, &[]);
     let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut stalled = server.send_raw_small_window(request).await;
     let mut reader = Events::open(&server, "/users").await;
     assert_eq!(reader.count().await, 2);
 
-    // All lists together have more than 1 MB. The buffers between server and client hold far less.
+    // All lists together are longer than 1 MB. The buffers between server and client are much smaller.
     let (long_name, changes) = ("三".repeat(32), 150);
     let (mut slowest, mut latest) = (Duration::ZERO, 0);
     for number in 1..=changes {
@@ -331,6 +331,13 @@ async fn a_client_that_stops_reading_delays_nobody_and_skips_to_the_latest_list(
         lists < changes / 2,
         "it received {lists} lists of {changes}"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn clients_that_do_not_read_hold_little() {
+    let request = "GET /users HTTP/1.1\r\nHost: x\r\n\r\n";
+    conformance::lesson_clients_that_do_not_read_hold_little(BINARY, request).await;
 }
 
 #[tokio::test]
@@ -366,7 +373,7 @@ async fn a_cut_ends_open_streams_cleanly_and_later_ones_stay_open() {
     assert_eq!(next.count().await, 3);
 }
 
-/// Even if there are a hundred of them, and one whose client has stopped reading.
+/// Here a hundred streams are open, and one more whose client has stopped reading.
 #[tokio::test]
 async fn a_stop_is_quick_and_ends_open_streams_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {

@@ -2,9 +2,9 @@
 //!
 //! `cargo run -p websocket`
 //!
-//! One HTTP request turns its connection into one that carries messages in both directions, each in a
-//! frame of its own with a header of 2 to 14 bytes (RFC 6455 §5.2). The server sends an update as soon as there
-//! is one; the browser can send at any time, too, without a request:
+//! One HTTP request, the handshake, turns its connection into a WebSocket. From then on both sides can send messages
+//! at any time. Each message needs only a frame header of 2 to 14 bytes (RFC 6455 §5.2), not the headers of a request.
+//! The server sends an update as soon as there is one:
 //!
 //! ```text
 //! server: {"event":"users","data":{"version":7,"users":[{"id":1,"username":"张三"}]}}
@@ -12,8 +12,8 @@
 //! server: {"event":"users","data":{"version":8,"users":[…]}}
 //! ```
 //!
-//! Each handler says what is pushed to the client, and what is answered to a message. `upgrade` answers the
-//! handshake. `converse` is the loop that every WebSocket server needs, whatever it sends.
+//! The handlers `users`, `clock` and `echo` define the updates, and the answers to the client's messages. `upgrade`
+//! answers the handshake. `converse` is the loop that every WebSocket server needs, whatever it sends.
 
 use std::{fmt::Display, process::ExitCode};
 
@@ -24,24 +24,24 @@ use chrono::{DateTime, Local};
 use futures_util::{SinkExt as _, Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
-use shared::cut::Cut;
-use shared::error::Error;
 use shared::users::{NewUser, Username, Users};
 use shared::websocket::{self, Beat, Ending, Heartbeat, Stalled};
-use shared::{JsonObject, Lesson, clock};
+use shared::{JsonObject, Lesson, clock, cut::Cut, error::Error};
 use tokio::{select, task::coop::consume_budget};
 
-/// `name` selects port and title in `shared::catalog`; `folder` is where `static/` is served from.
+/// This lesson. `name` selects the port and the title in `shared::catalog`; the files of `static/`
+/// are served from `folder`.
 const LESSON: Lesson = Lesson {
     name: env!("CARGO_PKG_NAME"),
     folder: env!("CARGO_MANIFEST_DIR"),
 };
 
-/// The most bytes that a message from a client may have. A username needs a five-hundredth of that.
+/// The largest message from a client, in bytes. The server holds a whole message in memory. If a client sends a larger
+/// one, the connection ends with the close code 1009.
 const MAX_MESSAGE: usize = 64 * 1024;
 
-/// The longest prefix of the echo in bytes. It is sent back with each message, so that a client could
-/// make the server send far more than it sends itself.
+/// The longest prefix of the echo, in bytes. With a very long prefix, a client that sends a few bytes would make the
+/// server send many.
 const MAX_PREFIX: usize = 256;
 
 #[actix_web::main]
@@ -54,8 +54,8 @@ async fn main() -> ExitCode {
     .await
 }
 
-/// `GET /users`, upgraded: the list at once and after each change. A text `{"username":"…"}` from the
-/// client adds a user, and everybody, the client included, gets the new list.
+/// Handles `GET /users`: sends the list at once and after each change. The text `{"username":"…"}` from a client adds a
+/// user, and then all clients get the new list. The answer to any other message is an event `error`.
 async fn users(
     request: HttpRequest,
     body: web::Payload,
@@ -72,19 +72,19 @@ async fn users(
     upgrade(&request, body, updates, Some(ping_event), respond)
 }
 
-/// `GET /clock`, upgraded: the time, every full second. What the client sends is ignored.
+/// Handles `GET /clock`: sends the time at each full second. Messages from the client are ignored.
 async fn clock(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, Error> {
     let updates = clock::ticks().map(|second| time_event("clock", second));
     upgrade(&request, body, updates, Some(ping_event), async |_| None)
 }
 
-/// `?prefix=Server:%20`: what the echo puts in front of a text.
+/// The query `?prefix=Server:%20`: the text that the echo puts before each text message.
 #[derive(Deserialize)]
 struct EchoQuery {
     prefix: Option<String>,
 }
 
-/// `GET /echo`, upgraded: each text comes back with a prefix, each binary message as it was.
+/// Handles `GET /echo`: sends each text message back with a prefix, and each binary message unchanged.
 async fn echo(
     request: HttpRequest,
     body: web::Payload,
@@ -103,11 +103,13 @@ async fn echo(
     upgrade(&request, body, stream::pending(), None, respond)
 }
 
-/// Answers the handshake (RFC 6455 §4.2). When the response, `101 Switching Protocols`, is sent, the connection
-/// carries frames, and a task of its own talks to the client: see [`converse`].
+/// Answers the handshake with `101 Switching Protocols` (RFC 6455 §4.2), and starts a task that talks to the client.
+/// The task runs [`converse`], which explains `updates`, `ping_event` and `respond`.
 ///
-/// actix-ws does the work. It lacks the guards of `shared::websocket`: without them this server works, too, until
-/// somebody announces a frame of 300 MiB, or stops reading.
+/// actix-ws encodes and decodes the frames. `shared::websocket` adds two guards: a limit for each frame, and a
+/// [`Heartbeat`], whose period is set by the flag `--heartbeat` (`shared/src/serve/flags.rs`). Without the first, a
+/// client that announces a frame of 300 MiB could use up the memory. Without the second, a client that no longer
+/// answers would keep its connection.
 fn upgrade(
     request: &HttpRequest,
     body: web::Payload,
@@ -119,54 +121,61 @@ fn upgrade(
     let (body, heartbeat) = websocket::guard(request, body, MAX_MESSAGE)?;
     let (response, session, messages) = actix_ws::handle(request, body)
         .map_err(|error| Error::bad_request(format!("No WebSocket handshake: {error}.")))?;
-    // A message may come in several frames. They are put together here.
+    // A message may arrive in several frames. `aggregate_continuations` joins them.
     let messages = messages
         .max_frame_size(MAX_MESSAGE)
         .aggregate_continuations()
         .max_continuation_size(MAX_MESSAGE);
+    let response = websocket::guard_response(response, &heartbeat);
     let mut socket = (session, messages, heartbeat);
-    // Pinned, because `select!` waits for them again and again.
-    let (mut cut, mut updates) = (Box::pin(cut.cancelled()), Box::pin(updates));
+    // `select!` polls these two in every round of the loop, so they must not move in memory.
+    let (cancelled, updates) = (Box::pin(cut.cancelled()), Box::pin(updates));
     rt::spawn(async move {
-        let ending = converse(&mut socket, &mut cut, &mut updates, ping_event, &respond).await;
+        let ending = converse(&mut socket, cancelled, updates, ping_event, respond).await;
         if let Ending::Close(reason) = ending {
-            // If the client does not take the frame, the connection ends without it.
+            // A client that has stopped reading does not take the Close frame. Then the connection ends without it.
             let (session, _, heartbeat) = socket;
             heartbeat.limit(session.close(reason)).await.ok();
         }
     });
-    Ok(websocket::drop_without_close(response))
+    // When the task ends without a Close frame, the connection ends at once.
+    Ok(response)
 }
 
-/// Talks to one client until there is a reason to stop, and returns how to end. It pushes the `updates`, sends what
-/// `respond` answers to a message, and pings; where a page reads, `ping_event` is sent with each ping.
+/// Talks to one client until the conversation is over, and returns how to end the connection. It sends the `updates`,
+/// the answer of `respond` to each message, and pings. A browser answers a ping by itself, and its page does not see
+/// it. So a page gets `ping_event` with each ping, which shows that the server is alive.
 ///
-/// `select!` waits for all its branches at once and runs the one that is ready (see lesson 2). With `biased` it
-/// looks at them from top to bottom, so that what has arrived is read before the heartbeat calls the client silent.
+/// `select!` waits for all its branches at the same time and runs the first one that is ready (see lesson 2). With
+/// `biased` it checks them from top to bottom, and the order matters here.
 async fn converse(
     (session, messages, heartbeat): &mut (Session, AggregatedMessageStream, Heartbeat),
-    mut cut: impl Future<Output = ()> + Unpin,
+    mut cancelled: impl Future<Output = ()> + Unpin,
     mut updates: impl Stream<Item = ByteString> + Unpin,
     ping_event: Option<fn() -> ByteString>,
     respond: impl AsyncFn(AggregatedMessage) -> Option<Message>,
 ) -> Ending {
     loop {
-        // A client may send thousands of tiny frames at once. After some of them it is the other clients' turn.
+        // One client may send thousands of small frames. Every now and then, this lets the other clients' tasks run.
         consume_budget().await;
         let frame = select! {
             biased;
-            // First, or a client that sends without a pause would never be cut.
-            () = &mut cut => return Ending::Close(Some(CloseCode::Away.into())),
+            // Somebody presses the button "Cut all connections", or the server stops. This branch is the first, because
+            // the next one is always ready while a client sends without a pause.
+            () = &mut cancelled => return Ending::Close(Some(CloseCode::Away.into())),
+            // This branch comes before the heartbeat, because a client that has sent something is not silent.
             message = messages.next() => match message {
                 Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
-                Some(Ok(AggregatedMessage::Pong(_))) => None, // Any byte that arrives counts for the heartbeat.
+                // Nothing to do: the heartbeat counts every byte that arrives.
+                Some(Ok(AggregatedMessage::Pong(_))) => None,
+                // The answer to a Close frame is a Close frame with the same code (RFC 6455 §5.5.1).
                 Some(Ok(AggregatedMessage::Close(reason))) => return Ending::Close(reason),
                 Some(Ok(message)) => respond(message).await,
+                // A bad frame: `Ending::from` chooses the close code (`shared/src/websocket/closing.rs`).
                 Some(Err(error)) => return Ending::from(error),
                 None => return Ending::Disconnected,
             },
             beat = heartbeat.next() => match beat {
-                // A browser answers a ping by itself, and its page does not see it; so the page gets an event, too.
                 Beat::Ping => match heartbeat.limit(session.ping(b"")).await {
                     Ok(()) => ping_event.map(|event| Message::Text(event())),
                     Err(Stalled) => return Ending::Disconnected,
@@ -185,7 +194,7 @@ async fn converse(
     }
 }
 
-/// Adds the user that a message asks for.
+/// Adds the user whose name is in the message.
 async fn add_user(users: &Users, message: AggregatedMessage) -> Result<(), Error> {
     let AggregatedMessage::Text(text) = message else {
         return Err(Error::bad_request("Send text, not bytes."));
@@ -195,16 +204,18 @@ async fn add_user(users: &Users, message: AggregatedMessage) -> Result<(), Error
     Ok(())
 }
 
-/// Tells a page that the server is alive.
+/// Returns the event that a page gets with each ping.
 fn ping_event() -> ByteString {
     time_event("ping", Local::now())
 }
 
+/// Returns an event whose data is a time.
 fn time_event(name: &str, time: DateTime<Local>) -> ByteString {
     event(name, json!({ "time": clock::format(time) }))
 }
 
-/// Writes an event as it goes over the wire, its name first; `json!` would sort by key. `data` is JSON.
+/// Encodes an event for the wire. `data` is JSON already. The name stands first; `json!` would sort the keys, and then
+/// the name would follow after a long list.
 fn event(name: &str, data: impl Display) -> ByteString {
     format!(r#"{{"event":"{name}","data":{data}}}"#).into()
 }

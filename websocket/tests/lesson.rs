@@ -1,4 +1,5 @@
-//! What this lesson promises, checked over real sockets against the real binary.
+//! The promises of this lesson, checked over real sockets against the real binary. The first test is
+//! the whole lesson as a short story.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,7 +13,7 @@ mod raw;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
-use raw::Raw;
+use raw::RawClient;
 use reqwest::header;
 use serde_json::{Value, json};
 use testing::{Server, Signal, TEST_TIMEOUT, conformance, eventually};
@@ -27,7 +28,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 
-/// A WebSocket client that is not actix. It answers pings while it is asked for the next message.
+/// A WebSocket client that is not actix. It answers pings while it waits for the next message.
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Client {
@@ -41,7 +42,7 @@ impl Client {
         self.0.send(message).await.unwrap();
     }
 
-    /// The next message that is no ping.
+    /// Returns the next message that is not a ping.
     async fn next(&mut self) -> Message {
         loop {
             let message = timeout(TEST_TIMEOUT, self.0.next())
@@ -57,7 +58,7 @@ impl Client {
         }
     }
 
-    /// The data of the next event, which must be called `name`. A ping may come at any time.
+    /// Returns the data of the next event, which must have this `name`. Events with the name `ping` are skipped.
     async fn event(&mut self, name: &str) -> Value {
         loop {
             let message = self.next().await;
@@ -69,12 +70,12 @@ impl Client {
         }
     }
 
-    /// The number of users in the next event.
+    /// Returns the number of users in the next event.
     async fn count(&mut self) -> usize {
         self.event("users").await["users"].as_array().unwrap().len()
     }
 
-    /// The close code that the server sends.
+    /// Waits for a Close frame and returns its code.
     async fn close_code(&mut self) -> u16 {
         loop {
             if let Message::Close(frame) = self.next().await {
@@ -84,25 +85,10 @@ impl Client {
     }
 }
 
-/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
 #[tokio::test]
-async fn keeps_the_common_promises() {
-    conformance::check_all(BINARY).await;
-}
-
-#[tokio::test]
-async fn streams_beyond_the_limit_of_files_wait_and_nobody_else_notices() {
-    let server = conformance::start_with_few_files(BINARY, &[]);
-    let change = async |server: &Server, name: &str| {
-        server.add_user(name).await;
-    };
-    let request = Raw::handshake("/users");
-    conformance::streams_beyond_the_limit_of_files_wait(server, &request, change).await;
-}
-
-#[tokio::test]
-async fn two_clients_both_get_the_list_at_once_and_each_change_unasked() {
+async fn two_clients_get_each_change_and_can_send_messages() {
     let server = Server::start(BINARY, &[]);
+    // Two tabs open a WebSocket. Both get the list at once.
     let mut tabs = [
         Client::open(&server, "/users").await,
         Client::open(&server, "/users").await,
@@ -110,28 +96,32 @@ async fn two_clients_both_get_the_list_at_once_and_each_change_unasked() {
     for tab in &mut tabs {
         assert_eq!(tab.count().await, 2);
     }
+    // Add a user: both get the new list, without another request.
     let id = server.add_user("李四").await;
     for tab in &mut tabs {
         let snapshot = tab.event("users").await;
         assert_eq!(snapshot["users"][2], json!({"id": id, "username": "李四"}));
     }
-}
-
-/// The other direction: no request, no head, one frame.
-#[tokio::test]
-async fn a_client_adds_a_user_over_its_own_connection_and_everybody_hears_of_it() {
-    let server = Server::start(BINARY, &[]);
-    let mut sender = Client::open(&server, "/users").await;
-    let mut other = Client::open(&server, "/users").await;
-    assert_eq!((sender.count().await, other.count().await), (2, 2));
-    sender.send(Message::text(r#"{"username":" 李四 "}"#)).await;
-    for client in [&mut sender, &mut other] {
-        assert_eq!(client.event("users").await["users"][2]["username"], "李四");
+    // The first tab adds a user with a message. It needs no request for that. Both get the new list.
+    let message = Message::text(r#"{"username":" Bob "}"#);
+    tabs[0].send(message).await;
+    for tab in &mut tabs {
+        assert_eq!(tab.event("users").await["users"][3]["username"], "Bob");
     }
 }
 
 #[tokio::test]
-async fn a_bad_message_is_answered_with_an_error_and_the_connection_stays() {
+async fn streams_beyond_the_limit_of_files_wait() {
+    let server = conformance::start_with_few_files(BINARY, &[]);
+    let change = async |server: &Server, name: &str| {
+        server.add_user(name).await;
+    };
+    let request = RawClient::handshake("/users");
+    conformance::streams_beyond_the_limit_of_files_wait(server, &request, change).await;
+}
+
+#[tokio::test]
+async fn a_bad_message_gets_an_error_and_the_connection_stays_open() {
     let server = Server::start(BINARY, &[]);
     let mut client = Client::open(&server, "/users").await;
     assert_eq!(client.count().await, 2);
@@ -158,25 +148,25 @@ async fn a_bad_message_is_answered_with_an_error_and_the_connection_stays() {
     assert_eq!(client.count().await, 3, "nothing of that added a user");
 }
 
-/// As the README has it. `json!` would sort by key, and then the name comes after the data.
+/// The README shows the events in this form. `json!` would sort the keys and write the data first.
 #[tokio::test]
-async fn an_event_says_its_name_first() {
+async fn an_event_starts_with_its_name() {
     let server = Server::start(BINARY, &[]);
     let mut users = Client::open(&server, "/users").await;
     let list = users.next().await;
     users.send(Message::text("{}")).await;
     let mut clock = Client::open(&server, "/clock").await;
-    for (event, begin) in [
+    for (event, start) in [
         (list, r#"{"event":"users","data":{"version":"#),
         (users.next().await, r#"{"event":"error","data":{"error":""#),
         (clock.next().await, r#"{"event":"clock","data":{"time":""#),
     ] {
-        assert!(event.to_text().unwrap().starts_with(begin), "{event}");
+        assert!(event.to_text().unwrap().starts_with(start), "{event}");
     }
 }
 
 #[tokio::test]
-async fn the_clock_tells_each_second() {
+async fn the_clock_sends_each_second() {
     let server = Server::start(BINARY, &[]);
     let mut client = Client::open(&server, "/clock").await;
     let mut times = Vec::new();
@@ -197,7 +187,7 @@ async fn the_clock_tells_each_second() {
 }
 
 #[tokio::test]
-async fn the_echo_puts_a_prefix_before_text_and_returns_bytes_as_they_are() {
+async fn the_echo_adds_a_prefix_to_text_but_not_to_bytes() {
     let server = Server::start(BINARY, &[]);
     for (query, prefix) in [
         ("", "Server: "),
@@ -220,7 +210,7 @@ async fn the_echo_puts_a_prefix_before_text_and_returns_bytes_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
+async fn a_request_without_a_good_handshake_is_refused() {
     let server = Server::start(BINARY, &[]);
     for path in ["/users", "/clock", "/echo"] {
         let response = server.get(path).await;
@@ -260,7 +250,7 @@ async fn a_request_that_asks_for_no_upgrade_is_told_what_is_spoken_here() {
     assert_eq!(handshake("13", "short").await.unwrap().status(), 400);
 }
 
-/// A body before the frames is how a proxy is made to take them for requests.
+/// With a body before the frames, a proxy might read the frames as requests.
 #[tokio::test]
 async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
     let server = Server::start(BINARY, &[]);
@@ -268,31 +258,37 @@ async fn a_handshake_with_a_body_or_a_long_prefix_is_refused() {
     let with_body = "\r\nContent-Length: 6\r\n\r\n";
     let too_long = format!("/echo?prefix={}", "x".repeat(257));
     let handshakes = [
-        Raw::handshake("/echo").replace("\r\n\r\n", with_chunks),
-        Raw::handshake("/echo").replace("\r\n\r\n", with_body),
-        Raw::handshake(&too_long),
+        RawClient::handshake("/echo").replace("\r\n\r\n", with_chunks),
+        RawClient::handshake("/echo").replace("\r\n\r\n", with_body),
+        RawClient::handshake(&too_long),
     ];
     for handshake in handshakes {
         let mut connection = server.send_raw(&handshake).await;
-        let answer = testing::read_until(&mut connection, |text| text.contains('}')).await;
-        assert!(answer.starts_with("HTTP/1.1 400"), "{handshake}: {answer}");
+        let response = testing::read_until(&mut connection, |text| text.contains('}')).await;
+        assert!(
+            response.starts_with("HTTP/1.1 400"),
+            "{handshake}: {response}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_cannot_connect_and_is_not_kept_waiting() {
+async fn a_page_of_another_origin_is_refused_and_disconnected() {
     let server = Server::start(BINARY, &[]);
-    let handshake =
-        Raw::handshake("/users").replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
+    let handshake = RawClient::handshake("/users")
+        .replace("\r\n\r\n", "\r\nOrigin: http://evil.example\r\n\r\n");
     let mut connection = server.send_raw(&handshake).await;
-    let answer = testing::read_until(&mut connection, |text| text.contains('}')).await;
-    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
-    // It keeps its end open; the server must not.
-    eventually("it is released", TEST_TIMEOUT, || server.connections() == 0).await;
+    let response = testing::read_until(&mut connection, |text| text.contains('}')).await;
+    assert!(response.starts_with("HTTP/1.1 403"), "{response}");
+    // The client does not close the connection, so the server must.
+    eventually("the connection is closed", TEST_TIMEOUT, || {
+        server.connections() == 0
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn a_close_is_answered_with_the_same_code_and_the_connection_ends_at_once() {
+async fn a_close_frame_gets_the_same_code_and_ends_the_connection() {
     let server = Server::start(BINARY, &[]);
     for code in [1000_u16, 1001, 3000, 4999] {
         let mut client = Client::open(&server, "/echo").await;
@@ -302,19 +298,22 @@ async fn a_close_is_answered_with_the_same_code_and_the_connection_ends_at_once(
         };
         client.send(Message::Close(Some(frame))).await;
         assert_eq!(client.close_code().await, code);
-        // The client keeps its half open; the server must not wait for it.
+        // The client does not close the connection, and the server must not wait for that.
         let limit = Duration::from_millis(800);
-        eventually("it is released", limit, || server.connections() == 0).await;
+        eventually("the connection is closed", limit, || {
+            server.connections() == 0
+        })
+        .await;
     }
 }
 
-/// What breaks the protocol, the bytes that do, and the close code that says so. The masks are zero.
+/// Bad frames: the error, the bytes, and the close code that the server must send. The masks are zero.
 const BAD_FRAMES: &[(&str, &[u8], u16)] = &[
     ("a frame without a mask", b"\x81\x01x", 1002),
     ("a reserved bit", b"\xC1\x81\0\0\0\0x", 1002),
     ("an unknown opcode", b"\x83\x81\0\0\0\0x", 1002),
-    ("a continuation of nothing", b"\x80\x81\0\0\0\0x", 1002),
-    ("a ping in two parts", b"\x09\x81\0\0\0\0x", 1002),
+    ("a fragment without a start", b"\x80\x81\0\0\0\0x", 1002),
+    ("a ping in two fragments", b"\x09\x81\0\0\0\0x", 1002),
     ("a close code of one byte", b"\x88\x81\0\0\0\0x", 1002),
     ("the close code 1005", b"\x88\x82\0\0\0\0\x03\xED", 1002),
     (
@@ -324,7 +323,7 @@ const BAD_FRAMES: &[(&str, &[u8], u16)] = &[
     ),
     ("bad UTF-8", b"\x81\x82\0\0\0\0\xC3\x28", 1007),
     (
-        "bad UTF-8 in parts",
+        "bad UTF-8 in two fragments",
         b"\x01\x81\0\0\0\0\xC3\x80\x81\0\0\0\0\x28",
         1007,
     ),
@@ -345,58 +344,64 @@ const BAD_FRAMES: &[(&str, &[u8], u16)] = &[
     ),
 ];
 
+/// Returns all of `BAD_FRAMES`, and a message that is too long.
 fn bad_frames() -> impl Iterator<Item = (&'static str, Vec<u8>, u16)> {
     let half = vec![0; 35_000];
-    let halves = [Raw::frame(0x02, &half), Raw::frame(0x80, &half)].concat();
+    let halves = [RawClient::frame(0x02, &half), RawClient::frame(0x80, &half)].concat();
     let bad_frames = BAD_FRAMES
         .iter()
         .map(|(what, bytes, code)| (*what, bytes.to_vec(), *code));
-    bad_frames.chain([("70 KB in two parts", halves, 1009)])
+    bad_frames.chain([("70 KB in two fragments", halves, 1009)])
 }
 
 #[tokio::test]
-async fn a_broken_frame_is_answered_with_one_close_of_the_right_code_and_then_the_end() {
+async fn a_bad_frame_gets_one_close_frame_with_the_right_code() {
     let server = Server::start(BINARY, &[]);
-    let breaking = bad_frames().map(async |(what, bytes, code)| {
-        let mut client = Raw::open(&server, "/echo").await;
+    let clients = bad_frames().map(async |(what, bytes, code)| {
+        let mut client = RawClient::open(&server, "/echo").await;
         client.send(&bytes).await;
-        let (frames, elapsed) = client.read_to_the_end().await;
+        let (frames, elapsed) = client.read_to_end().await;
         assert_eq!(frames, [(0x88, code.to_be_bytes().to_vec())], "{what}");
         assert!(elapsed < Duration::from_secs(1), "{what}: {elapsed:?}");
     });
-    join_all(breaking).await;
+    join_all(clients).await;
     eventually("all are released", TEST_TIMEOUT, || {
         server.connections() == 0
     })
     .await;
 }
 
-/// The library decodes all that has arrived in one go and would drop the good ones.
+/// actix-ws decodes all frames that have arrived together. Without the frame guard, a bad frame would make it drop the
+/// good frames before.
 #[tokio::test]
-async fn good_messages_that_came_together_with_a_bad_frame_are_answered_first() {
+async fn messages_before_a_bad_frame_are_answered() {
     let server = Server::start(BINARY, &[]);
-    let breaking = bad_frames().map(async |(what, bad, code)| {
-        let mut client = Raw::open(&server, "/echo?prefix=").await;
-        let good = [Raw::frame(0x81, b"one"), Raw::frame(0x82, b"two")].concat();
+    let clients = bad_frames().map(async |(what, bad, code)| {
+        let mut client = RawClient::open(&server, "/echo?prefix=").await;
+        let good = [
+            RawClient::frame(0x81, b"one"),
+            RawClient::frame(0x82, b"two"),
+        ]
+        .concat();
         client.send(&[good, bad].concat()).await;
-        let (frames, _) = client.read_to_the_end().await;
+        let (frames, _) = client.read_to_end().await;
         let close = (0x88, code.to_be_bytes().to_vec());
         let expected = [(0x81, b"one".to_vec()), (0x82, b"two".to_vec()), close];
         assert_eq!(frames, expected, "{what}");
     });
-    join_all(breaking).await;
+    join_all(clients).await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_announced_frame_of_300_mebibytes_costs_less_than_2() {
+async fn a_frame_that_announces_300_mib_costs_less_than_2_mib() {
     let server = Server::start(BINARY, &[]);
-    let mut client = Raw::open(&server, "/echo").await;
-    client.send(&Raw::frame(0x81, b"warm")).await;
+    let mut client = RawClient::open(&server, "/echo").await;
+    client.send(&RawClient::frame(0x81, b"warm")).await;
     client.read_frame().await;
     let before = server.memory();
-    client.send(&Raw::head(0x82, 300 << 20)).await;
-    // As much as the server takes; it ends the connection long before that.
+    client.send(&RawClient::frame_header(0x82, 300 << 20)).await;
+    // The server must end the connection long before the 300 MiB are sent.
     for _ in 0..300 {
         if !client.try_send(&vec![0; 1 << 20]).await {
             break;
@@ -404,16 +409,19 @@ async fn an_announced_frame_of_300_mebibytes_costs_less_than_2() {
     }
     let cost = server.memory().saturating_sub(before);
     assert!(cost < 2 << 20, "{cost} bytes");
-    eventually("it is released", TEST_TIMEOUT, || server.connections() == 0).await;
+    eventually("the connection is closed", TEST_TIMEOUT, || {
+        server.connections() == 0
+    })
+    .await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn clients_that_vanish_are_released_within_200_milliseconds() {
+async fn clients_that_disconnect_are_released_within_200_milliseconds() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for path in ["/users", "/echo"].repeat(50) {
-        clients.push(Raw::open(&server, path).await);
+        clients.push(RawClient::open(&server, path).await);
     }
     assert_eq!(server.connections(), 100);
     drop(clients);
@@ -422,7 +430,7 @@ async fn clients_that_vanish_are_released_within_200_milliseconds() {
 }
 
 #[tokio::test]
-async fn a_peer_that_answers_pings_stays() {
+async fn a_client_that_answers_pings_stays_connected() {
     let server = Server::start(BINARY, &["--heartbeat", "0.1"]);
     let mut client = Client::open(&server, "/echo").await;
     let mut pings = 0;
@@ -439,13 +447,13 @@ async fn a_peer_that_answers_pings_stays() {
     }
 }
 
-/// The browser answers the protocol's pings by itself, and no page sees them. A page that wants to know whether the
-/// server hangs needs an event.
+/// A browser answers the protocol's pings by itself, and its page does not see them. The page needs an event to know
+/// whether the server is alive.
 #[tokio::test]
-async fn a_page_gets_a_ping_event_with_each_ping_of_the_protocol() {
+async fn a_page_gets_a_ping_event_with_each_ping() {
     let server = Server::start(BINARY, &["--heartbeat", "0.3"]);
     for path in ["/users", "/clock"] {
-        let mut client = Raw::open(&server, path).await;
+        let mut client = RawClient::open(&server, path).await;
         for _ in 0..3 {
             while client.read_frame().await.expect("a frame").0 != 0x89 {}
             let time = loop {
@@ -457,14 +465,14 @@ async fn a_page_gets_a_ping_event_with_each_ping_of_the_protocol() {
                 }
             };
             assert_eq!(time.len(), "2020-09-24 22:51:02".len(), "{path}: {time}");
-            client.send(&Raw::frame(0x8A, b"")).await;
+            client.send(&RawClient::frame(0x8A, b"")).await;
         }
     }
 }
 
-/// As after a laptop was asleep. What they have said meanwhile lies in their sockets.
+/// For example, the server's laptop was asleep. The server has not yet read what the clients have sent meanwhile.
 #[tokio::test]
-async fn a_server_that_stood_still_drops_nobody() {
+async fn a_server_that_was_suspended_drops_no_client() {
     let server = Server::start(BINARY, &["--heartbeat", "0.4"]);
     let mut clients = Vec::new();
     for _ in 0..5 {
@@ -473,23 +481,23 @@ async fn a_server_that_stood_still_drops_nobody() {
     server.signal(Signal::STOP);
     sleep(Duration::from_millis(1_500)).await;
     server.signal(Signal::CONT);
-    let stay = clients.iter_mut().map(async |client| {
+    let pinged = clients.iter_mut().map(async |client| {
         for _ in 0..4 {
             let frame = timeout(TEST_TIMEOUT, client.0.next()).await.unwrap();
             assert!(matches!(frame, Some(Ok(Message::Ping(_)))), "{frame:?}");
         }
     });
-    join_all(stay).await;
+    join_all(pinged).await;
 }
 
-/// Thousands of frames come in one read. The tempting wrong answer deals with all of them in one go.
+/// Thousands of frames arrive together. The tempting wrong answer handles all of them before it handles other clients.
 #[tokio::test]
-async fn peers_that_flood_with_tiny_frames_delay_nobody() {
+async fn clients_that_send_without_a_pause_delay_nobody() {
     let server = Server::start(BINARY, &[]);
-    let pongs = Raw::frame(0x8A, b"").repeat(10_000);
+    let pongs = RawClient::frame(0x8A, b"").repeat(10_000);
     let mut floods = JoinSet::new();
     for _ in 0..4 {
-        let (mut client, pongs) = (Raw::open(&server, "/echo").await, pongs.clone());
+        let (mut client, pongs) = (RawClient::open(&server, "/echo").await, pongs.clone());
         floods.spawn(async move {
             loop {
                 client.send(&pongs).await;
@@ -508,22 +516,22 @@ async fn peers_that_flood_with_tiny_frames_delay_nobody() {
     assert!(times[10] < Duration::from_millis(300), "{times:?}");
 }
 
-/// The tempting wrong answer looks for a cut only when there is nothing to read.
+/// The tempting wrong answer checks for a cut only when there is nothing to read.
 #[tokio::test]
-async fn a_peer_that_floods_can_be_cut() {
+async fn a_client_that_sends_without_a_pause_can_be_cut() {
     let server = Server::start(BINARY, &[]);
-    let mut client = Raw::open(&server, "/echo").await;
-    let pongs = Raw::frame(0x8A, b"").repeat(10_000);
+    let mut client = RawClient::open(&server, "/echo").await;
+    let pongs = RawClient::frame(0x8A, b"").repeat(10_000);
     client.send(&pongs).await;
     let flooding = async { while client.try_send(&pongs).await {} };
     let (flooded, ()) = tokio::join!(timeout(TEST_TIMEOUT, flooding), server.cut());
-    assert!(flooded.is_ok(), "its connection has ended");
+    assert!(flooded.is_ok(), "the connection has ended");
 }
 
-/// Without `TCP_NODELAY` a small frame waits until the one before is acknowledged, and a client that
-/// has just sent something puts that off for 40 ms.
+/// Without `TCP_NODELAY`, a small frame waits until the client has acknowledged the frame before. A client
+/// that has just sent something delays that by 40 ms.
 #[tokio::test]
-async fn a_client_that_has_just_sent_something_gets_the_next_push_without_delay() {
+async fn a_client_that_has_sent_something_gets_updates_without_delay() {
     let server = Server::start(BINARY, &[]);
     let mut client = Client::open(&server, "/users").await;
     assert_eq!(client.count().await, 2);
@@ -539,35 +547,34 @@ async fn a_client_that_has_just_sent_something_gets_the_next_push_without_delay(
     assert!(slow < 10, "{slow} of 20 came late");
 }
 
-/// It reads, so that nothing is stuck; it only says no word any more, from the start or after an
-/// answer to the first ping.
+/// The client reads everything but sends nothing, either from the start or after its first pong.
 #[tokio::test]
-async fn a_peer_that_answers_no_ping_is_dropped_after_two_heartbeats() {
+async fn a_silent_client_is_dropped_after_two_heartbeats() {
     let server = Server::start(BINARY, &["--heartbeat", "0.4"]);
     for answers_one in [false, true] {
-        let mut client = Raw::open(&server, "/echo").await;
+        let mut client = RawClient::open(&server, "/echo").await;
         if answers_one {
             assert_eq!(client.read_frame().await, Some((0x89, vec![])));
-            client.send(&Raw::frame(0x8A, b"")).await;
+            client.send(&RawClient::frame(0x8A, b"")).await;
         }
-        let (frames, elapsed) = client.read_to_the_end().await;
+        let (frames, elapsed) = client.read_to_end().await;
         assert!(
             frames.iter().all(|(first, _)| *first == 0x89),
             "only pings: {frames:?}"
         );
-        assert!(!frames.is_empty() || answers_one, "it was asked");
+        assert!(!frames.is_empty() || answers_one, "at least one ping");
         let in_time = Duration::from_millis(700)..Duration::from_millis(1_100);
         assert!(in_time.contains(&elapsed), "{answers_one}: {elapsed:?}");
     }
 }
 
-/// It cannot answer a ping before its frame is finished.
+/// A client cannot answer a ping while it sends a frame.
 #[tokio::test]
-async fn a_peer_that_sends_a_long_frame_slowly_is_not_silent() {
+async fn a_client_that_sends_a_frame_slowly_is_not_silent() {
     let server = Server::start(BINARY, &["--heartbeat", "0.3"]);
-    let mut client = Raw::open(&server, "/echo?prefix=").await;
+    let mut client = RawClient::open(&server, "/echo?prefix=").await;
     let mut pieces = tokio::time::interval(Duration::from_millis(200));
-    for piece in Raw::frame(0x81, &[b'x'; 90]).chunks(10) {
+    for piece in RawClient::frame(0x81, &[b'x'; 90]).chunks(10) {
         pieces.tick().await;
         client.send(piece).await;
     }
@@ -579,19 +586,20 @@ async fn a_peer_that_sends_a_long_frame_slowly_is_not_silent() {
     }
 }
 
-/// Some of what is meant for it still waits. The tempting wrong answer sends that first.
+/// Frames for the client are still queued. The tempting wrong answer sends them before it ends the connection.
 #[tokio::test]
-async fn a_peer_that_stops_reading_is_dropped_after_two_heartbeats() {
+async fn a_stalled_client_is_dropped_after_two_heartbeats() {
     let server = Server::start(BINARY, &["--heartbeat", "0.4"]);
-    let _stalled = Raw::with_little_room(&server, "/users").await;
+    let _stalled = RawClient::open_with_small_window(&server, "/users").await;
     let opened = Instant::now();
     for _ in 0..35 {
         server.add_user(&"三".repeat(32)).await;
     }
-    // The one that adds users stays.
+    // The connection that adds users stays open.
     let one_left = || server.connections() == 1;
-    eventually("it is dropped", TEST_TIMEOUT, one_left).await;
-    let in_time = Duration::from_millis(700)..Duration::from_millis(1_100);
+    eventually("the client is dropped", TEST_TIMEOUT, one_left).await;
+    // The system counts from when the client took the last bytes, and looks less often the longer it waits.
+    let in_time = Duration::from_millis(700)..Duration::from_millis(2_500);
     assert!(
         in_time.contains(&opened.elapsed()),
         "{:?}",
@@ -599,31 +607,28 @@ async fn a_peer_that_stops_reading_is_dropped_after_two_heartbeats() {
     );
 }
 
-/// A megabyte waits for it in the end. The tempting wrong answer sends to one client after the other.
+/// Meanwhile the other client gets a megabyte of updates. The tempting wrong answer sends to one client after the other.
 #[tokio::test]
-async fn a_peer_that_stops_reading_delays_nobody() {
+async fn a_stalled_client_delays_nobody() {
     let server = Server::start(BINARY, &[]);
-    let _stalled = Raw::with_little_room(&server, "/users").await;
+    let _stalled = RawClient::open_with_small_window(&server, "/users").await;
     let slowest = a_megabyte_of_changes(&server).await;
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
 
-/// When so much waits for it, only the system can end its connection (`shared/src/serve/sockets.rs`).
+/// With so many bytes to send, only the system can end the connection (`shared/src/serve/sockets.rs`).
 #[cfg(target_os = "linux")]
 #[tokio::test]
-#[ignore = "takes half a minute"]
-async fn a_peer_that_does_not_read_a_megabyte_is_dropped_after_half_a_minute() {
+async fn a_client_that_does_not_read_a_megabyte_is_dropped_after_two_heartbeats() {
     let server = Server::start(BINARY, &["--heartbeat", "1"]);
-    let _stalled = Raw::with_little_room(&server, "/users").await;
+    let _stalled = RawClient::open_with_small_window(&server, "/users").await;
     a_megabyte_of_changes(&server).await;
-    let waited = Instant::now();
-    // The connection of the one that added users is idle meanwhile, and ends first.
-    let none_left = || server.connections() == 0;
-    eventually("it is dropped", Duration::from_secs(40), none_left).await;
-    assert!(waited.elapsed() > Duration::from_secs(20), "by the system");
+    // The connection that added the users stays.
+    let one_left = || server.connections() == 1;
+    eventually("the client is dropped", Duration::from_secs(4), one_left).await;
 }
 
-/// Adds 150 users, and returns how long the slowest of these changes took to a client that reads.
+/// Adds 150 users. Returns how long the slowest of these changes took to reach a client that reads.
 async fn a_megabyte_of_changes(server: &Server) -> Duration {
     let mut reader = Client::open(server, "/users").await;
     assert_eq!(reader.count().await, 2);
@@ -637,8 +642,15 @@ async fn a_megabyte_of_changes(server: &Server) -> Duration {
     slowest
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_thousand_clients_all_hear_of_one_change() {
+async fn clients_that_do_not_read_hold_little() {
+    let request = &RawClient::handshake("/users");
+    conformance::lesson_clients_that_do_not_read_hold_little(BINARY, request).await;
+}
+
+#[tokio::test]
+async fn a_thousand_clients_all_get_one_change() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for _ in 0..1_000 {
@@ -654,7 +666,7 @@ async fn a_thousand_clients_all_hear_of_one_change() {
 }
 
 #[tokio::test]
-async fn a_cut_says_going_away_and_the_next_connections_stay() {
+async fn a_cut_sends_going_away_and_later_connections_stay_open() {
     let server = Server::start(BINARY, &[]);
     let mut open = [
         Client::open(&server, "/users").await,
@@ -670,16 +682,17 @@ async fn a_cut_says_going_away_and_the_next_connections_stay() {
     assert_eq!(next.count().await, 3);
 }
 
+/// Here a hundred connections are open, and one more whose client has stopped reading.
 #[tokio::test]
-async fn a_stop_with_a_hundred_open_connections_and_a_stalled_one_is_quick_and_says_going_away() {
+async fn a_stop_is_quick_and_sends_going_away() {
     let server = Server::start(BINARY, &[]);
     let mut clients = Vec::new();
     for path in ["/users", "/clock"].repeat(50) {
         clients.push(Client::open(&server, path).await);
     }
-    // It sends until the server, stuck with what it does not read, takes no more.
-    let mut stalled = Raw::with_little_room(&server, "/echo").await;
-    let message = Raw::frame(0x82, &vec![0; 60_000]);
+    // The server has to answer each message. It cannot send the answers, so it stops reading the messages, too.
+    let mut stalled = RawClient::open_with_small_window(&server, "/echo").await;
+    let message = RawClient::frame(0x82, &vec![0; 60_000]);
     while timeout(Duration::from_millis(200), stalled.send(&message))
         .await
         .is_ok()
@@ -691,4 +704,10 @@ async fn a_stop_with_a_hundred_open_connections_and_a_stalled_one_is_quick_and_s
     let exit = server.wait();
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
     assert!(exit.elapsed < conformance::STOP_LIMIT, "{:?}", exit.elapsed);
+}
+
+/// The same for all lessons: adding users, errors, limits, origins, flags, saving, stopping.
+#[tokio::test]
+async fn keeps_the_common_promises() {
+    conformance::check_all(BINARY).await;
 }

@@ -1,25 +1,28 @@
-//! The backend in Redis 7, for any number of servers that share it: it does not matter which of them a client
-//! reaches.
+//! The backend in Redis 7. Any number of servers can share one Redis, and a client may connect to any of them.
 //!
 //! `cargo run -p chat -- --redis redis://127.0.0.1/`
 //!
-//! | key | type | holds |
+//! | key | type | content |
 //! |---|---|---|
-//! | `chat:log:ROOM` | stream | the messages; the first half of an entry's id is the message's id |
+//! | `chat:log:ROOM` | stream | the messages; an entry `17-0` is the message with id 17 |
+//! | `chat:public:ROOM` | sorted set | the ids of the public messages of a room |
+//! | `chat:private:ROOM:USER` | sorted set | the ids of the private messages in a room from and to a user |
+//! | `chat:rooms` | sorted set | the rooms with messages that may be deleted, by the time of their last message |
 //! | `chat:sent:USER` | hash | idempotency key → the id and the time of its message |
-//! | `chat:name:NAME` | hash | who holds a case-folded name: `id`, `name`, `token` (hashed), `released` if it was; expires when the name is free |
-//! | `chat:token:HASH` | string | the case-folded name that the token is for; expires with the name |
-//! | `chat:names` | sorted set | the case-folded names, by the time when they expire: to count them, and to find the one that was idle for longest |
-//! | `chat:members:ROOM` | hash | who is in a room: user id → on how many servers, and the name; `version` |
-//! | `chat:server:SERVER` | set | who is in which room on a server |
-//! | `chat:servers` | sorted set | the servers, by the time until which they count as alive |
-//! | `chat:time` | string | when any of them last sent a heartbeat |
+//! | `chat:name:NAME` | hash | the holder of a case-folded name: `id`, `name`, `token` (hashed), `released` if it was; expires when the name is free |
+//! | `chat:token:HASH` | string | the case-folded name of the user with this token; expires with the name |
+//! | `chat:names` | sorted set | the case-folded names by the time when they expire: to count them, and to find the one that was idle for longest |
+//! | `chat:members:ROOM` | hash | the members of a room: user id → the number of servers, and the name; `version` |
+//! | `chat:server:SERVER` | set | the members of all rooms on a server, `ROOM USER` |
+//! | `chat:servers` | sorted set | the servers by the time when their lease runs out |
+//! | `chat:time` | string | the time of the latest heartbeat of any server |
 //!
-//! The channels are `chat:message`, `chat:presence` (somebody joined or left), `chat:typing`, and `chat:heartbeat`,
-//! which shows only that publishing works. Whatever reads and then writes is one script, which Redis runs as a whole:
-//! no other command runs in between.
+//! The channels are `chat:message`, `chat:presence` (a user joined or left), `chat:typing`, and `chat:heartbeat`, which
+//! only shows that publishing works. An operation that reads and then writes is one script, because Redis runs no other
+//! command during a script.
 //!
-//! Pub/sub forgets what it cannot deliver. After a gap, a server therefore reads the log and the rosters again.
+//! Pub/sub does not store what it cannot deliver. So a server whose subscription was interrupted reads the log and the
+//! rosters again.
 
 mod connection;
 mod messages;
@@ -37,16 +40,16 @@ use crate::user::{TokenHash, User};
 use connection::Redis;
 use names::KnownUsers;
 
-/// The chat's store in a Redis.
+/// A store in Redis.
 struct RedisBackend {
     redis: Redis,
     /// How many names can be taken at the same time.
     max_users: usize,
-    /// The users whom this server knows.
+    /// The users that this server knows.
     users: KnownUsers,
 }
 
-/// Connects to the Redis at `url`, and the rooms to those of the other servers.
+/// Connects to the Redis at `url`. Returns the store, and the rooms in a cluster with those of the other servers.
 pub(super) async fn open(url: &str, rooms: Rooms) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
     let (backend, rooms) = RedisBackend::open(url, rooms, MAX_USERS).await?;
     Ok((Arc::new(backend), rooms))
@@ -57,7 +60,7 @@ impl RedisBackend {
         let redis = Redis::connect(url).await?;
         let (cluster, reports) = presence::cluster();
         let rooms = rooms.in_cluster(cluster);
-        // Subscribed before anybody can join, so that no change is missed.
+        // Before anybody can join, so that this server misses no change.
         let subscription = subscription::subscribe(&redis).await?;
         tokio::spawn(subscription::run(
             subscription,

@@ -1,4 +1,8 @@
-//! The backend in one SQLite file, for a server that is alone: the default.
+//! The default backend: one SQLite file, for one server.
+//!
+//! - `database.rs` opens the file; `connection.rs` runs its transactions, and returns the 503 when one fails.
+//! - `messages.rs` and `names.rs` have the two tables, and the SQL for the calls of [`Backend`].
+//! - `rooms.rs` and `space.rs` limit the number of rooms and the size of the files, by deleting old messages.
 
 mod connection;
 mod database;
@@ -20,7 +24,7 @@ use crate::user::{TokenHash, User};
 use database::Database;
 use names::Names;
 
-/// The chat's store in a SQLite file.
+/// A store in a SQLite file.
 struct Sqlite {
     database: Arc<Database>,
     names: Names,
@@ -37,8 +41,8 @@ pub(super) async fn open(
     Ok((Arc::new(sqlite), rooms))
 }
 
-/// Returns the SQL that leads from each version of the tables to the next. A change of a table is a new entry; what is
-/// here stays as it is.
+/// Returns the SQL that leads from each version of the tables to the next. To change a table, add an entry. Leave the
+/// existing ones as they are, because databases of users have been made with them.
 fn migrations() -> [String; 2] {
     [
         [messages::TABLE, names::TABLE].concat(),
@@ -79,7 +83,7 @@ impl Backend for Sqlite {
         let append = move |connection: &Connection| {
             let appended = messages::append(connection, &stored_rooms, &room, &author, &message)?;
             let receipt = appended.as_ref().map(|appended| appended.receipt);
-            // The writer's thread calls this after the commit, so readers get messages in the order of the log.
+            // The thread of the writer calls this after the commit, so readers get messages in the order of the log.
             let publish = move || {
                 if let Some(new) = appended.filter(|appended| appended.receipt.created) {
                     rooms.publish(&room, &new.message);

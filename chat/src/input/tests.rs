@@ -1,4 +1,4 @@
-//! What is let in and what is not.
+//! Tests of which input is accepted.
 
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn status(error: &Error) -> u16 {
 }
 
 #[test]
-fn a_room_has_a_plain_name() {
+fn a_room_name_has_letters_digits_and_hyphens() {
     for good in ["lobby", "a", "-", "room-2", &"z".repeat(32)] {
         assert_eq!(RoomName::parse(good).unwrap().as_str(), good);
     }
@@ -43,7 +43,7 @@ fn parse_message(key: &str, text: &str) -> Result<NewMessage, u16> {
     body.parse().map_err(|error| status(&error))
 }
 
-/// A message of 2,000 characters of four bytes each is as good as one of 2,000 letters.
+/// A text of 2,000 characters is accepted even if each character has four bytes.
 #[test]
 fn lengths_are_counted_in_characters_not_bytes() {
     assert!(parse_message(&"三".repeat(64), &"🦀".repeat(2_000)).is_ok());
@@ -68,7 +68,7 @@ fn a_name_is_trimmed_and_short_and_has_no_control_characters() {
 }
 
 #[test]
-fn names_that_differ_only_in_how_they_are_written_are_the_same() {
+fn names_that_differ_only_in_unicode_form_are_the_same() {
     let folded = |name| UserName::parse(name).unwrap().case_folded;
     for (first, second) in [("Zoë", "Zoe\u{308}"), ("Ａｎｎ", "ann"), ("ﬃ", "FFI")] {
         assert_eq!(folded(first), folded(second));
@@ -77,7 +77,7 @@ fn names_that_differ_only_in_how_they_are_written_are_the_same() {
 }
 
 #[test]
-fn a_name_has_nothing_invisible_in_it() {
+fn a_name_has_no_invisible_characters() {
     for bad in ["A\u{200b}nn", "\u{301}", "Bob\u{fffc}"] {
         assert_eq!(status(&UserName::parse(bad).unwrap_err()), 422, "{bad:?}");
     }
@@ -90,9 +90,8 @@ proptest! {
         prop_assert_eq!(Cursor::parse(&cursor.to_string()).unwrap(), cursor);
     }
 
-    /// Whatever is accepted is written in one way only, so nothing else is hidden in it.
     #[test]
-    fn anything_else_is_no_cursor(text in "[-+0-9. x]{0,22}|\\PC{0,5}") {
+    fn only_digits_and_a_dot_are_a_cursor(text in "[-+0-9. x]{0,22}|\\PC{0,5}") {
         if let Ok(cursor) = Cursor::parse(&text) {
             prop_assert!(text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
             prop_assert!(cursor.id >= Some(0));

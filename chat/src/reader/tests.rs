@@ -1,4 +1,4 @@
-//! What a reader gets, whatever happens around it.
+//! Tests of what a reader gets.
 
 use std::time::Duration;
 
@@ -12,15 +12,16 @@ use crate::input::{NewMessage, RoomName};
 use crate::room::Rooms;
 use crate::user::User;
 
+/// How long a test waits for an event that should happen immediately.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A room and its log, whose receivers may be only a few events behind.
-struct House {
+/// A room and its log. Its receivers may be only a few events behind.
+struct TestRoom {
     store: Store,
     lobby: RoomName,
 }
 
-impl House {
+impl TestRoom {
     async fn new(event_buffer: usize) -> Self {
         Self {
             store: Store::sqlite(event_buffer).await,
@@ -49,7 +50,7 @@ async fn next(reader: &mut Reader) -> Value {
     serde_json::from_str(event.expect("an event in time").json()).unwrap()
 }
 
-/// The texts of messages, up to and with `last`; other events are left out.
+/// Reads events up to the message `last`, and returns the texts of the messages.
 async fn texts_to(reader: &mut Reader, last: &str) -> Vec<String> {
     let mut texts = Vec::new();
     while texts.last().is_none_or(|text| text != last) {
@@ -62,13 +63,13 @@ async fn texts_to(reader: &mut Reader, last: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn somebody_new_gets_the_roster_then_the_newest_messages_then_what_happens() {
-    let house = House::new(16).await;
+async fn a_newcomer_gets_roster_then_latest_messages_then_live_events() {
+    let room = TestRoom::new(16).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     for number in 0..60 {
-        house.post(&ann, &number.to_string(), None).await;
+        room.post(&ann, &number.to_string(), None).await;
     }
-    let mut reader = house.join(&ann, None).await;
+    let mut reader = room.join(&ann, None).await;
     let roster = next(&mut reader).await;
     assert_eq!(
         roster,
@@ -77,29 +78,29 @@ async fn somebody_new_gets_the_roster_then_the_newest_messages_then_what_happens
     let history = texts_to(&mut reader, "59").await;
     assert_eq!((history.len(), history[0].as_str()), (50, "10"));
 
-    let _bob = house.join(&bob, None).await;
+    let _bob = room.join(&bob, None).await;
     let joined = next(&mut reader).await;
     assert_eq!(
         (&joined["event"], &joined["data"]["name"]),
         (&"joined".into(), &"Bob".into())
     );
-    house.store.rooms.typing(&house.lobby, &ann);
-    house.store.rooms.typing(&house.lobby, &bob);
+    room.store.rooms.typing(&room.lobby, &ann);
+    room.store.rooms.typing(&room.lobby, &bob);
     assert_eq!(
         next(&mut reader).await["data"]["name"],
         "Bob",
-        "one's own typing is no news"
+        "a user gets no `typing` of their own"
     );
-    house.post(&bob, "hello", None).await;
+    room.post(&bob, "hello", None).await;
     assert_eq!(texts_to(&mut reader, "hello").await, ["hello"]);
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_too_old_is_told_so_and_then_what_there_is() {
-    let house = House::new(16).await;
+async fn a_cursor_that_is_too_old_gets_a_reset() {
+    let room = TestRoom::new(16).await;
     let ann = User::test(1, "Ann");
-    let first = house.post(&ann, "one", None).await;
-    let mut reader = house.join(&ann, Some("5")).await;
+    let first = room.post(&ann, "one", None).await;
+    let mut reader = room.join(&ann, Some("5")).await;
     assert_eq!(next(&mut reader).await["event"], "roster");
     let reset = next(&mut reader).await;
     assert_eq!(reset["event"], "reset");
@@ -107,17 +108,17 @@ async fn a_cursor_that_is_too_old_is_told_so_and_then_what_there_is() {
     assert_eq!(texts_to(&mut reader, "one").await, ["one"]);
 }
 
-/// The tempting wrong answer takes `Lagged` for the end, or goes on behind the gap.
+/// The tempting wrong answer takes `Lagged` for the end, or continues after the gap.
 #[tokio::test]
-async fn a_reader_that_lags_reads_the_gap_from_the_log_and_learns_who_is_here() {
-    let house = House::new(1).await;
+async fn a_reader_that_lags_gets_the_roster_and_missed_messages() {
+    let room = TestRoom::new(1).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut reader = house.join(&ann, None).await;
-    house.post(&ann, "before", None).await;
+    let mut reader = room.join(&ann, None).await;
+    room.post(&ann, "before", None).await;
     assert_eq!(texts_to(&mut reader, "before").await, ["before"]);
-    let _bob = house.join(&bob, None).await;
+    let _bob = room.join(&bob, None).await;
     for number in 0..500 {
-        house.post(&ann, &number.to_string(), None).await;
+        room.post(&ann, &number.to_string(), None).await;
     }
     let roster = next(&mut reader).await;
     assert_eq!(roster["data"]["names"], serde_json::json!(["Ann", "Bob"]));
@@ -126,24 +127,24 @@ async fn a_reader_that_lags_reads_the_gap_from_the_log_and_learns_who_is_here() 
 }
 
 #[tokio::test]
-async fn the_cursor_of_a_reader_is_where_the_next_one_goes_on() {
-    let house = House::new(16).await;
+async fn the_next_reader_continues_at_the_cursor_of_the_last() {
+    let room = TestRoom::new(16).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut first = house.join(&ann, None).await;
-    house.post(&ann, "one", None).await;
+    let mut first = room.join(&ann, None).await;
+    room.post(&ann, "one", None).await;
     assert_eq!(texts_to(&mut first, "one").await, ["one"]);
     let cursor = first.cursor.to_string();
     drop(first);
 
-    let mut second = house.join(&ann, Some(&cursor)).await;
+    let mut second = room.join(&ann, Some(&cursor)).await;
     assert!(
         second.drain_ready().await.unwrap().is_empty(),
         "nothing has happened"
     );
     drop(second);
-    let _bob = house.join(&bob, None).await;
-    house.post(&bob, "two", None).await;
-    let mut third = house.join(&ann, Some(&cursor)).await;
+    let _bob = room.join(&bob, None).await;
+    room.post(&bob, "two", None).await;
+    let mut third = room.join(&ann, Some(&cursor)).await;
     let names: Vec<_> = third
         .drain_ready()
         .await
@@ -158,22 +159,22 @@ async fn the_cursor_of_a_reader_is_where_the_next_one_goes_on() {
     );
 }
 
-/// One thing that happens in a room.
+/// A step of a test. Users and their readers are numbers.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Somebody posts a message, to all or to one.
+    /// A user posts a message to all, or to one other user.
     Post(usize, Option<usize>),
-    /// A reader reads so many events, if there are as many.
+    /// A reader tries to read this many events.
     Read(usize, usize),
-    /// A reader goes, and comes back with its cursor.
-    Return(usize),
+    /// A reader is replaced by another one with the same cursor.
+    Reconnect(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (0..3_usize, prop::option::weighted(0.3, 0..3_usize)).prop_map(|(from, to)| Step::Post(from, to)),
         2 => (0..3_usize, 0..5_usize).prop_map(|(reader, count)| Step::Read(reader, count)),
-        1 => (0..3_usize).prop_map(Step::Return),
+        1 => (0..3_usize).prop_map(Step::Reconnect),
     ]
 }
 
@@ -181,21 +182,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_reader_gets_each_message_that_is_for_it_once_and_in_order(
+    fn every_reader_gets_its_messages_once_and_in_order(
         steps in prop::collection::vec(step(), 0..40),
         event_buffer in 1..4_usize,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(follow(&steps, event_buffer));
+        runtime.block_on(run(&steps, event_buffer));
     }
 }
 
-#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
-async fn follow(steps: &[Step], event_buffer: usize) {
-    let house = House::new(event_buffer).await;
-    let add_user = async |number| house.store.add_user(&format!("user {number}")).await;
+/// Runs the steps, and compares what each reader got with what it should get.
+#[allow(clippy::too_many_lines, reason = "one step after the other")]
+async fn run(steps: &[Step], event_buffer: usize) {
+    let room = TestRoom::new(event_buffer).await;
+    let add_user = async |number| room.store.add_user(&format!("user {number}")).await;
     let users = [add_user(0).await, add_user(1).await, add_user(2).await];
-    let join = async |user: usize| house.join(&users[user], Some("0")).await;
+    let join = async |user: usize| room.join(&users[user], Some("0")).await;
     let mut readers = [join(0).await, join(1).await, join(2).await];
     let (mut got, mut expected) = ([const { Vec::new() }; 3], [const { Vec::new() }; 3]);
     let mut take = |reader: usize, event: &Event| {
@@ -207,8 +209,7 @@ async fn follow(steps: &[Step], event_buffer: usize) {
     for (number, step) in steps.iter().enumerate() {
         match *step {
             Step::Post(from, to) => {
-                house
-                    .post(&users[from], &number.to_string(), to.map(|to| &users[to]))
+                room.post(&users[from], &number.to_string(), to.map(|to| &users[to]))
                     .await;
                 for (reader, expected) in expected.iter_mut().enumerate() {
                     if reader == from || to.is_none_or(|to| to == reader) {
@@ -216,7 +217,7 @@ async fn follow(steps: &[Step], event_buffer: usize) {
                     }
                 }
             }
-            // It may be stopped in the middle of reading the log.
+            // The timeout may come while the reader reads the log.
             Step::Read(reader, count) => {
                 for _ in 0..count {
                     let reading = timeout(Duration::from_micros(200), readers[reader].next());
@@ -225,17 +226,17 @@ async fn follow(steps: &[Step], event_buffer: usize) {
                     }
                 }
             }
-            Step::Return(reader) => {
-                // As a long poll does: what is ready is handed out, and the cursor stands behind it.
+            Step::Reconnect(reader) => {
+                // As a long poll does: it returns all events that are there, and the cursor after them.
                 for event in readers[reader].drain_ready().await.unwrap() {
                     take(reader, &event);
                 }
                 let cursor = readers[reader].cursor.to_string();
-                readers[reader] = house.join(&users[reader], Some(&cursor)).await;
+                readers[reader] = room.join(&users[reader], Some(&cursor)).await;
             }
         }
     }
-    house.post(&users[0], "end", None).await;
+    room.post(&users[0], "end", None).await;
     for reader in 0..3 {
         expected[reader].push("end".to_owned());
         loop {
@@ -249,20 +250,20 @@ async fn follow(steps: &[Step], event_buffer: usize) {
     assert_eq!(got, expected);
 }
 
-/// As a long poll asks: for one, and then for all that there is at once. The tempting wrong answer reads the next
-/// page over what is left of this one.
+/// A long poll waits for one event, and then takes all that are there. The tempting wrong answer replaces the rest of
+/// a page by the next page.
 #[tokio::test]
-async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
-    let house = House::new(4).await;
+async fn drain_ready_reads_the_next_page_after_the_current_one() {
+    let room = TestRoom::new(4).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
-    let mut reader = house.join(&ann, None).await;
+    let mut reader = room.join(&ann, None).await;
     reader.drain_ready().await.unwrap();
-    let said: Vec<_> = (0..120).map(|number| number.to_string()).collect();
-    for text in &said {
-        house.post(&bob, text, None).await;
+    let sent: Vec<_> = (0..120).map(|number| number.to_string()).collect();
+    for text in &sent {
+        room.post(&bob, text, None).await;
     }
     let mut events = Vec::new();
-    while events.len() < said.len() {
+    while events.len() < sent.len() {
         let next = timeout(TEST_TIMEOUT, reader.next()).await;
         events.push(next.expect("an event in time"));
         events.extend(reader.drain_ready().await.unwrap());
@@ -272,25 +273,25 @@ async fn all_that_there_is_at_once_is_the_rest_of_the_page_and_then_the_next() {
         let event: Value = serde_json::from_str(event.json()).unwrap();
         event["data"]["text"].as_str().unwrap().to_owned()
     });
-    assert_eq!(texts.collect::<Vec<_>>(), said);
+    assert_eq!(texts.collect::<Vec<_>>(), sent);
 }
 
-/// Events that never reached this server, as after an outage of what connects it to others. The tempting wrong answer
-/// waits for the next message, and then goes on behind the gap.
+/// Some events never reach this server, as after an outage of the channel between servers. The tempting wrong answer
+/// waits for the next message, and then continues after the gap.
 #[tokio::test]
-async fn a_gap_between_the_servers_is_read_from_the_log_like_any_other_lag() {
-    let house = House::new(16).await;
+async fn a_gap_between_servers_is_read_from_the_log() {
+    let room = TestRoom::new(16).await;
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     // Nothing is published in these rooms.
     let cut_off = Rooms::new(20, 16);
-    let mut reader = house.join_in(&cut_off, &ann, None).await;
+    let mut reader = room.join_in(&cut_off, &ann, None).await;
     assert_eq!(next(&mut reader).await["event"], "roster");
     for text in ["one", "two"] {
-        house.post(&bob, text, None).await;
+        room.post(&bob, text, None).await;
     }
-    // What is in the log at the first reading comes from there.
+    // The first reading of the log has both.
     assert_eq!(texts_to(&mut reader, "two").await, ["one", "two"]);
-    house.post(&bob, "three", None).await;
+    room.post(&bob, "three", None).await;
     assert!(
         reader.next().now_or_never().is_none(),
         "it waits for events"

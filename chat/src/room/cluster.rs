@@ -1,15 +1,15 @@
-//! [`Cluster`]: how a room reports to the other servers of the same chat.
+//! [`Cluster`]: how the rooms of a server report to the other servers of the same chat.
 
 use crate::input::RoomName;
 use crate::user::User;
 
-/// Where the rooms of this server report what happens in them. Its methods are called while a room is locked, so
-/// they only leave a note and return.
+/// Receives the reports of the rooms. A room is locked during a call, so an implementation only notifies a task of its
+/// own and returns.
 pub(crate) trait Cluster: Send + Sync {
-    /// A user has come into a room on this server, or has left it; or the roster of a room is unknown. Compare
-    /// `Rooms::local_members`, and read the rosters of `Rooms::unknown_rosters`.
+    /// Reports that a user has joined or left a room on this server, or that the roster of a room is unknown. The task
+    /// then compares `Rooms::local_members` with its last report, and reads the rosters of `Rooms::unknown_rosters`.
     fn members_changed(&self);
 
-    /// `user` is typing. The event reaches the readers through `Rooms::deliver_typing`, on this server too.
+    /// Reports that `user` is typing. Every server, this one included, then calls `Rooms::deliver_typing`.
     fn typing(&self, room: &RoomName, user: &User);
 }

@@ -1,7 +1,7 @@
-//! What the other servers of the same chat do to the rooms of this one.
+//! How the other servers of the same chat change the rooms of this server.
 //!
-//! A room is the same on every server. Each server reports who is connected to it. The store that the servers share
-//! counts them together, gives each change of the roster its version, and sends the change to all servers.
+//! A room is the same on every server. Each server reports its own members to the store that the servers share. The
+//! store counts them together, gives each change of the roster a version, and sends the change to all servers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::input::RoomName;
 use crate::user::{User, UserId};
 
 impl Rooms {
-    /// Returns everybody who is in a room on this server.
+    /// Returns the members of all rooms on this server.
     pub(crate) fn local_members(&self) -> Vec<(RoomName, Arc<User>)> {
         let mut all = Vec::new();
         for room in self.all() {
@@ -23,14 +23,14 @@ impl Rooms {
         all
     }
 
-    /// Returns the rooms whose roster has to be read.
+    /// Returns the rooms whose roster has to be read from the store.
     pub(crate) fn unknown_rosters(&self) -> Vec<RoomName> {
         let mut unknown = self.all();
         unknown.retain(|room| !room.lock().roster.is_known());
         unknown.iter().map(|room| room.name.clone()).collect()
     }
 
-    /// Replaces the roster of a room by what was read.
+    /// Replaces the roster of a room by the one that was read from the store.
     pub(crate) fn replace_roster(
         &self,
         name: &RoomName,
@@ -45,8 +45,8 @@ impl Rooms {
         }
     }
 
-    /// Applies a change of a room's roster that all servers receive.
-    pub(crate) fn apply_presence(&self, name: &RoomName, change: PresenceChange) {
+    /// Applies a change of a roster, which the store has sent to all servers.
+    pub(crate) fn apply_presence_change(&self, name: &RoomName, change: PresenceChange) {
         if let Some(room) = self.find(name) {
             let mut presence = room.lock();
             let update = presence.roster.apply(change);
@@ -62,8 +62,8 @@ impl Rooms {
         }
     }
 
-    /// Tells all readers that they may have missed events, as if they had lagged: they read the log, and all rosters
-    /// are read again.
+    /// Makes all readers lag, because events may have been lost on the way to this server. The readers read the log,
+    /// and all rosters are read again.
     pub(crate) fn signal_gap(&self) {
         for room in self.all() {
             room.lock().roster.invalidate();

@@ -1,9 +1,8 @@
 //! [`Roster`]: who is in a room, on all servers together.
 //!
-//! A roster has a version, which grows by one with each change. It is kept up to date by applying changes one after
-//! the other. A server that is alone makes its changes itself and never misses one. With several servers the changes
-//! come from the store that they share, over a channel that may lose some. The version shows that: after a gap the
-//! roster is unknown until somebody has read it as a whole.
+//! A roster has a version, which grows by one with each change. A server that is alone makes the changes itself and
+//! never misses one. In a cluster the changes come from the store that the servers share, over a channel that may lose
+//! some. A gap between two versions shows the loss. The roster is then unknown until it has been read as a whole.
 //!
 //! This is plain data, without clocks, locks or connections.
 
@@ -19,24 +18,24 @@ pub(crate) struct Roster {
     members: BTreeMap<UserId, String>,
     /// `None` while it is unknown who is in the room.
     version: Option<u64>,
-    /// The latest version that a change has named, applied or not.
+    /// The highest version of the changes that have arrived, even if they were not applied.
     latest_seen: u64,
-    /// The whole roster as an event, at some version, and the changes since then. It is made when somebody needs it.
+    /// What a newcomer gets. It is encoded when the first newcomer needs it.
     base: Option<Base>,
 }
 
-/// A whole roster, and what has changed since. In a room of thousands a newcomer gets the two together, because a
-/// roster that is made again for each newcomer takes more time than the room has.
+/// A whole roster as an event, and the changes after it. A newcomer gets both. In a room of thousands, encoding the
+/// whole roster for each newcomer would take too long.
 #[derive(Debug)]
 struct Base {
     version: u64,
     event: Arc<Event>,
-    /// The changes from `version` on, one for each version.
+    /// The changes after `version`, one for each version.
     changes: Vec<Arc<Event>>,
 }
 
-/// A whole roster is made again when more than this part of the members has come or gone since: in a small room with
-/// every change.
+/// A [`Base`] has at most one change for this many members. After more changes the whole roster is encoded again. A
+/// room with fewer members than this has no changes in its base, because its roster is small.
 const MEMBERS_PER_CHANGE: usize = 64;
 
 /// One change of a roster.
@@ -55,14 +54,14 @@ pub(crate) enum ChangeKind {
     Left,
 }
 
-/// What came of a change, or of reading the whole roster.
+/// The result of applying a change, or of reading the whole roster.
 #[derive(Debug)]
 pub(crate) enum Update {
-    /// The roster has changed; everybody in the room gets this event.
+    /// The roster has changed. Everybody in the room gets this event.
     Announce(Arc<Event>),
-    /// The roster is as it was.
+    /// The roster is the same as before.
     Unchanged,
-    /// Changes were missed: it is unknown who is in the room, and the roster has to be read again.
+    /// Changes were missed. The roster is unknown and has to be read again.
     Gap,
 }
 
@@ -75,7 +74,7 @@ impl Roster {
         }
     }
 
-    /// Creates a roster that has to be read first.
+    /// Creates a roster that has to be read from the store first.
     pub(crate) fn unknown() -> Self {
         Self {
             members: BTreeMap::new(),
@@ -94,7 +93,7 @@ impl Roster {
         self.is_known() && self.members.contains_key(&user)
     }
 
-    /// Returns the version that the next change leads to. Only a server that is alone may make one.
+    /// Returns the version after the next change. Only a server that is alone makes changes itself.
     pub(crate) fn next_version(&self) -> u64 {
         self.version.unwrap_or(self.latest_seen) + 1
     }
@@ -103,10 +102,10 @@ impl Roster {
     pub(crate) fn apply(&mut self, change: PresenceChange) -> Update {
         self.latest_seen = self.latest_seen.max(change.version);
         let Some(version) = self.version else {
-            return Update::Unchanged; // Whoever reads the roster also reads this change.
+            return Update::Unchanged; // The whole roster, when it is read, includes this change.
         };
         if change.version <= version {
-            return Update::Unchanged; // The roster that was read had this change already.
+            return Update::Unchanged; // The roster includes this change already.
         }
         if change.version > version + 1 {
             self.invalidate();
@@ -137,11 +136,11 @@ impl Roster {
         }
     }
 
-    /// Replaces the whole roster by what was read.
+    /// Replaces the whole roster by the one that was read from the store.
     ///
-    /// A version older than a change that was seen is refused, for one of two reasons. Either the change came while
-    /// the roster was being read: then the next reading has it. Or the store has lost data: then the next reading is
-    /// accepted as it is.
+    /// A version before `latest_seen` is refused once. Either a change arrived while the roster was being read: the
+    /// next reading includes that change. Or the store has lost data: the next reading is accepted, because
+    /// `latest_seen` begins again at 0.
     pub(crate) fn replace(&mut self, version: u64, members: BTreeMap<UserId, String>) -> Update {
         if version < self.latest_seen {
             self.latest_seen = 0;
@@ -160,8 +159,9 @@ impl Roster {
         self.base = None;
     }
 
-    /// Returns the events that lead from the version `known` to the current roster: none if that is the same, or if the
-    /// current roster is unknown; only the changes, if they are there; else the whole roster and the changes since.
+    /// Returns the events that lead from the version `known` to the current roster. There are none if the two versions
+    /// are the same, or if the current roster is unknown. If `base` has all changes since `known`, they are enough.
+    /// Otherwise the whole roster comes first.
     pub(crate) fn events_since(&mut self, known: Option<u64>) -> Vec<Arc<Event>> {
         let Some(version) = self.version else {
             return Vec::new();
@@ -180,7 +180,7 @@ impl Roster {
         events
     }
 
-    /// Returns the whole roster and the changes since, up to the current `version`.
+    /// Returns the base, and encodes the roster of the current `version` if there is no base.
     fn base(&mut self, version: u64) -> &Base {
         self.base.get_or_insert_with(|| {
             let mut names: Vec<_> = self.members.values().map(String::as_str).collect();

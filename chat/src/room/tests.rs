@@ -1,4 +1,4 @@
-//! Coming and going, with the clock of the test: time moves only while everything waits.
+//! Tests of joining and leaving. Time is paused, and moves only while all tasks wait.
 
 use futures_util::FutureExt as _;
 
@@ -8,7 +8,7 @@ fn lobby() -> RoomName {
     RoomName::parse("lobby").unwrap()
 }
 
-/// Returns the events that have come so far, as JSON, without their times.
+/// Returns the name of each event that has arrived so far, and the name of its user.
 fn received(membership: &mut Membership) -> Vec<String> {
     let mut received = Vec::new();
     while let Some(Ok(event)) = membership.events.recv().now_or_never() {
@@ -18,11 +18,14 @@ fn received(membership: &mut Membership) -> Vec<String> {
     received
 }
 
+/// The shortest time that matters in these tests.
 const MOMENT: Duration = Duration::from_millis(1);
-const JUST_BEFORE: Duration = LEAVE_DELAY.saturating_sub(MOMENT);
+
+/// The longest time without a connection in which a user does not leave.
+const JUST_BEFORE_LEAVING: Duration = LEAVE_DELAY.saturating_sub(MOMENT);
 
 #[tokio::test(start_paused = true)]
-async fn somebody_has_left_five_seconds_after_the_last_connection_went_and_not_before() {
+async fn a_user_leaves_five_seconds_after_the_last_connection_closed() {
     let rooms = Rooms::new(20, EVENT_BUFFER);
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     let mut watch = rooms.connect(&lobby(), &ann).unwrap();
@@ -31,20 +34,24 @@ async fn somebody_has_left_five_seconds_after_the_last_connection_went_and_not_b
     assert_eq!(
         received(&mut watch),
         ["joined Bob"],
-        "once, however many tabs"
+        "once for both connections"
     );
     drop(first);
     sleep(LEAVE_DELAY * 2).await;
-    assert_eq!(received(&mut watch), [""; 0], "the other tab is still open");
+    assert_eq!(
+        received(&mut watch),
+        [""; 0],
+        "one connection is still open"
+    );
     drop(second);
-    sleep(JUST_BEFORE).await;
+    sleep(JUST_BEFORE_LEAVING).await;
     assert_eq!(received(&mut watch), [""; 0]);
     sleep(MOMENT * 2).await;
     assert_eq!(received(&mut watch), ["left Bob"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_back_in_time_has_neither_left_nor_joined() {
+async fn a_user_who_returns_in_time_has_not_left() {
     let rooms = Rooms::new(20, EVENT_BUFFER);
     let (ann, bob) = (User::test(1, "Ann"), User::test(2, "Bob"));
     let mut watch = rooms.connect(&lobby(), &ann).unwrap();
@@ -52,7 +59,7 @@ async fn who_comes_back_in_time_has_neither_left_nor_joined() {
     assert_eq!(received(&mut watch), ["joined Bob"]);
     for _ in 0..10 {
         drop(bobs);
-        sleep(JUST_BEFORE).await;
+        sleep(JUST_BEFORE_LEAVING).await;
         bobs = rooms.connect(&lobby(), &bob).unwrap();
     }
     sleep(LEAVE_DELAY * 2).await;
@@ -63,27 +70,27 @@ async fn who_comes_back_in_time_has_neither_left_nor_joined() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_joins_and_leaves_leave_nothing_behind() {
+async fn ten_thousand_joins_leave_no_room_and_no_task() {
     let rooms = Rooms::new(20, EVENT_BUFFER);
     for number in 0..10_000 {
         let user = User::test(number, "Ann");
         rooms.connect(&lobby(), &user).unwrap();
     }
-    assert_eq!(rooms.lock().len(), 1, "all may still come back");
+    assert_eq!(rooms.lock().len(), 1, "all users may still return");
     let ann = User::test(1, "Ann");
     for _ in 0..10_000 {
         rooms.connect(&lobby(), &ann).unwrap();
     }
     sleep(MOMENT).await;
     let tasks = Handle::current().metrics().num_alive_tasks();
-    assert!(tasks <= 10_001, "one at most waits for each user: {tasks}");
+    assert!(tasks <= 10_001, "at most one task for each user: {tasks}");
     sleep(LEAVE_DELAY * 2).await;
-    assert!(rooms.lock().is_empty(), "a room with nobody in it is gone");
+    assert!(rooms.lock().is_empty(), "an empty room is removed");
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
+async fn rooms_and_connections_have_a_limit() {
     let rooms = Rooms::new(2_000, EVENT_BUFFER);
     let ann = User::test(1, "Ann");
     let room = |number: usize| RoomName::parse(&format!("room-{number}")).unwrap();
@@ -94,12 +101,12 @@ async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
     assert!(refused.is_err_and(|error| error.status() == 503));
     rooms
         .connect(&room(0), &ann)
-        .expect("one that is open has place");
+        .expect("a room that exists is open");
     drop(memberships);
-    // One who only passes through a thousand rooms keeps nobody out.
+    // A user who visits a thousand rooms and leaves them does not use up the slots.
     rooms
         .connect(&room(MAX_ROOMS), &ann)
-        .expect("now there is place");
+        .expect("there are free slots now");
 
     let rooms = Rooms::new(20, EVENT_BUFFER);
     let memberships: Vec<_> = (0..20)
@@ -109,14 +116,14 @@ async fn a_flood_of_rooms_and_connections_ends_at_their_limits() {
     assert!(refused.is_err_and(|error| error.status() == 429));
     assert!(
         !rooms.lock().contains_key(&lobby()),
-        "and nothing is left of the attempt"
+        "the attempt has created no room"
     );
     drop(memberships);
     rooms.connect(&lobby(), &ann).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn typing_is_sent_once_a_second_and_only_for_members_of_the_room() {
+async fn typing_is_sent_once_a_second_for_members_only() {
     let rooms = Rooms::new(20, EVENT_BUFFER);
     let (ann, bob, eve) = (
         User::test(1, "Ann"),

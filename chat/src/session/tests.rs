@@ -1,4 +1,4 @@
-//! What a second name does to the first.
+//! Tests of sessions.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use actix_web::test::TestRequest;
 use super::*;
 use crate::backend::tests::stores;
 
-/// Through the handler, because half a minute is long for a test over HTTP.
+/// Calls the handler directly, because a test over HTTP would have to wait for half a minute.
 #[tokio::test]
-async fn whoever_takes_another_name_releases_the_old_one() {
+async fn a_user_who_takes_another_name_releases_the_old_one() {
     for store in stores().await {
         let chat = web::Data::new(ChatState {
             backend: Arc::clone(&store.backend),

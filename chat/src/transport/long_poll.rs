@@ -1,8 +1,8 @@
-//! Long polling, as in lesson 2: the server answers a request when there is news.
+//! Long polling, as in lesson 2: the server holds a request until there is an event.
 //!
-//! Between two polls the client has no connection. The messages of that time are in the log, after the cursor. Who
-//! joined and left is not, so the cursor also names the roster that the client knows. If there is another one by now,
-//! the next poll gets it as a whole.
+//! Between two polls the client has no connection. The messages of that time are in the log, after the cursor. But
+//! `joined` and `left` are not in the log. So the cursor also has the version of the roster that the client knows, and
+//! if the roster has changed, the next poll gets the new one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,15 +17,15 @@ use crate::input::Cursor;
 use crate::log::View;
 use crate::state::HandlerResult;
 
-/// For how many seconds a request is held if it does not say. Some proxies give up on a request after 30 s, and their
-/// error would look like a server that is down.
+/// For how many seconds a request without `wait` is held. Some proxies end a request after 30 s with an error, which
+/// would look like a server that is down.
 const DEFAULT_WAIT: u64 = 25;
 
-/// The most seconds that a request may ask for: few proxies wait longer.
+/// The largest `wait`, in seconds. Few proxies hold a request for longer.
 const MAX_WAIT: u64 = 60;
 
-/// `GET /rooms/{room}/messages`: `{"events":[…],"cursor":"17.4"}` as soon as there is something; an empty list if
-/// that does not happen in time.
+/// Handles `GET /rooms/{room}/messages`: returns `{"events":[…],"cursor":"17.4"}` as soon as there is an event, or
+/// with an empty list after `wait` seconds or at a cut.
 pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
     request.user.check_rate(request.chat.rate)?;
     let cut = request.cut.cancelled();
@@ -41,7 +41,7 @@ pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
     let mut events = reader.drain_ready().await?;
     if events.is_empty() {
         select! {
-            // In this order: with a wait of 0 the client still gets what is there already.
+            // In this order, so that a client with a `wait` of 0 still gets an event that is ready.
             biased;
             event = reader.next() => events.push(event),
             () = cut => {}
@@ -52,7 +52,7 @@ pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
     Ok(poll_response(&events, reader.cursor))
 }
 
-/// Returns the messages before `end`, for a client that scrolls back: at once, and without joining the room.
+/// Returns the messages before `end` to a client that scrolls back. This does not wait, and does not join the room.
 async fn history(request: &RoomRequest, end: Cursor) -> HandlerResult {
     let view = View {
         room: request.room.clone(),
@@ -65,8 +65,8 @@ async fn history(request: &RoomRequest, end: Cursor) -> HandlerResult {
     Ok(poll_response(&events, end))
 }
 
-/// Returns the events and the cursor after them. No cache may keep the response: the same address has another one
-/// next time.
+/// Returns the events and the cursor after them. No cache may store the response, because the same request gets
+/// another response later.
 fn poll_response(events: &[Arc<Event>], cursor: Cursor) -> HttpResponse {
     let events: Vec<_> = events.iter().map(|event| event.json()).collect();
     let events = events.join(",");

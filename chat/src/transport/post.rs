@@ -1,4 +1,4 @@
-//! POST, for the transports that only read.
+//! The POST requests of clients that read by SSE or long polling, which carry nothing from the client to the server.
 
 use actix_web::{HttpResponse, web};
 use shared::JsonObject;
@@ -7,8 +7,8 @@ use super::request::RoomRequest;
 use crate::input::MessageBody;
 use crate::state::HandlerResult;
 
-/// `POST /rooms/{room}/messages` with `{"key","text","to"?}`: 201 and `{"id","time"}` when the message is stored; 200
-/// and the same if it was stored before.
+/// Handles `POST /rooms/{room}/messages` with a [`MessageBody`]: returns 201 and `{"id","time"}` when the message is
+/// stored, or 200 and the same if it was stored before.
 pub(crate) async fn message(
     request: RoomRequest,
     body: web::Json<JsonObject<MessageBody>>,
@@ -23,7 +23,7 @@ pub(crate) async fn message(
     Ok(response.json(receipt))
 }
 
-/// `POST /rooms/{room}/typing`: 204. It has no effect for a user who is not in the room.
+/// Handles `POST /rooms/{room}/typing`: returns 204. It has no effect for a user who is not in the room.
 pub(crate) async fn typing(request: RoomRequest) -> HttpResponse {
     request.post_typing();
     HttpResponse::NoContent().finish()

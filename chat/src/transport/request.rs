@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::state::{ChatState, app_data};
 use crate::user::User;
 
-/// `?after=17` is the cursor. `before` and `wait` are for `GET messages` only.
+/// The query of a request. `after` is the cursor. Only long polling has `before` and `wait`.
 #[derive(Deserialize)]
 pub(super) struct RoomQuery {
     after: Option<String>,
@@ -25,8 +25,8 @@ pub(super) struct RoomQuery {
     pub(super) wait: Option<u64>,
 }
 
-/// A request to a room that has been checked: who sends it, to which room, and from which cursor it reads. Every
-/// handler below `/rooms/{room}` takes one.
+/// A request to a room that has been checked: its user, its room, and the cursor from which it reads. Every handler
+/// below `/rooms/{room}` takes one as an argument.
 pub(crate) struct RoomRequest {
     pub(super) chat: web::Data<ChatState>,
     settings: web::Data<Settings>,
@@ -65,7 +65,7 @@ impl RoomRequest {
         })
     }
 
-    /// Stores a message, whichever transport it came over.
+    /// Stores a message that has arrived over any transport.
     pub(super) async fn post_message(&self, body: MessageBody) -> Result<Receipt, Error> {
         self.user.check_rate(self.chat.rate)?;
         let message = body.parse()?;
@@ -73,7 +73,7 @@ impl RoomRequest {
         backend.append(&self.room, &self.user, message).await
     }
 
-    /// Tells the room that the user is typing.
+    /// Sends `typing` to the room.
     pub(super) fn post_typing(&self) {
         self.chat.rooms.typing(&self.room, &self.user);
     }
@@ -85,7 +85,8 @@ impl RoomRequest {
         Ok(Reader::new(backend, membership, self.cursor))
     }
 
-    /// Joins the room and returns what a reader gets, with a ping every heartbeat. The stream never ends by itself.
+    /// Joins the room and returns the events of a reader, with a `ping` every heartbeat. The stream never ends by
+    /// itself.
     pub(super) async fn event_stream(
         &self,
     ) -> Result<impl Stream<Item = Arc<Event>> + use<>, Error> {
@@ -97,7 +98,7 @@ impl RoomRequest {
         let state = (reader, pings);
         Ok(stream::unfold(state, async |(mut reader, mut pings)| {
             let event = select! {
-                // In this order: a ping that is due can wait for what is ready.
+                // In this order, because a `ping` is not needed while there are other events.
                 biased;
                 event = reader.next() => event,
                 _ = pings.tick() => Event::ping(),
@@ -107,11 +108,11 @@ impl RoomRequest {
     }
 }
 
-/// Returns the cursor of a request. On a reconnect `EventSource` sends `Last-Event-ID`. The URL's `after` is then out
-/// of date, so the header wins.
+/// Returns the cursor of a request. When `EventSource` reconnects, it sends `Last-Event-ID`. The header comes before
+/// the `after` in the URL, which is from the first connection and out of date.
 fn cursor_of(request: &HttpRequest, after: Option<&str>) -> Result<Cursor, Error> {
     let header = request.headers().get("Last-Event-ID");
-    let header = header.filter(|value| !value.is_empty()); // Empty: there was no event yet.
+    let header = header.filter(|value| !value.is_empty()); // Empty if there was no event yet.
     let text = match header {
         Some(value) => value.to_str().unwrap_or("not ASCII"),
         None => match after {

@@ -9,10 +9,11 @@ use super::request::RoomRequest;
 use crate::state::HandlerResult;
 
 /// How long a browser waits before it reconnects, in milliseconds. The server picks a random time for each client, as
-/// in lesson 4, so that after a restart they do not all come back at the same moment.
+/// in lesson 4, so that not all clients reconnect at the same moment after a restart.
 const RETRY: RangeInclusive<u32> = 1_500..=3_000;
 
-/// `GET /rooms/{room}/events?after=17`. When it ends, the browser reconnects and goes on after the last id.
+/// Handles `GET /rooms/{room}/events?after=17`: returns an endless stream. If the connection ends, the browser
+/// reconnects and continues after the last id.
 pub(crate) async fn stream(request: RoomRequest) -> HandlerResult {
     let cut = request.cut.cancelled();
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
@@ -22,8 +23,8 @@ pub(crate) async fn stream(request: RoomRequest) -> HandlerResult {
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        // nginx would collect the events until its buffer is full.
+        // Otherwise nginx would hold events back until its buffer is full.
         .insert_header(("X-Accel-Buffering", "no"))
-        // actix wants a body that may fail; this one cannot.
+        // actix expects items that may be errors, but these cannot be.
         .streaming(body.map(Ok::<_, Infallible>)))
 }

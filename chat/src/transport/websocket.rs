@@ -1,7 +1,7 @@
-//! WebSocket, as in lesson 5: one connection, both directions.
+//! WebSocket, as in lesson 5: one connection for both directions.
 //!
-//! What happens in the room does not go through the connection's task: its frames, encoded once for all readers,
-//! are merged into the response's body. The task reads what the client sends, and replies.
+//! The events of the room do not go through the task of a connection. Their frames are encoded once for all readers and
+//! merged into the body of the response. The task reads the frames of the client and replies to them.
 
 mod body;
 
@@ -21,7 +21,7 @@ use crate::log::Receipt;
 use crate::state::HandlerResult;
 use body::merge_into_body;
 
-/// `GET /rooms/{room}/ws?after=17`, upgraded.
+/// Handles `GET /rooms/{room}/ws?after=17`: turns the connection into a WebSocket.
 pub(crate) async fn upgrade(
     request: HttpRequest,
     body: web::Payload,
@@ -37,6 +37,7 @@ pub(crate) async fn upgrade(
         .max_continuation_size(max_message);
     let events = room_request.event_stream().await?;
     let frames = events.map(|event| event.frame());
+    let response = websocket::guard_response(response, &heartbeat);
     let mut socket = (session, messages, heartbeat);
     let mut cut = Box::pin(room_request.cut.cancelled());
     rt::spawn(async move {
@@ -46,12 +47,11 @@ pub(crate) async fn upgrade(
             heartbeat.limit(session.close(reason)).await.ok();
         }
     });
-    let response = websocket::drop_without_close(response);
     Ok(merge_into_body(response, frames))
 }
 
-/// Replies to what one client sends, and pings it, until there is a reason to stop. `websocket/src/main.rs` explains
-/// such a loop.
+/// Replies to the messages of one client, and pings the client, until the connection has to end.
+/// `websocket/src/main.rs` explains such a loop.
 async fn converse(
     (session, messages, heartbeat): &mut (Session, AggregatedMessageStream, Heartbeat),
     mut cut: impl Future<Output = ()> + Unpin,
@@ -66,7 +66,7 @@ async fn converse(
                 Some(Ok(AggregatedMessage::Ping(bytes))) => Some(Message::Pong(bytes)),
                 Some(Ok(AggregatedMessage::Pong(_))) => None,
                 Some(Ok(AggregatedMessage::Close(reason))) => return Ending::Close(reason),
-                // Boxed: most readers send nothing most of the time.
+                // Boxed, so that a connection needs this memory only while it handles a message.
                 Some(Ok(message)) => Box::pin(handle_message(room_request, message)).await,
                 Some(Err(error)) => return Ending::from(error),
                 None => return Ending::Disconnected,
@@ -83,17 +83,17 @@ async fn converse(
     }
 }
 
-/// `{"event":"message","ack":1,"data":{…}}`: an event from a client. A client may number its events, and the reply
-/// has the same number.
+/// An event from a client: `{"event":"message","ack":1,"data":{…}}`. The client may give it a number, `ack`, and the
+/// reply then has the same number.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClientEvent {
-    /// Defaults to empty, so that a frame without `event` still parses and its error can carry the `ack`.
+    /// Empty if the frame has no `event`. Such a frame still parses, so that the error can have its `ack`.
     #[serde(default)]
     event: String,
     ack: Option<u64>,
-    /// Not parsed yet, to be parsed as strictly as the body of a POST: a `Value` would accept two fields with the
-    /// same name.
+    /// JSON that is not parsed yet. It is parsed later as strictly as the body of a POST; a `Value` would accept two
+    /// fields with the same name.
     data: Option<Box<RawValue>>,
 }
 
@@ -111,7 +111,7 @@ async fn handle_message(request: &RoomRequest, message: AggregatedMessage) -> Op
     Some(Message::Text(encode_reply(ack, &outcome).into()))
 }
 
-/// Does what an event asks for. Returns the receipt of a message.
+/// Handles an event from a client. Returns a receipt if it is a message.
 async fn dispatch(request: &RoomRequest, event: ClientEvent) -> Result<Option<Receipt>, Error> {
     match event.event.as_str() {
         "message" => {

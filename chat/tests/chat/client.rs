@@ -1,4 +1,4 @@
-//! Clients of the chat that are not actix, one API over the three transports.
+//! Clients of the chat, which do not use actix: one API for the three transports.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -9,7 +9,8 @@ use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use reqwest::{RequestBuilder, Response, header};
 use serde_json::{Value, json};
 use testing::{Server, TEST_TIMEOUT};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, sleep, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -17,26 +18,27 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// The chat itself, as `cargo run` starts it.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_chat");
 
-/// The room that most tests are about.
+/// The room of most tests.
 pub(crate) const LOBBY: &str = "/rooms/lobby";
 
-/// A server whose database ends with it.
+/// Starts a server with a database in memory.
 pub(crate) fn start(flags: &[&str]) -> Server {
     Server::start(BINARY, &[&["--database", ":memory:"], flags].concat())
 }
 
-/// A path to a database in `folder`.
+/// Returns the path of a database in `folder`.
 pub(crate) fn database(folder: &tempfile::TempDir) -> String {
     folder.path().join("chat.db").to_str().unwrap().to_owned()
 }
 
-/// Somebody with a name.
+/// A user with a name.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) token: String,
 }
 
 impl Person {
+    /// Takes a name that is free.
     pub(crate) async fn join(server: &Server, name: &str) -> Self {
         let response = take_name(server, name, None).await;
         assert_eq!(response.status(), 201, "{name}");
@@ -46,26 +48,31 @@ impl Person {
         Self { token }
     }
 
-    pub(crate) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
+    /// Adds the token to a request.
+    pub(crate) fn authorize(&self, request: RequestBuilder) -> RequestBuilder {
         request.bearer_auth(&self.token)
     }
 
     pub(crate) async fn get(&self, server: &Server, path: &str) -> Response {
-        let request = self.sign(server.client.get(server.url(path)));
+        let request = self.authorize(server.client.get(server.url(path)));
         timeout(TEST_TIMEOUT * 2, request.send())
             .await
             .unwrap()
             .unwrap()
     }
 
-    /// Posts `body` to a room, and returns an answer if the server gives one.
+    /// Posts `body` to `url`, and returns the response if there is one.
     pub(crate) async fn try_post(
         &self,
         url: String,
         client: &reqwest::Client,
         body: &Value,
     ) -> Option<Response> {
-        self.sign(client.post(url)).json(body).send().await.ok()
+        self.authorize(client.post(url))
+            .json(body)
+            .send()
+            .await
+            .ok()
     }
 
     pub(crate) async fn post(&self, server: &Server, path: &str, body: &Value) -> Response {
@@ -73,13 +80,13 @@ impl Person {
         timeout(TEST_TIMEOUT, posting)
             .await
             .unwrap()
-            .expect("an answer")
+            .expect("a response")
     }
 
-    /// Says something in the lobby and returns its id.
-    pub(crate) async fn say(&self, server: &Server, text: &str, to: Option<&str>) -> u64 {
+    /// Posts a message in the lobby, under a key of its own, and returns its id.
+    pub(crate) async fn post_text(&self, server: &Server, text: &str, to: Option<&str>) -> u64 {
         static KEY: AtomicU64 = AtomicU64::new(0);
-        let key = format!("say {}", KEY.fetch_add(1, Ordering::Relaxed));
+        let key = format!("text {}", KEY.fetch_add(1, Ordering::Relaxed));
         let mut body = json!({ "key": key, "text": text });
         if let Some(to) = to {
             body["to"] = to.into();
@@ -91,6 +98,7 @@ impl Person {
     }
 }
 
+/// Sends `POST /session`, with the token if there is one.
 pub(crate) async fn take_name(server: &Server, name: &str, token: Option<&str>) -> Response {
     let request = server
         .client
@@ -116,14 +124,14 @@ pub(crate) enum Transport {
 pub(crate) const TRANSPORTS: [Transport; 3] =
     [Transport::WebSocket, Transport::Sse, Transport::LongPoll];
 
-/// Somebody's connection to the lobby.
+/// The connection of a user to the lobby.
 pub(crate) enum Client {
     WebSocket(Socket),
     Sse(Pin<Box<dyn Stream<Item = eventsource_stream::Event> + Send>>),
     LongPoll(Poller),
 }
 
-/// Asks again and again.
+/// Sends one long poll after the other.
 pub(crate) struct Poller {
     http: reqwest::Client,
     url: String,
@@ -154,7 +162,7 @@ impl Client {
                 );
                 let events = response.bytes_stream().eventsource();
                 Self::Sse(Box::pin(
-                    events.map(|event| event.expect("it ends cleanly")),
+                    events.map(|event| event.expect("no broken connection")),
                 ))
             }
             Transport::LongPoll => Self::LongPoll(Poller {
@@ -167,7 +175,7 @@ impl Client {
         }
     }
 
-    /// The next event that is no ping, as `{"event":…,"data":…}`.
+    /// Waits for the next event except `ping`, and returns it as `{"event":…,"data":…}`.
     pub(crate) async fn next(&mut self) -> Value {
         let next = async {
             match self {
@@ -188,7 +196,7 @@ impl Client {
         timeout(TEST_TIMEOUT, next).await.expect("an event in time")
     }
 
-    /// The data of the next event called `name`; others are left out.
+    /// Waits for the next event with this name, and returns its data.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
         loop {
             let event = self.next().await;
@@ -198,7 +206,7 @@ impl Client {
         }
     }
 
-    /// The texts of the messages up to and with `last`.
+    /// Reads events up to the message `last`, and returns the texts of the messages.
     pub(crate) async fn texts_to(&mut self, last: &str) -> Vec<String> {
         let mut texts = Vec::new();
         while texts.last().is_none_or(|text| text != last) {
@@ -217,19 +225,24 @@ impl Poller {
             }
             let after = self.cursor.iter().map(|cursor| format!("?after={cursor}"));
             let url = self.url.clone() + &after.collect::<String>();
-            let request = self.person.sign(self.http.get(url));
+            let request = self.person.authorize(self.http.get(url));
             let response = request.send().await.unwrap();
+            if let Some(seconds) = response.headers().get(header::RETRY_AFTER) {
+                let seconds = seconds.to_str().unwrap().parse().unwrap();
+                sleep(Duration::from_secs(seconds)).await;
+                continue;
+            }
             assert_eq!(response.status(), 200);
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
-            let answer: Value = response.json().await.unwrap();
-            self.cursor = Some(answer["cursor"].as_str().unwrap().to_owned());
+            let body: Value = response.json().await.unwrap();
+            self.cursor = Some(body["cursor"].as_str().unwrap().to_owned());
             self.events
-                .extend(answer["events"].as_array().unwrap().iter().cloned());
+                .extend(body["events"].as_array().unwrap().iter().cloned());
         }
     }
 }
 
-/// A WebSocket client that answers pings while it is asked for the next event.
+/// A WebSocket client. It answers pings only while it waits for an event.
 pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
@@ -284,7 +297,7 @@ impl Socket {
         }
     }
 
-    /// The next event called `name`, whole.
+    /// Waits for the next event with this name, and returns all of it.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
         loop {
             let event = self.next().await;
@@ -303,12 +316,12 @@ impl Socket {
     }
 }
 
-/// Checks that `response` is an error of `status` with a sentence.
-pub(crate) async fn expect_error(response: Response, status: u16, what: &str) {
-    assert_eq!(response.status(), status, "{what}");
+/// Checks that `response` is an error with this status and a sentence. `request` describes the request.
+pub(crate) async fn expect_error(response: Response, status: u16, request: &str) {
+    assert_eq!(response.status(), status, "{request}");
     let error: Value = response.json().await.unwrap();
     assert!(
         error["error"].as_str().unwrap().len() > 20,
-        "{what}: {error}"
+        "{request}: {error}"
     );
 }

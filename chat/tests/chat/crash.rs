@@ -1,4 +1,4 @@
-//! What is left after the worst.
+//! Tests of what survives a crash, and of databases and disks that cannot be used.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
@@ -21,44 +21,45 @@ use crate::client::{
     BINARY, Client, LOBBY, Person, Socket, TRANSPORTS, Transport, database, expect_error,
 };
 
-/// How often the server is killed.
+/// How many times the server is killed.
 const KILLS: usize = 10;
 
-/// A follower that survives its server: what it has seen, in order, and where it has come to.
+/// A client that reads numbers, and connects again when a server fails.
 pub(crate) struct Follower {
-    /// Of the servers; it takes another one for each connection.
+    /// The addresses of the servers. The follower takes the next one for each connection.
     addresses: VecDeque<String>,
     http: reqwest::Client,
     person: Person,
     transport: Transport,
-    seen: Vec<u64>,
+    /// The numbers that it has received, in this order.
+    received: Vec<u64>,
     cursor: String,
 }
 
 impl Follower {
-    /// One that has seen nothing yet.
+    /// Creates a follower that has received nothing yet.
     pub(crate) fn new(servers: &[&Server], person: &Person, transport: Transport) -> Self {
         Self {
             addresses: addresses(servers),
             http: servers[0].client.clone(),
             person: person.clone(),
             transport,
-            seen: Vec::new(),
+            received: Vec::new(),
             cursor: "0".into(),
         }
     }
 
-    /// Reads until the text `end` comes, over as many connections as that takes.
+    /// Reads until the text `end` arrives, over as many connections as needed. Returns the numbers.
     pub(crate) async fn follow(mut self) -> Vec<u64> {
-        while self.read_on().await.is_none() {
+        while self.read_connection().await.is_none() {
             self.addresses.rotate_left(1);
             sleep(Duration::from_millis(10)).await;
         }
-        self.seen
+        self.received
     }
 
-    /// One connection's worth; `Some` when it is the end.
-    async fn read_on(&mut self) -> Option<()> {
+    /// Reads one connection. Returns `Some` after the text `end`.
+    async fn read_connection(&mut self) -> Option<()> {
         match self.transport {
             Transport::WebSocket => self.read_socket().await,
             Transport::Sse => self.read_stream().await,
@@ -66,8 +67,9 @@ impl Follower {
         }
     }
 
-    fn see(&mut self, event: &Value) -> Option<()> {
-        assert_ne!(event["event"], "reset", "nothing was lost");
+    /// Records an event. Returns `Some` if its text is `end`.
+    fn record(&mut self, event: &Value) -> Option<()> {
+        assert_ne!(event["event"], "reset", "a cursor stays valid");
         if event["event"] != "message" {
             return None;
         }
@@ -76,7 +78,7 @@ impl Follower {
         match data["text"].as_str()? {
             "end" => Some(()),
             text => {
-                self.seen.push(text.parse().unwrap());
+                self.received.push(text.parse().unwrap());
                 None
             }
         }
@@ -88,7 +90,7 @@ impl Follower {
         let mut socket = Socket::dial(&address, &self.person).await.ok()?.0;
         while let Some(Ok(frame)) = socket.next().await {
             if let Message::Text(text) = frame
-                && let Some(end) = self.see(&serde_json::from_str(&text).unwrap())
+                && let Some(end) = self.record(&serde_json::from_str(&text).unwrap())
             {
                 return Some(end);
             }
@@ -101,7 +103,12 @@ impl Follower {
             "http://{}{LOBBY}/events?after={}",
             self.addresses[0], self.cursor
         );
-        let mut response = self.person.sign(self.http.get(url)).send().await.ok()?;
+        let mut response = self
+            .person
+            .authorize(self.http.get(url))
+            .send()
+            .await
+            .ok()?;
         let mut text = String::new();
         while let Ok(Some(chunk)) = response.chunk().await {
             text += str::from_utf8(&chunk).unwrap();
@@ -109,7 +116,7 @@ impl Follower {
                 let data = event.split_once("data: ").map(|(_, data)| data);
                 if let (true, Some(data)) = (event.contains("event: message"), data) {
                     let data: Value = serde_json::from_str(data).unwrap();
-                    let end = self.see(&json!({ "event": "message", "data": data }));
+                    let end = self.record(&json!({ "event": "message", "data": data }));
                     if end.is_some() {
                         return end;
                     }
@@ -125,11 +132,16 @@ impl Follower {
             "http://{}{LOBBY}/messages?after={}",
             self.addresses[0], self.cursor
         );
-        let response = self.person.sign(self.http.get(url)).send().await.ok()?;
-        let answer: Value = response.json().await.ok()?;
-        let events = answer["events"].as_array()?;
-        let end = events.iter().find_map(|event| self.see(event));
-        answer["cursor"]
+        let response = self
+            .person
+            .authorize(self.http.get(url))
+            .send()
+            .await
+            .ok()?;
+        let body: Value = response.json().await.ok()?;
+        let events = body["events"].as_array()?;
+        let end = events.iter().find_map(|event| self.record(event));
+        body["cursor"]
             .as_str()
             .unwrap()
             .clone_into(&mut self.cursor);
@@ -142,9 +154,9 @@ fn addresses(servers: &[&Server]) -> VecDeque<String> {
     servers.iter().map(address).collect()
 }
 
-/// Says numbers, each until it is acknowledged, and returns which were. A server that has failed is left for
-/// another.
-pub(crate) fn write(
+/// Starts a task that posts numbers, each one again and again until it is acknowledged. After an error it takes the
+/// next server. Returns the acknowledged numbers.
+pub(crate) fn start_writer(
     servers: &[&Server],
     person: &Person,
     offset: u64,
@@ -155,18 +167,18 @@ pub(crate) fn write(
     tokio::spawn(async move {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut number = offset;
-        // It stops when the last one is acknowledged, too.
+        // A number that has been sent is acknowledged before the task ends.
         loop {
             let url = format!("http://{}{LOBBY}/messages", addresses[0]);
             let body = json!({ "key": number.to_string(), "text": number.to_string() });
             match person.try_post(url, &http, &body).await {
-                Some(answer) if answer.status().is_success() => {
+                Some(response) if response.status().is_success() => {
                     number += 1;
                     if stop.load(Ordering::Relaxed) {
                         return offset..number;
                     }
                 }
-                Some(answer) if answer.status() != 503 => panic!("{}", answer.status()),
+                Some(response) if response.status() != 503 => panic!("{}", response.status()),
                 _ => {
                     addresses.rotate_left(1);
                     sleep(Duration::from_millis(5)).await;
@@ -176,8 +188,8 @@ pub(crate) fn write(
     })
 }
 
-/// Checks that every follower has seen all that was acknowledged, once and in order, and nothing else.
-pub(crate) async fn nothing_was_lost(
+/// Checks that every follower has received all acknowledged numbers once and in order, and nothing else.
+pub(crate) async fn assert_nothing_lost(
     acknowledged: &[Range<u64>],
     followers: Vec<JoinHandle<Vec<u64>>>,
 ) {
@@ -188,7 +200,7 @@ pub(crate) async fn nothing_was_lost(
     for numbers in acknowledged {
         assert!(
             numbers.end > numbers.start,
-            "there was something to lose: {numbers:?}"
+            "nothing was acknowledged: {numbers:?}"
         );
         let own: Vec<_> = lists[0]
             .iter()
@@ -208,14 +220,14 @@ pub(crate) async fn nothing_was_lost(
     assert_eq!(lists[0].len(), count, "and nothing else");
     assert!(
         lists.iter().all(|list| *list == lists[0]),
-        "for every follower the same"
+        "the same for every follower"
     );
     let all: HashSet<_> = lists[0].iter().collect();
     assert_eq!(all.len(), count);
 }
 
 #[tokio::test]
-async fn ten_kills_later_every_acknowledged_message_is_there_once_and_in_order_for_all() {
+async fn ten_kills_neither_lose_nor_repeat_an_acknowledged_message() {
     let folder = tempfile::tempdir().unwrap();
     let flags = ["--rate", "0", "--database", &database(&folder)];
     let mut server = Server::start(BINARY, &flags);
@@ -223,7 +235,7 @@ async fn ten_kills_later_every_acknowledged_message_is_there_once_and_in_order_f
     let follow = |transport| tokio::spawn(Follower::new(&[&server], &person, transport).follow());
     let followers = TRANSPORTS.map(follow).into();
     let stop = Arc::new(AtomicBool::new(false));
-    let writers = [0, 1_000_000].map(|offset| write(&[&server], &person, offset, &stop));
+    let writers = [0, 1_000_000].map(|offset| start_writer(&[&server], &person, offset, &stop));
     for _ in 0..KILLS {
         sleep(Duration::from_millis(rand::random_range(20..200))).await;
         server.signal(Signal::KILL);
@@ -236,19 +248,19 @@ async fn ten_kills_later_every_acknowledged_message_is_there_once_and_in_order_f
     for writer in writers {
         acknowledged.push(writer.await.unwrap());
     }
-    person.say(&server, "end", None).await;
-    nothing_was_lost(&acknowledged, followers).await;
+    person.post_text(&server, "end", None).await;
+    assert_nothing_lost(&acknowledged, followers).await;
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_used_stops_the_start_with_one_line() {
+async fn an_unusable_database_ends_the_start_with_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let garbage = path("garbage.db");
-    fs::write(&garbage, "no database, whatever its name may say").unwrap();
+    fs::write(&garbage, "this text is not a database of SQLite").unwrap();
     let used = path("used.db");
     let _first = Server::start(BINARY, &["--database", &used]);
-    for (file, says) in [
+    for (file, expected) in [
         (&garbage, "is not a chat database"),
         (&used, "in use by another server"),
         (&path("none/chat.db"), "No such file"),
@@ -257,16 +269,16 @@ async fn a_database_that_cannot_be_used_stops_the_start_with_one_line() {
         let exit = run(BINARY, &["--port", "0", "--database", file]);
         assert_eq!(exit.code, Some(1), "{file}: {}", exit.stderr);
         assert!(
-            exit.stderr.contains(says) && exit.stderr.lines().count() == 1,
+            exit.stderr.contains(expected) && exit.stderr.lines().count() == 1,
             "{}",
             exit.stderr
         );
     }
 }
 
-/// By a program that looks at it, or mends it: it must not keep the clients waiting, nor a stop.
+/// Another program may lock the database, for example to repair it. Neither clients nor a stop may wait for that.
 #[tokio::test]
-async fn a_database_that_is_locked_by_another_program_delays_no_stop() {
+async fn a_locked_database_delays_no_stop() {
     let folder = tempfile::tempdir().unwrap();
     let file = database(&folder);
     let server = Server::start(BINARY, &["--database", &file]);
@@ -283,20 +295,20 @@ async fn a_database_that_is_locked_by_another_program_delays_no_stop() {
             tokio::spawn(async move { ann.try_post(url, &client, &body).await })
         })
         .collect();
-    sleep(Duration::from_millis(100)).await; // So that they wait.
+    sleep(Duration::from_millis(100)).await; // Until they wait for the lock.
     server.signal(Signal::TERM);
     let exit = server.wait();
     assert_eq!(exit.code, Some(0), "{}", exit.stderr);
     assert!(exit.elapsed < STOP_LIMIT, "{:?}", exit.elapsed);
-    for answer in waiting {
-        let answer = answer.await.unwrap();
-        assert!(answer.is_none_or(|answer| answer.status() == 503));
+    for response in waiting {
+        let response = response.await.unwrap();
+        assert!(response.is_none_or(|response| response.status() == 503));
     }
 }
 
-/// For SQLite `file:chat.db` is an address, of `chat.db`: two servers would write it, each with a lock of its own.
+/// SQLite may read `file:chat.db` as a URI of `chat.db`. Then two servers would write that file, with different locks.
 #[tokio::test]
-async fn a_database_whose_name_looks_like_an_address_is_a_file_of_that_name() {
+async fn a_database_name_is_never_read_as_a_uri() {
     const IN_FOLDER: &str = r#"cd "$0" && exec "$@""#;
     let folder = tempfile::tempdir().unwrap();
     let _first = Server::start(BINARY, &["--database", &database(&folder)]);
@@ -307,9 +319,9 @@ async fn a_database_whose_name_looks_like_an_address_is_a_file_of_that_name() {
     assert!(folder.path().join("file:chat.db").exists());
 }
 
-/// As somebody who may read the file and not write it; root may write everything.
+/// The server runs as a user who may only read the file, and so not as root.
 #[tokio::test]
-async fn a_database_that_is_read_only_stops_the_start() {
+async fn a_read_only_database_ends_the_start_with_one_line() {
     const NOBODY: u32 = 65_534;
     let folder = tempfile::tempdir().unwrap();
     let file = database(&folder);
@@ -325,7 +337,7 @@ async fn a_database_that_is_read_only_stops_the_start() {
     command
         .args(["--port", "0", "--database", &file])
         .stdout(Stdio::null());
-    // Only root can become somebody else, and only root has to.
+    // Only root can change the owner, and only root has to run the server as another user.
     if chown(&file, Some(0), None).is_ok() {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -338,13 +350,13 @@ async fn a_database_that_is_read_only_stops_the_start() {
     );
 }
 
-/// Starts the server with files of 3 MiB at most, as if that were all the disk. To write more is an
-/// error and not the end of the process if the signal for it is ignored.
+/// Starts the server with files of at most 3 MiB, as on a small disk. The signal XFSZ is ignored, so that a further
+/// write is an error and does not end the process.
 const SMALL_DISK: &str = r#"trap "" XFSZ; ulimit -f 6144; exec "$0" "$@""#;
 
-/// The server goes on with what it has, and with what comes when there is room again.
+/// The server can still read its messages. When there is space again, it stores new ones.
 #[tokio::test]
-async fn a_full_disk_refuses_posts_and_what_was_acknowledged_is_all_there_is() {
+async fn a_full_disk_refuses_posts_and_keeps_acknowledged_messages() {
     let folder = tempfile::tempdir().unwrap();
     let file = database(&folder);
     let flags = ["-c", SMALL_DISK, BINARY, "--rate", "0", "--database", &file];
@@ -358,9 +370,9 @@ async fn a_full_disk_refuses_posts_and_what_was_acknowledged_is_all_there_is() {
     loop {
         let body =
             json!({ "key": acknowledged.to_string(), "text": format!("{acknowledged} {padding}") });
-        let answer = ann.post(&server, &path, &body).await;
-        if answer.status() != 201 {
-            expect_error(answer, 503, "a full disk").await;
+        let response = ann.post(&server, &path, &body).await;
+        if response.status() != 201 {
+            expect_error(response, 503, "a full disk").await;
             break;
         }
         acknowledged += 1;
@@ -388,7 +400,7 @@ async fn a_full_disk_refuses_posts_and_what_was_acknowledged_is_all_there_is() {
     drop(server);
 
     let server = Server::start(BINARY, &["--database", &file]);
-    ann.say(&server, "room again", None).await;
+    ann.post_text(&server, "space again", None).await;
     let mut late = Client::open(Transport::Sse, &server, &ann, Some("0")).await;
-    assert_eq!(late.texts_to("room again").await.len(), acknowledged + 1);
+    assert_eq!(late.texts_to("space again").await.len(), acknowledged + 1);
 }

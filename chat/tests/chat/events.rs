@@ -1,4 +1,4 @@
-//! What happens in a room, on every transport.
+//! Tests of the events of a room, over every transport.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use testing::{Server, TEST_TIMEOUT};
 
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, Transport, start};
 
-/// A time as the chat shows it has only digits in these places.
+/// Returns whether `time` has the form `2020-09-24 22:51:02`.
 fn is_time(time: &Value) -> bool {
     let digits = time
         .as_str()
@@ -19,9 +19,12 @@ fn is_time(time: &Value) -> bool {
     digits == "0000-00-00 00:00:00"
 }
 
-/// Does something until `event` comes. A long poll hears of it only while it waits: between two polls
-/// somebody who joins is news as a new roster, and somebody who types is none.
-async fn provoke(event: impl Future<Output = Value>, mut act: impl AsyncFnMut(usize)) -> Value {
+/// Calls `act` again and again until `event` arrives. A long poll gets `joined` and `typing` only if it is waiting at
+/// that moment.
+async fn repeat_until(
+    event: impl Future<Output = Value>,
+    mut act: impl AsyncFnMut(usize),
+) -> Value {
     let mut event = pin!(event);
     for number in 0.. {
         let pause = tokio::time::sleep(Duration::from_millis(200));
@@ -45,7 +48,7 @@ async fn every_named_event_arrives_on_every_transport() {
         assert_eq!(client.event("roster").await, json!({ "names": ["Ann"] }));
 
         let mut visits = Vec::new();
-        let joined = provoke(client.event("joined"), async |number| {
+        let joined = repeat_until(client.event("joined"), async |number| {
             let name = format!("Guest {number}");
             let guest = Person::join(&server, &name).await;
             visits.push(Client::open(Transport::Sse, &server, &guest, None).await);
@@ -58,7 +61,7 @@ async fn every_named_event_arrives_on_every_transport() {
         );
 
         let mut socket = Socket::open(&server, &bob, &format!("{LOBBY}/ws")).await;
-        let typing = provoke(client.event("typing"), async |_| {
+        let typing = repeat_until(client.event("typing"), async |_| {
             socket.send(r#"{"event":"typing"}"#).await;
         });
         assert_eq!(typing.await, json!({ "name": "Bob" }));
@@ -117,18 +120,18 @@ async fn a_post_does_what_a_frame_does() {
         .await;
     assert_eq!(again.status(), 200, "a repeat");
     assert_eq!(again.json::<Value>().await.unwrap(), first);
-    ann.say(&server, "end", None).await;
+    ann.post_text(&server, "end", None).await;
     assert_eq!(socket.event("message").await["data"]["id"], first["id"]);
     assert_eq!(
         socket.event("message").await["data"]["text"],
         "end",
-        "said once"
+        "posted once"
     );
 }
 
-/// Three writers at once, over two transports; readers of all three, one of whom is new each time.
+/// Three users write over HTTP and WebSocket at the same time. There is a reader of each transport, and a late one.
 #[tokio::test]
-async fn there_is_one_order_for_everyone() {
+async fn all_readers_get_the_same_order() {
     let server = start(&["--rate", "0"]);
     let names = ["Ann", "Bob", "Eve"];
     let people = join_all(names.map(|name| Person::join(&server, name))).await;
@@ -141,7 +144,7 @@ async fn there_is_one_order_for_everyone() {
         for number in 0..100 {
             let text = format!("{writer}.{number}");
             if number % 2 == 0 {
-                person.say(&server, &text, None).await;
+                person.post_text(&server, &text, None).await;
             } else {
                 let data = json!({ "key": text, "text": text });
                 socket
@@ -152,7 +155,7 @@ async fn there_is_one_order_for_everyone() {
         }
     });
     join_all(writing).await;
-    people[0].say(&server, "end", None).await;
+    people[0].post_text(&server, "end", None).await;
     let mut lists = Vec::new();
     for reader in &mut readers {
         lists.push(reader.texts_to("end").await);
@@ -170,13 +173,13 @@ async fn there_is_one_order_for_everyone() {
         assert_eq!(
             numbers,
             sent.iter().collect::<Vec<_>>(),
-            "nobody overtakes herself"
+            "the messages of one author stay in order"
         );
     }
 }
 
 #[tokio::test]
-async fn a_private_message_reaches_no_third_person_on_any_transport_nor_in_history() {
+async fn a_private_message_reaches_no_third_person() {
     let server = start(&[]);
     let names = ["Ann", "Bob", "Eve"];
     let people = join_all(names.map(|name| Person::join(&server, name))).await;
@@ -187,14 +190,14 @@ async fn a_private_message_reaches_no_third_person_on_any_transport_nor_in_histo
     for transport in TRANSPORTS {
         for person in &people {
             live.push(Client::open(transport, &server, person, Some("0")).await);
-            // The poller listens from now on.
+            // After the roster, the client gets live events.
             live.last_mut().unwrap().event("roster").await;
         }
     }
-    ann.say(&server, "secret", Some("bOB")).await;
-    bob.say(&server, "answer", Some("Ann")).await;
-    ann.say(&server, "note to self", Some("Ann")).await;
-    let id = eve.say(&server, "end", None).await;
+    ann.post_text(&server, "secret", Some("bOB")).await;
+    bob.post_text(&server, "answer", Some("Ann")).await;
+    ann.post_text(&server, "note to self", Some("Ann")).await;
+    let id = eve.post_text(&server, "end", None).await;
     let seen: [&[&str]; 3] = [
         &["secret", "answer", "note to self", "end"],
         &["secret", "answer", "end"],
@@ -226,38 +229,38 @@ async fn a_private_message_reaches_no_third_person_on_any_transport_nor_in_histo
         assert_eq!(
             history.contains(r#""to":"Bob""#),
             seen.len() > 1,
-            "as Bob spells it"
+            "the name as Bob has typed it"
         );
     }
 }
 
-/// What a client knows from one transport is good for every other.
+/// A cursor from one transport is valid for every other.
 #[tokio::test]
-async fn a_client_goes_on_from_its_cursor_over_any_transport() {
+async fn a_client_continues_from_its_cursor_over_any_transport() {
     let server = start(&["--rate", "0"]);
     let ann = Person::join(&server, "Ann").await;
-    let answer = ann.get(&server, &format!("{LOBBY}/messages?wait=0")).await;
-    let answer: Value = answer.json().await.unwrap();
+    let response = ann.get(&server, &format!("{LOBBY}/messages?wait=0")).await;
+    let response: Value = response.json().await.unwrap();
     assert!(
-        answer["cursor"].as_str().unwrap().starts_with("0."),
-        "an empty room: {answer}"
+        response["cursor"].as_str().unwrap().starts_with("0."),
+        "an empty room: {response}"
     );
     let mut ids = Vec::new();
     for number in 0..120 {
-        ids.push(ann.say(&server, &number.to_string(), None).await);
+        ids.push(ann.post_text(&server, &number.to_string(), None).await);
     }
     for transport in TRANSPORTS {
         let mut client = Client::open(transport, &server, &ann, None).await;
         assert_eq!(
             client.texts_to("119").await.len(),
             50,
-            "somebody new gets the newest"
+            "a newcomer gets the latest messages"
         );
         let mut client = Client::open(transport, &server, &ann, Some("0")).await;
         assert_eq!(
             client.texts_to("119").await.len(),
             120,
-            "0 is all that is kept"
+            "the cursor 0 gets all messages"
         );
         for cursor in [ids[30].to_string(), format!("{}.17", ids[30])] {
             let mut client = Client::open(transport, &server, &ann, Some(&cursor)).await;
@@ -273,7 +276,7 @@ async fn a_client_goes_on_from_its_cursor_over_any_transport() {
         .client
         .get(server.url(&format!("{LOBBY}/events?after=0")));
     let request = ann
-        .sign(request)
+        .authorize(request)
         .header("Last-Event-ID", ids[118].to_string());
     let mut response = request.send().await.unwrap();
     let mut text = String::new();
@@ -283,7 +286,7 @@ async fn a_client_goes_on_from_its_cursor_over_any_transport() {
     assert_eq!(
         text.matches("event: message").count(),
         1,
-        "it wins over the address: {text}"
+        "the header comes before the address: {text}"
     );
     assert!(text.starts_with("retry: "), "{text}");
 
@@ -300,17 +303,17 @@ async fn a_client_goes_on_from_its_cursor_over_any_transport() {
 }
 
 async fn poll(server: &Server, person: &Person, query: &str) -> Value {
-    let answer = person
+    let response = person
         .get(server, &format!("{LOBBY}/messages?{query}"))
         .await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
-    answer.json().await.unwrap()
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    response.json().await.unwrap()
 }
 
-/// A roster that nobody listened to is told with the next poll, once.
+/// Between two polls a client gets no `joined` and no `left`. The next poll has the new roster, once.
 #[tokio::test]
-async fn a_poll_tells_who_is_here_if_that_has_changed_since_the_last() {
+async fn a_poll_has_the_roster_if_it_has_changed() {
     let server = start(&[]);
     let (ann, bob) = (
         Person::join(&server, "Ann").await,
@@ -335,9 +338,9 @@ async fn a_poll_tells_who_is_here_if_that_has_changed_since_the_last() {
     assert!(start.elapsed() >= Duration::from_secs(1));
 }
 
-/// Long enough for the others to notice, if they were to.
+/// The test lasts longer than the 5 s after which a user leaves.
 #[tokio::test]
-async fn a_reconnect_is_neither_a_leave_nor_a_join_and_a_poller_stays_between_polls() {
+async fn a_reconnect_or_another_poll_is_no_leave_and_join() {
     let server = start(&[]);
     let (ann, bob, eve) = (
         Person::join(&server, "Ann").await,
@@ -357,16 +360,16 @@ async fn a_reconnect_is_neither_a_leave_nor_a_join_and_a_poller_stays_between_po
         pause.await;
         drop(bob);
     }
-    ann.say(&server, "end", None).await;
-    let mut heard = Vec::new();
+    ann.post_text(&server, "end", None).await;
+    let mut received = Vec::new();
     loop {
         let event = watch.next().await;
         if event["event"] == "message" {
             break;
         }
-        heard.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
+        received.push(format!("{} {}", event["event"], event["data"]["name"]).replace('"', ""));
     }
-    assert_eq!(heard, ["joined Bob", "joined Eve"]);
+    assert_eq!(received, ["joined Bob", "joined Eve"]);
     assert!(begun.elapsed() < TEST_TIMEOUT);
 }
 
@@ -392,14 +395,14 @@ async fn a_quiet_connection_pings_so_that_a_page_can_notice_silence() {
 }
 
 #[tokio::test]
-async fn a_thousand_clients_all_hear_of_one_message() {
+async fn a_thousand_clients_all_receive_one_message() {
     let server = start(&["--connections", "1000"]);
     let ann = Person::join(&server, "Ann").await;
     let mut clients = Vec::new();
     for number in 0..1_000 {
         clients.push(Client::open(TRANSPORTS[number % 2], &server, &ann, None).await);
     }
-    ann.say(&server, "hello", None).await;
+    ann.post_text(&server, "hello", None).await;
     for client in &mut clients {
         assert_eq!(client.texts_to("hello").await, ["hello"]);
     }

@@ -1,4 +1,4 @@
-//! What is refused, and how.
+//! Tests of bad input: which error a client gets.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::client::{Client, LOBBY, Person, Socket, TRANSPORTS, Transport, expect_error, start};
 
-/// Bodies of `POST /rooms/lobby/messages`, and the status that refuses them.
+/// Returns bad bodies of `POST /rooms/lobby/messages`, each with the status of its error.
 fn bad_messages() -> Vec<(String, u16)> {
     let message = |key: &str, text: &str| json!({ "key": key, "text": text }).to_string();
     let long = |length: usize| "x".repeat(length);
@@ -34,20 +34,20 @@ fn bad_messages() -> Vec<(String, u16)> {
 }
 
 #[tokio::test]
-async fn a_bad_request_gets_a_clear_error_and_says_nothing() {
+async fn a_bad_request_gets_a_clear_error_and_posts_nothing() {
     let server = start(&["--rate", "0"]);
     let ann = Person::join(&server, "Ann").await;
     let url = server.url(&format!("{LOBBY}/messages"));
     for (body, status) in bad_messages() {
-        let request = ann.sign(server.client.post(&url)).body(body.clone());
-        let answer = request
+        let request = ann.authorize(server.client.post(&url)).body(body.clone());
+        let response = request
             .header("Content-Type", "application/json")
             .send()
             .await
             .unwrap();
-        expect_error(answer, status, &body.chars().take(60).collect::<String>()).await;
+        expect_error(response, status, &body.chars().take(60).collect::<String>()).await;
     }
-    let form = ann.sign(server.client.post(&url)).body("key=k&text=x");
+    let form = ann.authorize(server.client.post(&url)).body("key=k&text=x");
     expect_error(form.send().await.unwrap(), 415, "a form").await;
     for path in [
         "ws?after=x",
@@ -70,8 +70,8 @@ async fn a_bad_request_gets_a_clear_error_and_says_nothing() {
         "before=x",
         "after=0&after=1",
     ] {
-        let answer = ann.get(&server, &format!("{LOBBY}/messages?{query}")).await;
-        expect_error(answer, 400, query).await;
+        let response = ann.get(&server, &format!("{LOBBY}/messages?{query}")).await;
+        expect_error(response, 400, query).await;
     }
     for room in ["Lobby", "a%20b", "%C3%A4", &"r".repeat(33)] {
         for path in ["ws", "events", "messages"] {
@@ -92,15 +92,15 @@ async fn a_bad_request_gets_a_clear_error_and_says_nothing() {
         (Method::GET, "/rooms/lobby/nothing", 404),
         (Method::GET, "/rooms/lobby/ws", 426),
     ] {
-        let request = ann.sign(server.client.request(method, server.url(path)));
+        let request = ann.authorize(server.client.request(method, server.url(path)));
         expect_error(request.send().await.unwrap(), status, path).await;
     }
     let mut client = Client::open(Transport::LongPoll, &server, &ann, Some("0")).await;
-    ann.say(&server, "end", None).await;
+    ann.post_text(&server, "end", None).await;
     assert_eq!(
         client.texts_to("end").await,
         ["end"],
-        "nothing of that was said"
+        "no bad request has posted anything"
     );
 }
 
@@ -131,9 +131,9 @@ async fn a_bad_name_is_refused() {
     }
 }
 
-/// The connection stays, and the error says which frame it is about.
+/// The connection stays open, and the `ack` shows which frame was bad.
 #[tokio::test]
-async fn a_bad_frame_is_answered_with_an_error_that_repeats_its_ack() {
+async fn a_bad_frame_gets_an_error_with_its_ack() {
     let server = start(&["--rate", "0"]);
     let ann = Person::join(&server, "Ann").await;
     let mut socket = Socket::open(&server, &ann, &format!("{LOBBY}/ws")).await;
@@ -200,7 +200,7 @@ async fn a_bad_frame_is_answered_with_an_error_that_repeats_its_ack() {
 }
 
 #[tokio::test]
-async fn a_frame_that_is_too_long_or_broken_ends_the_connection_with_the_right_code() {
+async fn a_connection_ends_with_the_right_close_code() {
     let server = start(&[]);
     let ann = Person::join(&server, "Ann").await;
     let mut socket = Socket::open(&server, &ann, &format!("{LOBBY}/ws")).await;
@@ -216,18 +216,18 @@ async fn a_frame_that_is_too_long_or_broken_ends_the_connection_with_the_right_c
     assert_eq!(socket.close_code().await, 4000, "echoed");
 }
 
-/// A page of another site on this very machine, which a cookie does not keep out.
+/// A page on another port of the same machine counts as the same site, so it could send the cookie.
 #[tokio::test]
-async fn another_site_opens_no_socket_and_says_nothing_in_your_name() {
+async fn another_site_cannot_open_a_socket_or_post() {
     let server = start(&[]);
     let ann = Person::join(&server, "Ann").await;
-    let handshake = ann.sign(server.client.get(server.url(&format!("{LOBBY}/ws"))));
+    let handshake = ann.authorize(server.client.get(server.url(&format!("{LOBBY}/ws"))));
     let handshake = handshake
         .header("Upgrade", "websocket")
         .header("Origin", "http://127.0.0.1:1");
     expect_error(handshake.send().await.unwrap(), 403, "a socket").await;
     for path in ["messages", "typing"] {
-        let post = ann.sign(server.client.post(server.url(&format!("{LOBBY}/{path}"))));
+        let post = ann.authorize(server.client.post(server.url(&format!("{LOBBY}/{path}"))));
         let post = post
             .json(&json!({ "key": "k", "text": "x" }))
             .header("Origin", "null");
@@ -251,8 +251,8 @@ async fn script_in_every_field_stays_data() {
     }
     let text = format!("{script}\r\n\ndata: x\nevent: left\n\u{2028}\u{2029}\0");
     let body = json!({ "key": script, "text": text, "to": name });
-    let answer = ann.post(&server, &format!("{LOBBY}/messages"), &body).await;
-    assert_eq!(answer.status(), 201);
+    let response = ann.post(&server, &format!("{LOBBY}/messages"), &body).await;
+    assert_eq!(response.status(), 201);
     for client in &mut clients {
         let message = client.event("message").await;
         assert_eq!(
@@ -263,9 +263,9 @@ async fn script_in_every_field_stays_data() {
     let page = server.get("/").await.text().await.unwrap();
     assert!(
         !page.contains("</script><b>") && !page.contains("alert("),
-        "the page's HTML holds nothing of it"
+        "the HTML of the page has none of it"
     );
-    let answer = ann.get(&server, &format!("{LOBBY}/messages?wait=0")).await;
-    assert_eq!(answer.headers()["Content-Type"], "application/json");
-    assert_eq!(answer.headers()["X-Content-Type-Options"], "nosniff");
+    let response = ann.get(&server, &format!("{LOBBY}/messages?wait=0")).await;
+    assert_eq!(response.headers()["Content-Type"], "application/json");
+    assert_eq!(response.headers()["X-Content-Type-Options"], "nosniff");
 }

@@ -1,4 +1,4 @@
-//! How much is too much.
+//! Tests of the limits of a user: messages, polls and connections.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn message(number: usize) -> Value {
 }
 
 #[tokio::test]
-async fn after_a_burst_a_user_may_send_so_many_a_second_and_is_told_when() {
+async fn after_a_burst_a_user_learns_how_long_to_wait() {
     let server = start(&["--rate", "2"]);
     let (ann, bob) = (
         Person::join(&server, "Ann").await,
@@ -32,7 +32,7 @@ async fn after_a_burst_a_user_may_send_so_many_a_second_and_is_told_when() {
     assert!(error["ack"] == 4 && wait > 0.0 && wait <= 0.5, "{error}");
     let path = format!("{LOBBY}/messages");
     let refused = ann.post(&server, &path, &message(4)).await;
-    assert_eq!(refused.headers()["Retry-After"], "1", "whatever the way");
+    assert_eq!(refused.headers()["Retry-After"], "1", "over HTTP, too");
     expect_error(refused, 429, "the fifth").await;
     assert_eq!(
         bob.post(&server, &path, &message(0)).await.status(),
@@ -46,7 +46,7 @@ async fn after_a_burst_a_user_may_send_so_many_a_second_and_is_told_when() {
 }
 
 #[tokio::test]
-async fn a_user_has_twenty_connections_at_most_in_all_rooms_and_over_all_transports() {
+async fn a_user_has_at_most_twenty_connections_in_all_rooms() {
     let server = start(&[]);
     let (ann, bob) = (
         Person::join(&server, "Ann").await,
@@ -71,7 +71,7 @@ async fn a_user_has_twenty_connections_at_most_in_all_rooms_and_over_all_transpo
     let history = ann
         .get(&server, &format!("{LOBBY}/messages?before=9"))
         .await;
-    assert_eq!(history.status(), 200, "that is no connection");
+    assert_eq!(history.status(), 200, "history does not count");
 
     open.pop();
     let path = format!("{LOBBY}/messages?wait=0");
@@ -81,7 +81,7 @@ async fn a_user_has_twenty_connections_at_most_in_all_rooms_and_over_all_transpo
     }
 }
 
-/// To ask is work for the server as well, and a loop of requests must not keep others waiting.
+/// A poll is work for the server, too, and a loop of polls must not delay other users.
 #[tokio::test]
 async fn polls_and_history_count_like_messages() {
     let server = start(&["--rate", "2"]);
@@ -103,14 +103,14 @@ async fn polls_and_history_count_like_messages() {
 }
 
 #[tokio::test]
-async fn the_cap_is_also_for_those_who_ask_at_the_same_moment() {
+async fn simultaneous_requests_keep_the_limit_of_connections() {
     let server = start(&["--connections", "3", "--rate", "0"]);
     let ann = Person::join(&server, "Ann").await;
     let polls = (0..50).map(|_| async {
-        let answer = ann
+        let response = ann
             .get(&server, &format!("{LOBBY}/messages?after=0.1&wait=1"))
             .await;
-        answer.status().as_u16()
+        response.status().as_u16()
     });
     let statuses = futures_util::future::join_all(polls).await;
     assert!(
@@ -121,7 +121,7 @@ async fn the_cap_is_also_for_those_who_ask_at_the_same_moment() {
         statuses.contains(&200) && statuses.contains(&429),
         "{statuses:?}"
     );
-    eventually("all are free again", TEST_TIMEOUT, || {
+    eventually("the polls have ended", TEST_TIMEOUT, || {
         server.connections() <= 50
     })
     .await;

@@ -1,25 +1,26 @@
-//! What the chat promises, checked over real sockets against the real binary.
+//! Tests of the chat as a whole: the real binary, over real sockets.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::too_many_lines,
-    reason = "a broken promise ends the test, which tells a story in one piece"
+    reason = "a broken promise ends the test, and a long test has steps that follow each other"
 )]
 
 mod client;
+mod connections;
 mod crash;
 mod events;
+mod hostile;
 mod input;
 mod limits;
-mod lives;
 mod redis;
 mod sessions;
 
 use testing::conformance::{self, Target};
 
-/// The same for all servers: errors, origins, flags, files, stopping.
+/// What all servers promise about errors, origins, flags, files, and stopping.
 #[tokio::test]
 async fn keeps_the_common_promises() {
     conformance::check_every_server(Target {

@@ -1,4 +1,4 @@
-//! Who you are, over HTTP.
+//! Tests of names, tokens and cookies over HTTP.
 
 use reqwest::header;
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use testing::{Server, Signal};
 use crate::client::{BINARY, LOBBY, Person, Socket, database, expect_error, start, take_name};
 
 #[tokio::test]
-async fn a_name_has_one_holder_whatever_its_case_and_the_token_gets_it_back() {
+async fn only_the_token_gets_a_name_that_is_taken() {
     let server = start(&[]);
     let ann = Person::join(&server, "Ann").await;
-    expect_error(take_name(&server, " aNN ", None).await, 409, "stolen").await;
+    expect_error(take_name(&server, " aNN ", None).await, 409, "no token").await;
     let bob = Person::join(&server, "Bob").await;
     let stolen = take_name(&server, "Ann", Some(&bob.token)).await;
-    expect_error(stolen, 409, "stolen by somebody").await;
+    expect_error(stolen, 409, "the token of another user").await;
     let back = take_name(&server, "ANN", Some(&ann.token)).await;
     assert_eq!(back.status(), 200);
     let back: Value = back.json().await.unwrap();
@@ -21,7 +21,7 @@ async fn a_name_has_one_holder_whatever_its_case_and_the_token_gets_it_back() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_for_the_own_page_only_and_is_as_good_as_the_token() {
+async fn the_cookie_works_like_the_token_for_this_site_only() {
     let server = start(&[]);
     let response = take_name(&server, "张三", None).await;
     let cookie = response.headers()[header::SET_COOKIE]
@@ -49,14 +49,14 @@ async fn the_cookie_is_for_the_own_page_only_and_is_as_good_as_the_token() {
         get().bearer_auth("0").header(header::COOKIE, pair),
         get().header(header::AUTHORIZATION, "Basic eDp5"),
     ] {
-        let answer = bad.send().await.unwrap();
-        assert_eq!(answer.headers()[header::WWW_AUTHENTICATE], "Bearer");
-        expect_error(answer, 401, "no session").await;
+        let response = bad.send().await.unwrap();
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
+        expect_error(response, 401, "no session").await;
     }
 }
 
 #[tokio::test]
-async fn nothing_in_a_room_is_for_those_without_a_name() {
+async fn every_route_of_a_room_needs_a_session() {
     let server = start(&[]);
     for path in [
         "ws",
@@ -72,10 +72,10 @@ async fn nothing_in_a_room_is_for_those_without_a_name() {
     };
     let body = json!({ "key": "k", "text": "x" });
     for path in ["messages", "typing"] {
-        let answer = nobody
+        let response = nobody
             .post(&server, &format!("{LOBBY}/{path}"), &body)
             .await;
-        expect_error(answer, 401, path).await;
+        expect_error(response, 401, path).await;
     }
     assert!(
         Socket::try_open(&server, &nobody, &format!("{LOBBY}/ws"))
@@ -95,14 +95,14 @@ async fn a_restart_keeps_names_and_tokens() {
 
     let server = Server::start(BINARY, &flags);
     expect_error(take_name(&server, "ann", None).await, 409, "still taken").await;
-    ann.say(&server, "still me", None).await;
+    ann.post_text(&server, "still me", None).await;
     assert_eq!(
         take_name(&server, "Ann", Some(&ann.token)).await.status(),
         200
     );
 }
 
-/// The scheme is the same in any case (RFC 9110 §11.1), and an empty id says that there was no event yet.
+/// The scheme may be in upper or lower case (RFC 9110 §11.1). `Last-Event-ID` is empty if there was no event yet.
 #[tokio::test]
 async fn headers_mean_what_their_standards_say() {
     let server = start(&[]);

@@ -35,16 +35,16 @@ pub(super) async fn page() -> Result<HttpResponse, Error> {
     Ok(response)
 }
 
-/// Handles `POST /login`: creates a ticket and returns `{"id","url","svg","expires_in"}`, with the
-/// cookie that shows later whose ticket it is. `expires_in` is in whole seconds, rounded up.
+/// Handles `POST /login`: creates a ticket and returns `{"id","url","svg","expires_in"}`, and a cookie
+/// that identifies the browser. `expires_in` is in whole seconds, rounded up.
 pub(super) async fn create(
     request: HttpRequest,
     tickets: web::Data<TicketStore>,
     flags: web::Data<Flags>,
 ) -> Result<HttpResponse, Error> {
     // All tabs of a browser share one secret. A new secret for each tab would replace the cookie, and
-    // the other tabs would lose their tickets. But a secret that has no ticket did not come from here:
-    // somebody who can set cookies for this host may have chosen it, and would share the login.
+    // the other tabs would lose their tickets. But a secret without a ticket may come from an attacker
+    // who can set cookies for this host. With this secret, the attacker would get the login, too.
     let now = Instant::now();
     let browser = browser_secret(&request)
         .filter(|secret| tickets.is_known(*secret, now))

@@ -1,4 +1,4 @@
-//! The requests of the phone: the page behind the QR code, and what the person decides there.
+//! The requests of the phone: the page behind the QR code, and the decision of the person there.
 //!
 //! The response is 404 if the link is unknown, too old or used up. It is 409 if the ticket is in a
 //! state that does not allow the request, such as a confirmation after the login was refused.

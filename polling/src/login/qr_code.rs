@@ -5,8 +5,8 @@ use shared::{error::Error, host::Host};
 
 use super::secret::Secret;
 
-/// Returns the URL of the phone's page for the ticket `id`. The browser has reached the server under the name of
-/// `host`, so the phone can probably do so, too.
+/// Returns the URL of the phone's page for the ticket `id`. The browser has reached the server under the
+/// name `host`, so the phone can probably reach it under this name, too.
 pub(super) fn phone_url(host: &Host, id: Secret) -> String {
     format!("http://{}/login/{id}/phone", host.as_str())
 }

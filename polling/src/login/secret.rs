@@ -48,7 +48,7 @@ mod tests {
     use super::Secret;
 
     #[test]
-    fn a_secret_is_read_back_as_it_was_written_and_in_no_other_way() {
+    fn a_secret_is_parsed_only_in_the_form_that_is_written() {
         for number in [0, 1, 0xabc, u128::MAX, rand::random()] {
             let text = Secret(number).to_string();
             assert_eq!(text.len(), 32);

@@ -6,7 +6,7 @@
 //!           └──time──▶ expired
 //! ```
 //!
-//! Nothing here waits or reads a clock. The caller passes the time, so that a test can choose it.
+//! The code here neither waits nor reads a clock. The caller passes the time, so a test can choose it.
 
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ use shared::{error::Error, users::Username};
 
 use super::secret::Secret;
 
-/// How long the browser gets the outcome again after the first time. If that response was lost, because a connection
-/// broke just then, the login would be lost with it.
+/// How long the browser can get the outcome again after the first time. The first response may be lost
+/// when a connection breaks. Without a second one, the login would be lost, too.
 const REPEAT_OUTCOME: Duration = Duration::from_secs(10);
 
 /// One login.
@@ -24,12 +24,12 @@ const REPEAT_OUTCOME: Duration = Duration::from_secs(10);
 pub(super) struct Ticket {
     /// The secret of the browser that created the ticket.
     browser: Secret,
-    /// Until when a phone can use the ticket.
+    /// The time until which a phone can use the ticket.
     deadline: Instant,
     state: State,
 }
 
-/// The state of a ticket. "Expired" is not one of them, because it follows from the time.
+/// The state of a ticket. "Expired" is no state here, because it follows from the time.
 #[derive(Debug, Clone)]
 enum State {
     Waiting,
@@ -37,7 +37,7 @@ enum State {
     Confirmed {
         username: Username,
     },
-    /// The browser has had the outcome, since this moment.
+    /// The browser has received the outcome. The first time was at `since`.
     Consumed {
         username: Username,
         since: Instant,
@@ -60,8 +60,8 @@ pub(super) enum Status {
 /// Why a request for a ticket is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TicketError {
-    /// There is no ticket with this id, or it is too old, used up, or of another browser. The response
-    /// is the same in all cases: somebody who guesses must not learn that an id exists.
+    /// There is no ticket with this id, or it is too old, used up, or belongs to another browser. The
+    /// response is the same in all cases, because an attacker who guesses ids must not learn which exist.
     Unknown,
     /// The phone has to scan the ticket before it can confirm.
     NotScanned,
@@ -81,7 +81,7 @@ impl Ticket {
         }
     }
 
-    /// Returns until when a phone can use the ticket.
+    /// Returns the time until which a phone can use the ticket.
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -120,7 +120,7 @@ impl Ticket {
     }
 
     /// Returns whether the ticket belongs to this browser.
-    pub(super) fn is_of(&self, browser: Secret) -> bool {
+    pub(super) fn belongs_to(&self, browser: Secret) -> bool {
         self.browser == browser
     }
 

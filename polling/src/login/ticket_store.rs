@@ -23,11 +23,11 @@ const RETENTION: Duration = Duration::from_secs(90);
 #[derive(Debug, Default)]
 pub(crate) struct TicketStore(Mutex<Tickets>);
 
-/// The same tickets twice: to find one by its id, and to find the oldest.
+/// Two ways to find a ticket: by its id, and by its age.
 #[derive(Debug, Default)]
 struct Tickets {
     by_id: HashMap<Secret, Ticket>,
-    /// The ids, oldest ticket first. All tickets live equally long, so the first is the next to remove.
+    /// The ids, oldest ticket first. All tickets have the same lifetime, so the oldest one expires first.
     by_age: VecDeque<Secret>,
 }
 
@@ -47,7 +47,7 @@ impl TicketStore {
     pub(super) fn is_known(&self, browser: Secret, now: Instant) -> bool {
         let tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = tickets.by_id.values();
-        all.any(|ticket| ticket.is_of(browser) && is_retained(ticket, now))
+        all.any(|ticket| ticket.belongs_to(browser) && is_retained(ticket, now))
     }
 
     /// Calls `work` with the ticket `id`. All tickets are locked until `work` returns.
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_more_than_the_store_holds_replaces_the_oldest() {
+    fn in_a_full_store_a_new_ticket_replaces_the_oldest() {
         let (store, browser, now) = (TicketStore::default(), Secret::random(), Instant::now());
         let mut create = || store.create(browser, LIFETIME, now);
         let ids: Vec<_> = std::iter::repeat_with(&mut create)
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_while_a_ticket_is_in_use_does_not_lock_the_store() {
+    fn a_panic_with_a_ticket_does_not_lock_the_store() {
         let (store, browser, now) = (TicketStore::default(), Secret::random(), Instant::now());
         let id = store.create(browser, LIFETIME, now);
         let panics = || store.with_ticket(id, now, |_| -> Result<(), _> { panic!("on purpose") });

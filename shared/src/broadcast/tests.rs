@@ -1,4 +1,4 @@
-//! Nobody misses what is buffered, nobody gets it twice, and receivers that are gone cost nothing.
+//! Each receiver gets each buffered item exactly once, and dropped receivers cost nothing.
 
 use std::iter;
 use std::sync::mpsc;
@@ -16,7 +16,7 @@ fn receive_ready<T: Clone>(receiver: &mut Receiver<T>) -> Vec<Result<T, Lagged>>
 }
 
 #[tokio::test]
-async fn every_receiver_gets_everything_in_order_and_nothing_from_before() {
+async fn a_receiver_gets_each_later_item_in_order() {
     let channel = Broadcast::new(3);
     channel.send(&1);
     let mut first = channel.subscribe();
@@ -29,7 +29,7 @@ async fn every_receiver_gets_everything_in_order_and_nothing_from_before() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_too_far_behind_lags_and_goes_on_with_what_is_buffered() {
+async fn a_receiver_that_is_too_far_behind_lags_and_continues() {
     let channel = Broadcast::new(2);
     let mut receiver = channel.subscribe();
     (1..=2).for_each(|item| channel.send(&item));
@@ -38,7 +38,7 @@ async fn a_receiver_that_is_too_far_behind_lags_and_goes_on_with_what_is_buffere
     assert_eq!(receive_ready(&mut receiver), [Err(Lagged), Ok(8), Ok(9)]);
 }
 
-/// A reader that does not read must not make the server hold more, however long the items are.
+/// A receiver that does not read must not fill the memory, even if the items are long.
 #[tokio::test]
 async fn a_receiver_that_is_too_many_bytes_behind_lags() {
     let channel = Broadcast::with_byte_budget(100, 10);
@@ -60,13 +60,13 @@ async fn a_receiver_that_is_too_many_bytes_behind_lags() {
     assert_eq!(
         receive_ready(&mut receiver),
         [Ok(7)],
-        "what was received counts no more"
+        "received items do not count"
     );
 }
 
-/// The tempting wrong answer skips only those that have something to receive.
+/// The tempting wrong answer makes only those receivers lag that have not received all items yet.
 #[tokio::test]
-async fn after_a_gap_every_receiver_lags_once_and_goes_on() {
+async fn lag_all_makes_every_receiver_lag_once() {
     let channel = Broadcast::new(3);
     let (mut quick, mut slow) = (channel.subscribe(), channel.subscribe());
     channel.send(&1);
@@ -81,9 +81,9 @@ async fn after_a_gap_every_receiver_lags_once_and_goes_on() {
 }
 
 proptest! {
-    /// Against a model: how much was sent, and how far each receiver has come.
+    /// The model is the number of items that were sent, and the number of the last item of each receiver.
     #[test]
-    fn a_receiver_gets_what_the_model_says(
+    fn a_receiver_behaves_like_a_simple_model(
         capacity in 1..4_usize,
         steps in prop::collection::vec(0..5_usize, 0..60),
     ) {
@@ -114,31 +114,31 @@ proptest! {
     }
 }
 
-/// The sender, the receivers and the task that wakes them are on three threads, so that an item may come at every
-/// moment of the step from looking to waiting.
+/// A receiver reads the buffer and then starts to wait. The sender, the receivers and the task that wakes them are on
+/// three threads, so an item may be sent at every moment in between.
 #[test]
-fn a_receiver_that_begins_to_wait_while_something_is_sent_is_woken() {
+fn an_item_wakes_a_receiver_that_starts_to_wait() {
     const ITEMS: usize = 5_000;
     const LIMIT: Duration = Duration::from_secs(5);
     let channel = Broadcast::new(ITEMS);
-    let (give, take) = mpsc::sync_channel(1);
-    let (ask, asked) = mpsc::sync_channel(1);
-    let (over, until_over) = oneshot::channel::<()>();
+    let (receivers_sender, receivers) = mpsc::sync_channel(1);
+    let (ready_sender, ready) = mpsc::sync_channel(1);
+    let (end_sender, end) = oneshot::channel::<()>();
     thread::scope(|scope| {
         scope.spawn(|| {
             on_this_thread(async {
                 let receivers: Vec<_> = (0..ITEMS).map(|_| channel.subscribe()).collect();
-                give.send(receivers).unwrap();
-                until_over.await.unwrap_err();
+                receivers_sender.send(receivers).unwrap();
+                end.await.unwrap_err();
             });
         });
         let receiving = scope.spawn(move || {
             on_this_thread(async {
-                for (item, mut receiver) in take.recv().unwrap().into_iter().enumerate() {
+                for (item, mut receiver) in receivers.recv().unwrap().into_iter().enumerate() {
                     receiver.position = item as u64;
-                    ask.send(()).unwrap();
+                    ready_sender.send(()).unwrap();
                     let begun = Instant::now();
-                    // At the timeout the receiver is polled once more; to find the item only then is too late.
+                    // At the timeout, `timeout` polls the receiver once more. An item that is found only then was late.
                     let received = timeout(LIMIT, receiver.recv()).await;
                     assert_eq!(received.expect("sent"), Ok(item));
                     assert!(begun.elapsed() < LIMIT, "not woken");
@@ -146,21 +146,22 @@ fn a_receiver_that_begins_to_wait_while_something_is_sent_is_woken() {
             });
         });
         for item in 0..ITEMS {
-            // This fails if the receiving thread has panicked, which says why.
-            asked.recv().ok();
+            // If this fails, the receiving thread has panicked, and `join` below reports that.
+            ready.recv().ok();
             channel.send(&item);
         }
         receiving.join().unwrap();
-        drop(over);
+        drop(end_sender);
     });
 }
 
+/// Runs `future` in a new runtime on this thread.
 fn on_this_thread<T>(future: impl Future<Output = T>) -> T {
     let mut runtime = runtime::Builder::new_current_thread();
     runtime.enable_time().build().unwrap().block_on(future)
 }
 
-/// A stream may be polled by one task and then by another, such as the one that closes it.
+/// One task may poll a stream first, and then another, such as the task that closes the stream.
 #[tokio::test]
 async fn the_task_that_polled_last_is_woken() {
     let channel = Broadcast::new(1);
@@ -173,7 +174,7 @@ async fn the_task_that_polled_last_is_woken() {
     assert_eq!(item.expect("woken").unwrap(), Some(Ok(1)));
 }
 
-/// In a channel of 256 long messages that would be megabytes for each room.
+/// If a channel stored the last 256 messages, each room would need megabytes.
 #[tokio::test]
 async fn an_item_that_all_have_received_is_dropped() {
     let channel = Broadcast::new(3);
@@ -187,7 +188,7 @@ async fn an_item_that_all_have_received_is_dropped() {
     assert_eq!(Arc::strong_count(&first), 1);
     assert_eq!(Arc::strong_count(&second), 2);
     drop(slow);
-    assert_eq!(Arc::strong_count(&second), 1, "the only one who needed it");
+    assert_eq!(Arc::strong_count(&second), 1, "only `slow` needed it");
     channel.send(&first);
     assert_eq!(receive_ready(&mut quick), [Ok(Arc::clone(&first))]);
     let mut late = channel.subscribe();
@@ -215,11 +216,11 @@ async fn a_dropped_receiver_leaves_nothing_behind() {
     assert_eq!(channel.shards.lock().unwrap().len(), 1);
 }
 
-/// Two tests may run on one thread, one after the other, and a stream of the first may still be there.
+/// Two tests may run on one thread, one after the other, and a receiver of the first test may still exist.
 #[test]
-fn a_new_runtime_on_the_same_thread_has_a_shard_of_its_own() {
+fn a_new_runtime_on_a_thread_gets_a_new_shard() {
     let channel = Broadcast::new(1);
-    let mut left_over = Vec::new();
+    let mut old_receivers = Vec::new();
     for round in 0..2 {
         on_this_thread(async {
             let mut receiver = channel.subscribe();
@@ -227,7 +228,7 @@ fn a_new_runtime_on_the_same_thread_has_a_shard_of_its_own() {
             let send = async move { sender.send(&round) };
             let (item, ()) = future::join(receiver.recv(), send).await;
             assert_eq!(item, Ok(round));
-            left_over.push(receiver);
+            old_receivers.push(receiver);
         });
     }
 }

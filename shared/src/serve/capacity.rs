@@ -1,43 +1,43 @@
-//! [`Capacity`]: how many connections fit into the files that this process may open.
+//! [`Capacity`]: how many connections the server may have, given the number of files that the process may open.
 //!
-//! To the system each connection is an open file, and a process may have only so many. A server that has no more of
-//! them can neither accept a client nor read a file of its own page; it looks as if it hung. So this one stops before
-//! that: when all connections that fit are in use, further clients wait in the system's queue, and are accepted as
-//! soon as others leave.
+//! For the system each connection is an open file, and the system limits the open files of a process. At the limit a
+//! server can neither accept a client nor read a file of its page, so it seems to hang. This server stops accepting
+//! before that. Further clients wait in the system's queue until others disconnect.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The most connections that each worker thread (one per core) takes, however many files it may open.
-/// An open stream costs 12 to 16 KiB here and as much in the kernel.
+/// The most connections of each worker thread, even if the process may open more files. An open stream costs 12 to 16
+/// KiB in this process and as much in the kernel, so this many need about 300 MB.
 const MAX_CONNECTIONS: usize = 10_000;
 
 /// How many files the server itself has open: the standard streams, the listener, event loops.
 const OWN_FILES: usize = 12;
 
-/// How many more a worker thread has open for its event loop.
+/// How many files a worker thread opens for its event loop.
 const FILES_PER_WORKER: usize = 4;
 
-/// How many files are kept free for a database, the users file, and the files of the page while they are read.
+/// How many files are reserved for a database, the users file, and the files of the page while they are read.
 const SPARE_FILES: usize = 20;
 
-/// With fewer files than this for each worker thread there are fewer threads, which leaves more files to clients.
+/// How many files a worker thread must have at least. If there are not enough files for one worker thread per core,
+/// there are fewer worker threads, because each of them needs files of its own.
 const MIN_FILES_PER_WORKER: usize = 128;
 
-/// actix-server takes no more worker threads.
+/// The most worker threads that actix-server allows.
 const MAX_WORKERS: usize = 512;
 
-/// How often at most the log repeats that the connections are nearly used up.
+/// The shortest time between two warnings, so that a busy server does not fill the log.
 const WARNING_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// How many connections the server takes at the same time.
+/// How many connections the server may have at the same time.
 #[derive(Debug)]
 pub(super) struct Capacity {
     /// The number of worker threads.
     pub(super) workers: usize,
-    /// The most connections of each of them.
+    /// The most connections of each worker thread.
     pub(super) per_worker: usize,
     /// How many files the process may open; `None` if there is no limit.
     files: Option<usize>,
@@ -45,29 +45,30 @@ pub(super) struct Capacity {
 }
 
 impl Capacity {
-    /// Raises this process's limit of open files as far as the system allows, and computes what fits.
+    /// Raises this process's limit of open files as far as the system allows, and computes the capacity.
     pub(super) fn of_this_process() -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self::new(raise_file_limit(), cores)
     }
 
+    /// Computes the capacity of a process that may open this many `files`, on a machine with this many `cores`.
     fn new(files: Option<usize>, cores: usize) -> Self {
-        let most = files.map_or(MAX_WORKERS, |files| files / MIN_FILES_PER_WORKER);
-        let workers = cores.min(most).clamp(1, MAX_WORKERS);
-        let not_for_clients = OWN_FILES + SPARE_FILES + FILES_PER_WORKER * workers;
-        let fitting = files.map_or(usize::MAX, |files| files.saturating_sub(not_for_clients));
+        let most_workers = files.map_or(MAX_WORKERS, |files| files / MIN_FILES_PER_WORKER);
+        let workers = cores.min(most_workers).clamp(1, MAX_WORKERS);
+        let reserved = OWN_FILES + SPARE_FILES + FILES_PER_WORKER * workers;
+        let for_clients = files.map_or(usize::MAX, |files| files.saturating_sub(reserved));
         Self {
             workers,
-            per_worker: (fitting / workers).clamp(1, MAX_CONNECTIONS),
+            per_worker: (for_clients / workers).clamp(1, MAX_CONNECTIONS),
             files,
             last_warning: Mutex::new(None),
         }
     }
 
-    /// Says in the log, once an hour at most, that nine tenths of the connections are in use.
+    /// Logs a warning if nine tenths of the connections are in use, but not more than once an hour.
     ///
-    /// `newest_file` is the number that the system gave to the newest connection. It gives the lowest number that is
-    /// free, so at least as many files are open. That is why nobody has to count the connections.
+    /// `newest_file` is the file descriptor of the newest connection. The system always chooses the lowest free number,
+    /// so at least this many files are open. The server need not count its connections.
     pub(super) fn warn_if_nearly_used(&self, newest_file: usize) {
         let connections = self.workers * self.per_worker;
         let nearly_all = connections - connections / 10;
@@ -83,14 +84,14 @@ impl Capacity {
         }
         *last = Some(Instant::now());
         log::warn!(
-            "{nearly_all} of {connections} connections are in use{}. When all are, further clients wait until others \
-             leave",
-            self.reason()
+            "{nearly_all} of {connections} connections are in use{}. When all are in use, further clients wait until \
+             others disconnect",
+            self.advice()
         );
     }
 
-    /// Returns why there are no more connections, if a higher limit of open files would help.
-    fn reason(&self) -> String {
+    /// Returns how to get more connections, if a higher limit of open files would help.
+    fn advice(&self) -> String {
         match self.files {
             Some(files) if self.per_worker < MAX_CONNECTIONS => {
                 format!(" (this process may open {files} files, and each takes one; see ulimit -n)")
@@ -100,12 +101,12 @@ impl Capacity {
     }
 }
 
-/// Raises the soft limit of open files to the hard one, and returns what holds now. Often the soft limit is 1,024 for
-/// the sake of old programs, which `select` on files and cannot deal with more (`man 2 select`).
+/// Raises the soft limit of open files to the hard limit, and returns the new soft limit. The usual soft limit is
+/// 1,024, because old programs use the function `select`, which cannot handle more files (`man 2 select`).
 #[cfg(unix)]
 fn raise_file_limit() -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    /// What macOS takes if its hard limit is "unlimited" (`OPEN_MAX`).
+    /// The highest soft limit that macOS accepts if the hard limit is "unlimited" (`OPEN_MAX`).
     const MACOS_LIMIT: u64 = 10_240;
     let maximum = getrlimit(Resource::Nofile).maximum;
     for current in [maximum, Some(MACOS_LIMIT)] {
@@ -113,7 +114,7 @@ fn raise_file_limit() -> Option<usize> {
             break;
         }
     }
-    // What was refused leaves the limit as it was.
+    // If the system has refused both, the limit is what it was before.
     let files = getrlimit(Resource::Nofile).current?;
     usize::try_from(files).ok()
 }
@@ -128,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_fill_the_files_that_there_are_and_leave_some_for_others() {
+    fn clients_get_all_files_except_a_reserve() {
         for (files, cores, workers, per_worker) in [
             (Some(300), 2, 2, 130),
             (Some(300), 64, 2, 130),
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_comes_at_nine_tenths_and_not_again() {
+    fn a_warning_is_logged_once_at_nine_tenths() {
         let capacity = Capacity::new(Some(300), 2);
         let warned = || capacity.last_warning.lock().unwrap().is_some();
         capacity.warn_if_nearly_used(20 + 233);

@@ -1,4 +1,5 @@
-//! What to do about a request whose body comes in chunks: such a body need not end. Browsers never send one.
+//! Requests whose body arrives in chunks (RFC 9112 §7.1). Such a body has no length, so it may never end. Browsers do
+//! not send one.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -15,8 +16,8 @@ use futures_util::Stream;
 
 use crate::error;
 
-/// Refuses a GET whose body comes in chunks. No handler reads it, and a response that does not end would hold what
-/// has come of it: 160 KiB.
+/// Refuses a GET whose body arrives in chunks. No handler reads such a body, so up to 160 KiB of it would stay in
+/// memory for as long as the response is open.
 pub(super) async fn refuse_chunked_get(
     request: ServiceRequest,
     next: Next<BoxBody>,
@@ -28,7 +29,7 @@ pub(super) async fn refuse_chunked_get(
     next.call(request).await
 }
 
-/// The body of a request. The handler reads it, and it is dropped with the response.
+/// The body of a request. Clones share it: the handler reads from one, and the response holds another.
 #[derive(Clone)]
 struct Body(Rc<RefCell<Payload>>);
 
@@ -40,7 +41,7 @@ impl Stream for Body {
     }
 }
 
-/// The body of a response, and that of the request that it answers, if it is kept.
+/// The body of a response, together with the body of the request, if that arrives in chunks.
 pub(super) struct WithRequestBody {
     response: BoxBody,
     _request: Option<Body>,
@@ -61,13 +62,13 @@ impl MessageBody for WithRequestBody {
     }
 }
 
-/// Keeps a request's body until the response has been sent, if the body comes in chunks.
+/// Keeps the body of a request until the response has been sent, if the body arrives in chunks.
 ///
-/// After a response, actix-http closes the connection if the body has not ended. But if the body comes in chunks and
-/// has been dropped, it reads on and throws away what comes, for as long as it comes
+/// When a response has been sent and the request's body has not ended, actix-http closes the connection. But if the
+/// body arrives in chunks and was dropped before, actix-http continues to read it, perhaps for ever
 /// (`should_close_for_unread_payload`, actix-http 3.20).
 ///
-/// It has to be the outermost middleware, because another one may replace the response's body.
+/// This must be the outermost middleware, because another one may replace the response's body.
 pub(super) async fn keep_chunked_body(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
@@ -80,18 +81,18 @@ pub(super) async fn keep_chunked_body(
         kept = Some(body);
     }
     match next.call(request).await {
-        Ok(answer) => Ok(answer.map_body(|_, response| WithRequestBody {
+        Ok(response) => Ok(response.map_body(|_, response| WithRequestBody {
             response,
             _request: kept,
         })),
         Err(error) if kept.is_some() => {
-            let answer = error.error_response().map_body(|_, response| {
+            let response = error.error_response().map_body(|_, response| {
                 BoxBody::new(WithRequestBody {
                     response,
                     _request: kept,
                 })
             });
-            Err(InternalError::from_response(error, answer).into())
+            Err(InternalError::from_response(error, response).into())
         }
         Err(error) => Err(error),
     }

@@ -8,12 +8,13 @@ use super::origin::Origin;
 use crate::catalog::LessonInfo;
 use crate::settings::parse_seconds;
 
-/// The heartbeats that make sense, in seconds. The shortest ones are for tests.
+/// The heartbeats that the flag accepts, in seconds. Very short ones are for tests.
 const HEARTBEAT_RANGE: RangeInclusive<f64> = 0.05..=3600.0;
 
-/// The flags that every server has, and those of its app. Each can also be set by the environment variable of its name.
+/// The flags that every server has, and the flags of its app. Each flag can also be set by an environment variable: its
+/// name in capitals.
 #[derive(Debug, Parser)]
-// clap names a group after the struct, and an app may call its own flags so, too.
+// clap names a group after the struct, and an app's own struct may have the same name.
 #[group(skip)]
 pub(super) struct Flags<Extra: Args> {
     /// The address to listen on; 0.0.0.0 lets other machines in
@@ -25,7 +26,7 @@ pub(super) struct Flags<Extra: Args> {
     pub(super) port: u16,
 
     /// How often a stream or a WebSocket shows that it is still alive, in seconds (lessons 3 to 6)
-    // A browser or a proxy gives up on a silent connection after 30 to 60 s; half of that is safe.
+    // Some proxies close a connection after 30 s without data. Half of that is safe.
     #[arg(long, env, value_name = "SECONDS", default_value = "15", value_parser = parse_heartbeat)]
     pub(super) heartbeat: Duration,
 
@@ -42,7 +43,7 @@ pub(super) struct Flags<Extra: Args> {
 }
 
 impl<Extra: Args> Flags<Extra> {
-    /// Reads the flags of this process. Ends it with a message if they are wrong or ask for help.
+    /// Reads the flags of this process. Ends the process with a message if a flag is wrong, or asks for help.
     pub(super) fn read(lesson: LessonInfo) -> Self {
         let command = Self::command()
             .name(lesson.name)

@@ -1,4 +1,4 @@
-//! What HTTP/1 asks of a server and actix leaves to the app: HEAD, clients of version 1.0, and slow requests.
+//! The duties of an HTTP/1 server that actix leaves to the app: HEAD, clients of version 1.0, and slow requests.
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -8,18 +8,18 @@ use actix_web::{Error, HttpMessage as _, HttpRequest};
 
 use crate::error::{self, REQUEST_TIMEOUT};
 
-/// A note that [`head_as_get`] leaves on a request.
+/// Marks a request that [`head_as_get`] has changed.
 struct OriginallyHead;
 
-/// Returns whether a request that a handler sees as GET was a HEAD. Nobody reads the body of its response, so a handler
-/// that gives something out only once must not count it.
+/// Returns whether a request that a handler sees as GET was a HEAD. The client does not get the body of the response.
+/// So if the body may be sent only once, such as the outcome of a login, this request must not count.
 #[must_use]
 pub fn was_head(request: &HttpRequest) -> bool {
     request.extensions().contains::<OriginallyHead>()
 }
 
-/// Handles HEAD like GET and drops the body (RFC 9110 §9.3.2), so that `curl -I` works everywhere. actix drops a body of
-/// a known length by itself; a stream is dropped here, or the response to HEAD would never end.
+/// Handles HEAD like GET and drops the body (RFC 9110 §9.3.2), so that `curl -I` works everywhere. actix drops a body
+/// of a known length by itself; a stream is dropped here, or the response to HEAD would never end.
 pub(super) async fn head_as_get(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -27,7 +27,7 @@ pub(super) async fn head_as_get(
     let is_head = request.method() == Method::HEAD;
     if is_head {
         request.head_mut().method = Method::GET;
-        // An upgraded connection has no response without a body.
+        // A HEAD cannot open a WebSocket.
         request.headers_mut().remove(header::UPGRADE);
         request.extensions_mut().insert(OriginallyHead);
     }
@@ -38,9 +38,9 @@ pub(super) async fn head_as_get(
     Ok(response)
 }
 
-/// Sends a stream to an HTTP/1.0 client without chunks, and closes the connection after it. Such a client does not know
-/// chunks (RFC 9112 §6.1) and would take their sizes for text. nginx before 1.29.7 is one, unless its
-/// `proxy_http_version` says 1.1.
+/// Sends a stream to an HTTP/1.0 client without chunks, and then closes the connection. Such a client does not know
+/// chunks (RFC 9112 §6.1): for it, the size before each chunk would be a part of the content. nginx before 1.29.7 is
+/// such a client, unless its `proxy_http_version` is 1.1.
 pub(super) async fn unchunked_for_http_1_0(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -48,15 +48,15 @@ pub(super) async fn unchunked_for_http_1_0(
     let supports_chunked = request.version() >= Version::HTTP_11;
     let mut response = next.call(request).await?;
     if !supports_chunked && response.response().body().size() == BodySize::Stream {
-        let head = response.response_mut().head_mut();
-        head.no_chunking(true);
-        head.set_connection_type(ConnectionType::Close);
+        let headers = response.response_mut().head_mut();
+        headers.no_chunking(true);
+        headers.set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }
 
-/// Ends a request that takes longer than [`REQUEST_TIMEOUT`] with a 408. A GET may take longer: a long poll and a
-/// WebSocket do.
+/// Ends a request that takes longer than [`REQUEST_TIMEOUT`] with 408. A GET has no such limit, because a long poll, a
+/// stream and a WebSocket are GETs, too.
 pub(super) async fn request_timeout(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -66,8 +66,8 @@ pub(super) async fn request_timeout(
     }
     match tokio::time::timeout(REQUEST_TIMEOUT, next.call(request)).await {
         Ok(response) => Ok(response?.map_into_boxed_body()),
-        // The future that timed out owned the request, so no response to it can be built here. actix turns the error
-        // into one, without the security headers.
+        // A `ServiceResponse` needs the request, and the future that timed out owned it. So this returns an error.
+        // actix makes a response of the error, but without the security headers.
         Err(_) => Err(error::Error::request_timeout().into()),
     }
 }
@@ -81,9 +81,9 @@ mod tests {
 
     use super::*;
 
-    /// Time is paused: it moves only while everything waits, and then at once.
+    /// Time is paused: when all tasks wait, tokio's clock jumps to the end of the next wait.
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_takes_too_long_is_ended_and_a_get_may_wait() {
+    async fn a_slow_post_gets_408_but_a_get_may_wait() {
         async fn never() -> HttpResponse {
             future::pending().await
         }

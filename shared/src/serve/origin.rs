@@ -1,7 +1,8 @@
 //! The same-origin rule: pages of other sites may not change anything here.
 //!
-//! A browser lets any page send a POST to any address, with the cookies of that address, and open any WebSocket. It only
-//! names the page's origin in the `Origin` header (RFC 6454 §7). So the server has to check.
+//! A browser lets any page send a POST to any server, with that server's cookies, and open a WebSocket to any server.
+//! But the browser adds the `Origin` header with the page's origin (RFC 6454 §7), so the server can refuse such a
+//! request.
 
 use std::str::FromStr;
 
@@ -39,12 +40,12 @@ impl FromStr for Origin {
     }
 }
 
-/// The origins besides the server's own whose pages may send changes and open a WebSocket.
+/// The other origins whose pages may send changes and open a WebSocket. The server's own origin is always allowed.
 #[derive(Debug)]
 pub(super) struct AllowedOrigins(pub(super) Vec<Origin>);
 
-/// Refuses requests that could change something and come from a page of another origin with a 403, before anything
-/// happens.
+/// Refuses a request with 403 if it could change something and comes from a page of another origin. The handler does
+/// not run then.
 pub(super) async fn same_origin(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -65,8 +66,9 @@ fn foreign_origin_error(origin: &str) -> error::Error {
     ))
 }
 
-/// Tells browsers that pages of the allowed origins may send requests and read the responses (CORS, WHATWG Fetch 3.3).
-/// Before a POST of JSON or a DELETE a browser asks.
+/// Returns the middleware that allows pages of the allowed origins to send requests and read the responses (CORS,
+/// WHATWG Fetch 3.3). It also responds to preflights, the requests by which a browser asks before it sends JSON or a
+/// DELETE.
 pub(super) fn cors(AllowedOrigins(allowed): &AllowedOrigins) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods([Method::GET, Method::POST, Method::DELETE])
@@ -78,15 +80,16 @@ pub(super) fn cors(AllowedOrigins(allowed): &AllowedOrigins) -> Condition<Cors> 
     Condition::new(!allowed.is_empty(), cors)
 }
 
-/// Returns whether a request only reads (a "safe" method, RFC 9110 §9.2.1): then the browser does not show the response
-/// to a page of another origin. An upgrade is a GET, too, but the browser lets every page read and write over it.
+/// Returns whether a request only reads (a "safe" method, RFC 9110 §9.2.1). Pages of other origins may send such a
+/// request, because the browser does not let them read the response. An upgrade to a WebSocket is not safe, although it
+/// is a GET: every page can read and write over its WebSocket.
 fn is_safe(request: &ServiceRequest) -> bool {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     reads && !request.headers().contains_key(header::UPGRADE)
 }
 
-/// Returns the request's `Origin` if it is neither the server's own nor allowed. A request without `Origin` does not come
-/// from a page of another origin, because then browsers always send it.
+/// Returns the request's `Origin` if it is neither the server's own nor allowed. A request without `Origin` is not from
+/// a page of another origin, because for such a page browsers always send the header.
 fn foreign_origin(request: &ServiceRequest) -> Option<String> {
     let headers = request.headers();
     let raw_origin = headers.get(header::ORIGIN)?;
@@ -100,8 +103,8 @@ fn foreign_origin(request: &ServiceRequest) -> Option<String> {
     (!own && !allowed).then_some(origin)
 }
 
-/// Returns whether `origin` is this server's, as the client knows it: `http` and the request's `Host`. A browser leaves
-/// out port 80 in both.
+/// Returns whether `origin` is the server's own, which consists of `http` and the request's `Host`. Both may omit port
+/// 80.
 fn is_same_origin(origin: &str, host: &str) -> bool {
     origin.strip_prefix("http://").is_some_and(|origin_host| {
         let strip_default_port = |host: &str| {
@@ -113,7 +116,7 @@ fn is_same_origin(origin: &str, host: &str) -> bool {
     })
 }
 
-/// Returns the value of a header that occurs exactly once.
+/// Returns the value of a header if the request has it exactly once.
 fn single_header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     let mut values = headers.get_all(name);
     let value = values.next().map(HeaderValue::to_str)?.ok()?;
@@ -125,7 +128,7 @@ mod tests {
     use super::{Origin, is_same_origin};
 
     #[test]
-    fn an_origin_is_the_same_if_scheme_host_and_port_are() {
+    fn origins_are_the_same_if_scheme_host_and_port_are() {
         for (origin, host) in [
             ("http://localhost:8004", "localhost:8004"),
             ("http://example.org", "Example.org:80"),
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_takes_an_origin_and_nothing_more() {
+    fn only_an_origin_is_parsed_as_an_origin() {
         let origin = |text: &str| text.parse::<Origin>().ok().map(|origin| origin.0);
         let lower_case = Some("https://example.org:444".to_owned());
         assert_eq!(origin("HTTPS://Example.org:444"), lower_case);

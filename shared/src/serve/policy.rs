@@ -1,4 +1,4 @@
-//! What this server adds to every response: security headers, a sentence for every error, and a line in the log.
+//! What the server does for every response: it adds security headers, gives every error a sentence, and logs a line.
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,22 +12,22 @@ use super::error_page::{self, ErrorPage};
 use crate::error;
 use crate::settings::Settings;
 
-/// A page may load only what this server sends: no script in the HTML, nothing from another address, and no page of
-/// another site may show it in a frame.
+/// The policy of every page (CSP Level 3). The browser loads only files of this server, runs no script in the HTML, and
+/// shows the page in a frame only inside a page of this server.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
                                        frame-ancestors 'self'; object-src 'none'";
 
-/// The headers of every response, unless the handler has set its own.
+/// The headers of every response. A handler may set another value.
 const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "same-origin"),
-    // A browser may keep a file, but has to ask each time whether it has changed: a student who edits client.js and
-    // reloads must see the edit.
+    // A browser may cache a file, but has to ask each time whether the file has changed. So a student who edits
+    // client.js and reloads the page sees the edit.
     (header::CACHE_CONTROL, "no-cache"),
 ];
 
-/// Returns the middleware that sets these headers.
+/// Returns the middleware that sets the security headers.
 pub(super) fn security_headers() -> DefaultHeaders {
     let add = |all: DefaultHeaders, header| all.add(header);
     SECURITY_HEADERS
@@ -35,15 +35,16 @@ pub(super) fn security_headers() -> DefaultHeaders {
         .fold(DefaultHeaders::new(), add)
 }
 
-/// Returns the length of these header lines, for the page, which does not see the headers of a stream.
+/// Returns the length of the security headers in bytes. A page cannot see the headers of a stream, but shows their
+/// length.
 pub(crate) fn security_header_bytes() -> usize {
     let line =
         |(name, value): (HeaderName, &str)| name.as_str().len() + value.len() + ": \r\n".len();
     SECURITY_HEADERS.into_iter().map(line).sum()
 }
 
-/// Logs each request with the status of its response, if `RUST_LOG=shared=debug` asks for it. actix's own logger also
-/// counts the bytes of each body, for which it needs a kilobyte for every open stream.
+/// Logs each request with the status of its response, if the environment variable is `RUST_LOG=shared=debug`. actix has
+/// a logger, too, but that also counts the bytes of each body, and needs a kilobyte for each open stream.
 pub(super) async fn log_requests(
     request: ServiceRequest,
     next: Next<BoxBody>,
@@ -58,8 +59,8 @@ pub(super) async fn log_requests(
     Ok(response)
 }
 
-/// Gives every error a body with a sentence, also those of actix and actix-files: a page for a person who has opened the
-/// address in a browser, and JSON for a program.
+/// Gives every error a body with a sentence, including the errors of actix and actix-files: a page for a person who has
+/// opened the address in a browser, and JSON for a program.
 pub(super) async fn readable_errors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -112,9 +113,9 @@ fn render(response: &ServiceResponse<BoxBody>, message: &str) -> Option<String> 
     page.render().ok()
 }
 
-/// Returns the methods that an address takes, such as `GET, HEAD`. The `Allow` of a `web::resource` lists the methods
-/// with a route; files and addresses with a single route have no `Allow` and take GET. HEAD has no route of its own:
-/// `head_as_get` in `http1.rs` handles it wherever there is GET.
+/// Returns the methods that an address allows, such as `GET, HEAD`, from the response's `Allow` header. Only a
+/// `web::resource` sets that header, with the methods that have a route. Files, and addresses with a single route,
+/// allow GET. HEAD has no route: `head_as_get` in `http1.rs` handles it like GET.
 fn allowed_methods(headers: &HeaderMap) -> String {
     let allow = headers.get(header::ALLOW);
     let methods = allow.and_then(|methods| methods.to_str().ok());

@@ -12,14 +12,14 @@ use crate::cut::Cut;
 use crate::error::{Error, MAX_BODY};
 use crate::settings::Settings;
 
-/// Adds the routes that every server has, and how bodies, paths and queries are read.
+/// Adds the routes that every server has, and the errors for a body, a path or a query that cannot be parsed.
 pub(super) fn common_routes(app: &mut ServiceConfig, app_folder: &str) {
     let path = web::PathConfig::default().error_handler(|error, _| {
-        let message = format!("The address is not one that is expected here: {error}.");
+        let message = format!("The path of the address is not as expected: {error}.");
         Error::bad_request(message).into()
     });
     let query = web::QueryConfig::default().error_handler(|error, _| {
-        let message = format!("The query is not one that is expected here: {error}.");
+        let message = format!("The query of the address is not as expected: {error}.");
         Error::bad_request(message).into()
     });
     app.app_data(json_config(MAX_BODY))
@@ -32,7 +32,7 @@ pub(super) fn common_routes(app: &mut ServiceConfig, app_folder: &str) {
         .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
 }
 
-/// Returns how to read JSON bodies: `limit` bytes at most, and a clear error otherwise.
+/// Returns the configuration for JSON bodies: the largest has `limit` bytes, and a bad one gets a clear error.
 #[must_use]
 pub fn json_config(limit: usize) -> web::JsonConfig {
     web::JsonConfig::default()
@@ -40,8 +40,8 @@ pub fn json_config(limit: usize) -> web::JsonConfig {
         .error_handler(|error, _| Error::from(error).into())
 }
 
-/// `POST /cut`: ends every open stream and every request that is being held. Only for the person at the machine: in a
-/// classroom one student's button must not cut the others' streams.
+/// Handles `POST /cut`: ends all open streams and held requests. Only the machine that the server runs on may send it:
+/// in a classroom, one student must not cut the streams of the others.
 async fn cut(
     request: HttpRequest,
     cut: web::Data<Cut>,
@@ -59,24 +59,24 @@ async fn cut(
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Returns whether a header tells that a proxy has passed the request on. Behind a proxy on the same machine every
-/// client seems to be local (RFC 7239, RFC 9110 §7.6.3).
+/// Returns whether a header shows that the request came through a proxy (RFC 7239, RFC 9110 §7.6.3). With a proxy on
+/// the same machine, every client would seem to be local.
 fn came_through_proxy(request: &HttpRequest) -> bool {
     let mut names = request.headers().keys().map(HeaderName::as_str);
     names.any(|name| matches!(name, "forwarded" | "via") || name.starts_with("x-forwarded-"))
 }
 
-/// Serves the folder `static` of a crate at `mount`, without listing it.
+/// Returns a service with the files of a crate's folder `static`. `mount` is the path of the folder in URLs.
 fn files(mount: &str, crate_folder: &str) -> Files {
     Files::new(mount, static_folder(crate_folder))
         .prefer_utf8(true)
         .disable_content_disposition()
-        // Not `no_route`, which would take a missing file for a wrong method.
+        // `no_route` would respond to a missing file with 405, because the folder has a route.
         .default_handler(web::to(|| async { Err::<HttpResponse, _>(not_found()) }))
 }
 
-/// Responds to requests that match no route: 405 if the address has a route for GET, else 404. A `web::resource` with
-/// other methods responds with 405 itself.
+/// Responds to requests that match no route: with 405 if the path has a route, which then is for GET, and else with
+/// 404. (A `web::resource` responds with 405 by itself.)
 pub(super) async fn no_route(request: HttpRequest) -> Result<HttpResponse, Error> {
     if request.resource_map().has_resource(request.path()) {
         return Ok(HttpResponse::MethodNotAllowed().finish());

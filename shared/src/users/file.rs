@@ -1,4 +1,4 @@
-//! The users file: read once at the start, replaced as a whole at each change.
+//! The users file. The server reads it once at the start, and replaces the whole file at each change.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::{List, MAX_SAFE_INTEGER, MAX_USERS};
 use crate::file_lock::FileLock;
 
-/// The largest users file that is read, in bytes: three times what [`MAX_USERS`] can need.
+/// The largest users file that is read, in bytes. [`MAX_USERS`] users with long names need about a third of that.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Why the users could not be loaded. The message says what to do about it.
+/// Why the users could not be loaded. The message says how to solve the problem.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file, its folder, or the lock file beside it cannot be opened.
@@ -21,24 +21,24 @@ pub enum LoadError {
     Unreadable {
         /// The file that could not be opened.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// Another server has the same file open; each would undo the other's changes.
+    /// Another server uses the same file. Each server would overwrite the other's changes.
     #[error("{} is in use by another server. Stop that one, or choose another file", path.display())]
     InUse {
         /// The users file.
         path: PathBuf,
     },
-    /// The file holds something else than a list of users.
+    /// The file does not hold a list of users.
     #[error(
-        "{} is not a users file: {reason}. Fix it or move it away; it was left as it is",
+        "{} is not a users file: {reason}. Fix it or move it away; it was not changed",
         path.display()
     )]
     Malformed {
         /// The users file.
         path: PathBuf,
-        /// What is wrong with it, and where.
+        /// The problem in the file, and its line and column.
         reason: String,
     },
     /// The list cannot be written as JSON.
@@ -51,7 +51,7 @@ pub enum LoadError {
 pub(super) struct UsersFile {
     path: PathBuf,
     directory: Directory,
-    /// Held as long as this server runs.
+    /// Released when this server ends.
     _lock: FileLock,
 }
 
@@ -92,14 +92,14 @@ impl UsersFile {
         }
     }
 
-    /// Replaces the file. After a crash at any moment there is either the old file or the new one: the new one is
-    /// written beside it, synced, and only then renamed. It keeps the permissions of the old one.
+    /// Replaces the file. The new file is written beside the old one, synced, and then renamed. So after a crash at any
+    /// moment, either the old file or the new file is complete. The new file gets the permissions of the old one.
     pub(super) fn save(&self, list: &List) -> io::Result<()> {
         let mut new_path = self.path.clone().into_os_string();
         new_path.push(".new");
         match fs::remove_file(&new_path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {} // There was a file that a crash has left behind, or none.
+            _ => {} // It is removed (a crash may have left it behind), or there was none.
         }
         let mut new_file = File::create_new(&new_path)?;
         if let Ok(old_file) = fs::metadata(&self.path) {
@@ -112,8 +112,8 @@ impl UsersFile {
     }
 }
 
-/// Returns where the users file is, or will be. A symbolic link is followed here, once, because replacing the file must
-/// not replace the link. If the file exists, it must be writable and not too large.
+/// Returns the path of the users file without symbolic links, so that `save` replaces the file and not a link to it. If
+/// the file exists, this checks that it is a file, is writable, and is not too large.
 fn resolve(path: &Path) -> io::Result<PathBuf> {
     let resolved = match fs::canonicalize(path) {
         Ok(resolved) => resolved,
@@ -135,7 +135,8 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     Ok(resolved)
 }
 
-/// Checks what JSON alone cannot ensure: not too many users, and ids that grow, so that none is used twice.
+/// Checks the values of a parsed list: it must not have too many users, and its ids must grow, so that none occurs
+/// twice. Sets `next_id` to an id after the last one.
 fn validate(mut list: List) -> Result<List, String> {
     if list.users.len() > MAX_USERS {
         return Err(format!(
@@ -163,13 +164,14 @@ fn validate(mut list: List) -> Result<List, String> {
     Ok(list)
 }
 
-/// The directory of the users file, open so that a rename in it can be synced.
+/// The directory of the users file. It is open, because `save` has to sync it after the rename.
 #[cfg(unix)]
 #[derive(Debug)]
 struct Directory(File);
 
 #[cfg(unix)]
 impl Directory {
+    /// Opens the directory of the file at `path`.
     fn of(path: &Path) -> io::Result<Self> {
         let directory = path.parent().unwrap_or(Path::new(""));
         let is_current = directory.as_os_str().is_empty();
@@ -186,7 +188,7 @@ impl Directory {
     }
 }
 
-/// Windows cannot open a directory to sync it.
+/// A replacement that does nothing, because Windows cannot open a directory to sync it.
 #[cfg(not(unix))]
 #[derive(Debug)]
 struct Directory;

@@ -1,13 +1,13 @@
-//! [`NewUser`]: what a client sends to add a user.
+//! [`NewUser`]: the message with which a client adds a user.
 
 use serde::Deserialize;
 
-/// The JSON `{"username":"…"}`, and nothing else in it. The name is not checked yet. Read it as
+/// The JSON `{"username":"…"}`. Other fields are refused. The name is not checked yet. Parse the message as
 /// [`JsonObject<NewUser>`](crate::json_object::JsonObject), which refuses the array `["…"]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
-    /// To be parsed by [`Username::parse`](super::Username::parse).
+    /// The name as the client has sent it. [`Username::parse`](super::Username::parse) checks it.
     pub username: String,
 }
 
@@ -22,7 +22,7 @@ mod tests {
     }
 
     #[test]
-    fn one_field_is_read_and_nothing_else() {
+    fn only_an_object_with_a_username_is_parsed() {
         assert_eq!(read(r#" {"username":" Bob "} "#), Some(" Bob ".into()));
         for bad in [
             "{",

@@ -1,4 +1,4 @@
-//! What the store promises, without a server around it.
+//! The promises of the users store, without a server.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(super) fn names(snapshot: &Snapshot) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn it_begins_with_two_users_of_whom_one_is_not_ascii() {
+async fn a_new_list_has_a_name_that_is_not_ascii() {
     let snapshot = Users::in_memory().unwrap().snapshot();
     assert_eq!(snapshot.users.len(), 2);
     assert!(
@@ -38,7 +38,7 @@ async fn it_begins_with_two_users_of_whom_one_is_not_ascii() {
 }
 
 #[tokio::test]
-async fn the_version_grows_by_one_a_change_and_only_by_a_change() {
+async fn each_change_increases_the_version_by_one() {
     let users = Users::in_memory().unwrap();
     let begin = users.snapshot().version;
     let user = users.add(name("Bob")).await.unwrap();
@@ -49,9 +49,9 @@ async fn the_version_grows_by_one_a_change_and_only_by_a_change() {
     assert_eq!(users.snapshot().version, begin + 2);
 }
 
-/// A count is not a version: it is the same after one user left and another came.
+/// A version that is only a count of the users fails here: there are two users before and after.
 #[tokio::test]
-async fn one_removed_and_one_added_is_noticed_though_the_count_is_the_same() {
+async fn a_change_that_keeps_the_count_is_noticed() {
     let users = Users::in_memory().unwrap();
     let before = users.snapshot();
     users.remove(1).await.unwrap();
@@ -62,7 +62,7 @@ async fn one_removed_and_one_added_is_noticed_though_the_count_is_the_same() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_change_is_told_of_it_and_not_before() {
+async fn changed_since_waits_until_the_next_change() {
     let users = Users::in_memory().unwrap();
     let version = users.snapshot().version;
     let mut waiting = Box::pin(users.changed_since(version));
@@ -70,12 +70,12 @@ async fn who_waits_for_a_change_is_told_of_it_and_not_before() {
     users.add(name("Bob")).await.unwrap();
     let news = timeout(Duration::from_secs(5), waiting).await.unwrap();
     assert_eq!(news.version, version + 1);
-    // A version from the future: the server was restarted under the client.
+    // A larger version is also another version. Perhaps the wall clock was set back before a restart.
     assert!(users.changed_since(version + 100).now_or_never().is_some());
 }
 
 #[tokio::test]
-async fn a_watcher_gets_the_newest_at_once_and_skips_what_it_was_too_slow_for() {
+async fn a_slow_watcher_skips_to_the_latest_list() {
     let users = Users::in_memory().unwrap();
     let mut watcher = Box::pin(users.watch());
     assert_eq!(
@@ -93,7 +93,7 @@ async fn a_watcher_gets_the_newest_at_once_and_skips_what_it_was_too_slow_for() 
 }
 
 #[tokio::test]
-async fn changes_made_at_once_are_all_made() {
+async fn concurrent_changes_are_all_made() {
     let users = Users::in_memory().unwrap();
     let adding: Vec<_> = (0..50)
         .map(|number| {
@@ -110,7 +110,7 @@ async fn changes_made_at_once_are_all_made() {
 }
 
 #[tokio::test]
-async fn the_user_after_the_last_that_fits_is_refused() {
+async fn a_full_list_refuses_another_user() {
     let users = Users::in_memory().unwrap();
     for number in 2..MAX_USERS {
         users.add(name(&format!("user {number}"))).await.unwrap();

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::visible_text::is_visible;
 
-/// A username: trimmed, 1 to 32 Unicode scalar values, all of which can be seen (see [`is_visible`]).
+/// A username: trimmed, 1 to 32 Unicode scalar values, all of them visible (see [`is_visible`]).
 ///
-/// The only way to create one is [`Username::parse`], so code that has one need not check it again. It may still
-/// contain anything printable, `<script>` too: put it on a page as text.
+/// Only [`Username::parse`] creates usernames, so code that has one need not check it again. A username may contain
+/// `<script>`, so a page must show it as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Username(String);
@@ -19,10 +19,10 @@ pub enum UsernameError {
     /// Nothing is left after trimming.
     #[error("A username needs at least one character that is not a space.")]
     Empty,
-    /// It is longer than [`Username::MAX_CHARS`].
+    /// The text is longer than [`Username::MAX_CHARS`].
     #[error("A username has at most {} characters.", Username::MAX_CHARS)]
     TooLong,
-    /// It contains something that cannot be seen, such as a line break.
+    /// The text contains something invisible, such as a line break.
     #[error(
         "A username has no line breaks, no invisible characters, and no marks without a letter."
     )]
@@ -30,14 +30,14 @@ pub enum UsernameError {
 }
 
 impl Username {
-    /// The most Unicode scalar values in a username: enough for a full name, and short enough that
-    /// [`super::MAX_USERS`] of them fit into one response.
+    /// The most Unicode scalar values in a username. A full name fits, and [`super::MAX_USERS`] names fit into one
+    /// response.
     pub const MAX_CHARS: usize = 32;
 
     /// Trims `text` and checks it.
     ///
     /// # Errors
-    /// When `text` is empty, too long or not visible.
+    /// If `text` is blank, too long, or partly invisible.
     pub fn parse(text: &str) -> Result<Self, UsernameError> {
         let name = text.trim();
         if name.is_empty() {
@@ -78,7 +78,7 @@ mod tests {
     use super::{Username, UsernameError};
 
     #[test]
-    fn a_name_is_trimmed_and_its_length_counted_in_characters_not_bytes() {
+    fn a_name_is_trimmed_and_measured_in_characters() {
         assert_eq!(Username::parse("  张三\n").unwrap().as_str(), "张三");
         assert!(Username::parse(&"三".repeat(32)).is_ok());
         assert_eq!(
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_blank_or_has_something_invisible_is_refused() {
+    fn a_blank_or_invisible_name_is_refused() {
         for blank in ["", "   ", "\t\r\n", "\u{3000}"] {
             assert_eq!(
                 Username::parse(blank),

@@ -1,7 +1,8 @@
-//! The end of a WebSocket: with which close code, or without any.
+//! The end of a WebSocket: the close code, or the end without a Close frame.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -10,24 +11,27 @@ use actix_web::web::Bytes;
 use actix_ws::{CloseCode, CloseReason, ProtocolError};
 
 use super::frame_guard::parse_frame_header;
+use super::heartbeat::Heartbeat;
+use super::send_queue::SendQueue;
 
 /// How a conversation ends.
 #[derive(Debug)]
 pub enum Ending {
-    /// With a Close frame: our own, or the reply to the peer's.
+    /// With a Close frame. The server ends the conversation, or answers the client's Close frame.
     Close(Option<CloseReason>),
-    /// Without one, because it would reach nobody: the connection is broken, or the peer is silent or does not read.
+    /// Without a Close frame, because the client would not read it: the connection is broken, or the client is silent
+    /// or has stopped reading.
     Disconnected,
 }
 
-/// Finds the close code for what a peer did wrong (RFC 6455 §7.4.1).
+/// Chooses the close code for a client's error (RFC 6455 §7.4.1).
 impl From<ProtocolError> for Ending {
     fn from(error: ProtocolError) -> Self {
         close_code(&error).map_or(Self::Disconnected, |code| Self::Close(Some(code.into())))
     }
 }
 
-/// Returns the close code for a mistake, or `None` if the connection itself is broken.
+/// Returns the close code for an error, or `None` if the connection itself is broken.
 fn close_code(error: &ProtocolError) -> Option<CloseCode> {
     let error = match error {
         ProtocolError::Overflow => return Some(CloseCode::Size),
@@ -38,14 +42,14 @@ fn close_code(error: &ProtocolError) -> Option<CloseCode> {
         .get_ref()
         .and_then(|cause| cause.downcast_ref::<PayloadError>());
     match cause {
-        // From the frame guard.
+        // `FrameGuard` returns this error for a frame that is too long.
         Some(PayloadError::Overflow) => Some(CloseCode::Size),
         Some(_) => None,
         None => Some(close_code_by_message(error)),
     }
 }
 
-/// Returns the close code for errors that actix-ws 0.4 distinguishes only by their message.
+/// Returns the close code for an error that actix-ws 0.4 describes only in its message.
 fn close_code_by_message(error: &std::io::Error) -> CloseCode {
     let message = error.to_string();
     if message.contains("utf-8") {
@@ -57,29 +61,37 @@ fn close_code_by_message(error: &std::io::Error) -> CloseCode {
     }
 }
 
-/// Ends the connection as soon as its `Session` is dropped without a Close frame.
+/// Guards the `response` to a handshake. Its body is the frames that the `Session` sends.
 ///
-/// Without this, actix-http would first send all that is queued, and a peer that does not read never takes it. So the
-/// response's body fails instead of ending, which makes actix-http drop the connection.
+/// The guard ends the connection at once when the `Session` is dropped without a Close frame. Otherwise actix-http
+/// would first send all frames that are queued, and a client that has stopped reading never takes them. The guarded
+/// body ends with an error, and then actix-http drops the connection.
 ///
-/// While actix-http has 32 KiB of its own to send, it does not look at the body. If the peer does not take them, the
-/// system ends the connection (`TCP_USER_TIMEOUT`, in `serve/sockets.rs`).
+/// The guard also tells [`Heartbeat::limit`] when the connection has taken a frame.
+///
+/// There is one exception: while actix-http's own buffer holds 8 KiB or more, actix-http does not poll the body. If
+/// the client still does not read, the system ends the connection (`TCP_USER_TIMEOUT`, see `serve/sockets.rs`).
 #[must_use]
-pub fn drop_without_close(response: HttpResponse) -> HttpResponse {
+pub fn guard_response(response: HttpResponse, heartbeat: &Heartbeat) -> HttpResponse {
+    let send_queue = Rc::clone(&heartbeat.send_queue);
     response.map_body(|_, body| {
-        let is_closed = false;
-        BoxBody::new(SessionBody { body, is_closed })
+        BoxBody::new(SessionBody {
+            body,
+            is_closed: false,
+            send_queue,
+        })
     })
 }
 
-/// What a `Session` sends, as the body of the response to its handshake.
+/// The frames that a `Session` sends. They are the body of the response to the handshake.
 struct SessionBody {
     body: BoxBody,
-    /// A Close frame was sent; actix-ws sends nothing after it.
+    /// Whether a Close frame was sent. actix-ws sends nothing after a Close frame.
     is_closed: bool,
+    send_queue: Rc<SendQueue>,
 }
 
-/// The error of a body whose session was dropped without a Close frame.
+/// The error at the end of a body whose session was dropped without a Close frame.
 #[derive(Debug, thiserror::Error)]
 #[error("the WebSocket ended without a Close frame")]
 struct NotClosed;
@@ -95,7 +107,11 @@ impl MessageBody for SessionBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        match ready!(Pin::new(&mut self.body).poll_next(context)) {
+        let Poll::Ready(frames) = Pin::new(&mut self.body).poll_next(context) else {
+            self.send_queue.set_empty();
+            return Poll::Pending;
+        };
+        match frames {
             Some(Ok(frames)) => {
                 self.is_closed = ends_with_close(&frames);
                 Poll::Ready(Some(Ok(frames)))
@@ -106,14 +122,15 @@ impl MessageBody for SessionBody {
     }
 }
 
-/// Returns whether the last of these `frames` is a Close frame. All of them are whole.
+/// Returns whether the last of these `frames` is a Close frame. All frames must be complete.
 fn ends_with_close(mut frames: &[u8]) -> bool {
-    /// The part of a frame's first byte that says what it is, and what it says for a Close frame (RFC 6455 §5.2).
-    const OPCODE: u8 = 0x0F;
+    /// The bits of a frame's first byte that hold the opcode (RFC 6455 §5.2).
+    const OPCODE_BITS: u8 = 0x0F;
+    /// The opcode of a Close frame.
     const CLOSE: u8 = 0x08;
     let mut is_close = false;
     while let Some(header) = parse_frame_header(frames) {
-        is_close = header.first & OPCODE == CLOSE;
+        is_close = header.first_byte & OPCODE_BITS == CLOSE;
         frames = frames.get(header.frame_length()..).unwrap_or_default();
     }
     is_close
@@ -121,13 +138,17 @@ fn ends_with_close(mut frames: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
     use actix_web::body::BodyStream;
     use futures_util::{FutureExt as _, future::poll_fn, stream};
+    use tokio::time::Instant;
 
     use super::*;
 
-    /// A text frame of `length` bytes that look like Close frames.
-    fn text(length: u8) -> Vec<u8> {
+    /// Returns a text frame whose body is `length` bytes that look like the start of a Close frame.
+    fn text_frame(length: u8) -> Vec<u8> {
         let header = match length {
             0..126 => vec![0x81, length],
             _ => vec![0x81, 126, 0, length],
@@ -135,45 +156,50 @@ mod tests {
         [header, vec![0x88; length.into()]].concat()
     }
 
-    const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xE9];
+    /// A Close frame with the code 1001.
+    const CLOSE_FRAME: [u8; 4] = [0x88, 2, 0x03, 0xE9];
 
-    /// What comes out of the guarded body: whether each chunk is data or the error.
-    fn polled(chunks: Vec<Vec<u8>>) -> Vec<bool> {
+    /// Polls the changed body until its end. Returns true for each chunk of data, and false for an error.
+    fn poll_all(chunks: Vec<Vec<u8>>) -> Vec<bool> {
         let chunks = chunks
             .into_iter()
             .map(|chunk| Ok::<_, NotClosed>(Bytes::from(chunk)));
         let response = HttpResponse::Ok().body(BoxBody::new(BodyStream::new(stream::iter(chunks))));
-        let mut body = drop_without_close(response).into_body();
+        let last_received = Rc::new(Cell::new(Instant::now()));
+        let heartbeat = Heartbeat::new(Duration::from_secs(15), last_received);
+        let mut body = guard_response(response, &heartbeat).into_body();
         let mut next = || {
             let item = poll_fn(|context| Pin::new(&mut body).poll_next(context));
             item.now_or_never().expect("ready").map(|item| item.is_ok())
         };
-        let mut seen = Vec::new();
+        let mut outcomes = Vec::new();
         while let Some(is_data) = next() {
-            seen.push(is_data);
+            outcomes.push(is_data);
             if !is_data {
                 break;
             }
         }
-        seen
+        outcomes
+    }
+
+    #[tokio::test]
+    async fn a_body_with_a_close_frame_ends_without_an_error() {
+        let close = CLOSE_FRAME.to_vec();
+        assert_eq!(poll_all(vec![close.clone()]), [true]);
+        assert_eq!(poll_all(vec![text_frame(3), close.clone()]), [true, true]);
+        assert_eq!(poll_all(vec![[text_frame(200), close].concat()]), [true]);
+    }
+
+    #[tokio::test]
+    async fn a_body_without_a_close_frame_ends_with_an_error() {
+        assert_eq!(poll_all(vec![]), [false]);
+        assert_eq!(poll_all(vec![text_frame(3)]), [true, false]);
+        let frames = vec![text_frame(4), text_frame(200)];
+        assert_eq!(poll_all(frames), [true, true, false]);
     }
 
     #[test]
-    fn a_body_that_ends_after_a_close_frame_just_ends() {
-        assert_eq!(polled(vec![CLOSE.to_vec()]), [true]);
-        assert_eq!(polled(vec![text(3), CLOSE.to_vec()]), [true, true]);
-        assert_eq!(polled(vec![[&text(200)[..], &CLOSE].concat()]), [true]);
-    }
-
-    #[test]
-    fn a_body_that_ends_without_one_is_an_error() {
-        assert_eq!(polled(vec![]), [false]);
-        assert_eq!(polled(vec![text(3)]), [true, false]);
-        assert_eq!(polled(vec![text(4), text(200)]), [true, true, false]);
-    }
-
-    #[test]
-    fn what_the_peer_did_wrong_decides_the_close_code() {
+    fn each_error_of_a_client_has_its_close_code() {
         let io = |error| ProtocolError::Io(std::io::Error::other(error));
         for (error, expected) in [
             (ProtocolError::Overflow, Some(CloseCode::Size)),

@@ -1,14 +1,15 @@
-//! [`FrameGuard`]: looks at the header of each frame before the rest of it is let in.
+//! [`FrameGuard`]: checks the header of each frame before it passes the frame on to actix-ws.
 //!
-//! It makes up for three habits of actix-ws 0.4:
+//! It makes up for three weaknesses of actix-ws 0.4:
 //!
-//! - It checks a frame's length only when it has the whole frame. A client that announces 300 MiB makes the server
-//!   hold 250 MiB of them.
-//! - It decodes all that has arrived in one go. A bad frame takes the good ones before it along.
-//! - It keeps each fragment of a message in an allocation of its own.
+//! - actix-ws checks a frame's length only when it has the whole frame. A client that announces 300 MiB makes the
+//!   server hold 250 MiB of them.
+//! - actix-ws decodes all bytes that have arrived together. If one of the frames is bad, the good frames before it are
+//!   lost.
+//! - actix-ws stores each fragment of a message in an allocation of its own.
 //!
-//! So the guard lets frames in one by one. It refuses a frame that announces too much, and one that belongs to a
-//! message in too many fragments, before it lets any of it in.
+//! So the guard passes the frames on one by one. It refuses a frame whose header announces too many bytes, and a
+//! message that has too many fragments.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -21,36 +22,36 @@ use actix_web::{FromRequest as _, HttpRequest};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::time::Instant;
 
-/// How many bytes a fragment of the largest message must have on average: 65,536 fragments of one byte each would
-/// cost the server 8 MB. The Autobahn test suite sends fragments as small as this.
+/// How many bytes a fragment of the largest message must have on average. Without this limit, 65,536 fragments of one
+/// byte each would cost the server 8 MB. The Autobahn test suite sends fragments of 64 bytes.
 const MIN_AVERAGE_FRAGMENT: usize = 64;
 
-/// How many fragments a message may have in any case, however small its largest size is.
+/// How many fragments a message may have even if the largest message is very small.
 const BASE_FRAGMENTS: usize = 16;
 
-/// Bytes from the network, as they come.
+/// Bytes as they arrive from the network.
 type BoxedBytes = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>>;
 
-/// The bytes that a client sends after the handshake, cut at the borders of frames.
+/// A stream of the bytes that a client sends after the handshake. No item holds bytes of two frames.
 pub(super) struct FrameGuard {
     bytes: BoxedBytes,
-    /// What has arrived and was not let in yet: at most what one read brings.
+    /// The bytes that have arrived and were not passed on yet. They come from one read of the socket.
     buffer: BytesMut,
-    /// How many bytes of the current frame are still to be let in.
+    /// How many bytes of the current frame were not passed on yet.
     remaining: usize,
-    /// Set after each whole frame: `Pending` makes actix-ws decode what it has before it asks for more.
+    /// Whether the next poll returns `Pending`. That makes actix-ws decode the frame that it has before it polls again.
     yield_next: bool,
-    /// How many fragments of an unfinished message were let in.
+    /// How many fragments of an unfinished message were passed on.
     fragments: usize,
-    /// The most bytes a frame may hold.
+    /// The largest body of a frame, in bytes.
     max_frame: usize,
-    /// When the last bytes arrived, for the heartbeat: a peer that sends a long frame cannot answer a ping
-    /// meanwhile, and is alive all the same.
+    /// When the last bytes arrived. The heartbeat needs this time, because a client cannot answer a ping while it sends
+    /// a long frame.
     last_received: Rc<Cell<Instant>>,
 }
 
 impl FrameGuard {
-    /// Wraps the `body` of a request, on its way to actix-ws.
+    /// Returns a body for actix-ws that reads from `body` through a frame guard.
     pub(super) fn wrap(
         request: &HttpRequest,
         body: Payload,
@@ -59,7 +60,7 @@ impl FrameGuard {
     ) -> Option<Payload> {
         let payload: BoxedBytes = Box::pin(Self::new(Box::pin(body), max_frame, last_received));
         let mut body = actix_web::dev::Payload::Stream { payload };
-        // The only way to make the type that actix-ws takes; it is ready at once and cannot fail.
+        // actix-ws needs this type of payload, and only an extractor can create it. The future is ready at once.
         Payload::from_request(request, &mut body)
             .now_or_never()?
             .ok()
@@ -77,9 +78,9 @@ impl FrameGuard {
         }
     }
 
-    /// Counts the fragments of the current message, and returns whether this frame is within the limit. A finished
-    /// data frame ends its message, and control frames may come in between (RFC 6455 §5.4).
-    fn accept_fragment(&mut self, header: &FrameHeader) -> bool {
+    /// Counts the fragments of the current message, and returns whether the limit allows this frame. Control frames may
+    /// come between two fragments and do not count (RFC 6455 §5.4).
+    fn count_fragment(&mut self, header: &FrameHeader) -> bool {
         match (header.is_control(), header.is_final()) {
             (false, false) => self.fragments += 1,
             (false, true) => self.fragments = 0,
@@ -94,7 +95,7 @@ impl Stream for FrameGuard {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if std::mem::take(&mut self.yield_next) {
-            // Brings actix-ws straight back for the next frame.
+            // actix-ws polls again at once, for the next frame.
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -102,7 +103,7 @@ impl Stream for FrameGuard {
             if self.remaining == 0
                 && let Some(header) = parse_frame_header(&self.buffer)
             {
-                if header.body > self.max_frame as u64 || !self.accept_fragment(&header) {
+                if header.body_length > self.max_frame as u64 || !self.count_fragment(&header) {
                     return Poll::Ready(Some(Err(PayloadError::Overflow)));
                 }
                 self.remaining = header.frame_length();
@@ -129,51 +130,51 @@ fn max_fragments(max_message: usize) -> usize {
     BASE_FRAGMENTS + max_message / MIN_AVERAGE_FRAGMENT
 }
 
-/// What the header of a frame says (RFC 6455 §5.2).
+/// The header of a frame (RFC 6455 §5.2).
 pub(super) struct FrameHeader {
-    /// The first byte: what kind of frame it is.
-    pub(super) first: u8,
-    /// How long the header itself is, in bytes.
-    header: usize,
-    /// How long the rest is, in bytes.
-    body: u64,
+    /// The first byte. It holds the opcode (text, binary, Close, ping, pong), and whether this is the last fragment.
+    pub(super) first_byte: u8,
+    /// The length of the header itself, in bytes.
+    header_length: usize,
+    /// The length of the rest of the frame, in bytes.
+    body_length: u64,
 }
 
 impl FrameHeader {
-    /// Returns how long the whole frame is, in bytes.
+    /// Returns the length of the whole frame, in bytes.
     pub(super) fn frame_length(&self) -> usize {
-        let body = usize::try_from(self.body).unwrap_or(usize::MAX);
-        body.saturating_add(self.header)
+        let body = usize::try_from(self.body_length).unwrap_or(usize::MAX);
+        body.saturating_add(self.header_length)
     }
 
-    /// Returns whether it is a Close, ping or pong.
+    /// Returns whether the frame is a Close, ping or pong.
     fn is_control(&self) -> bool {
-        self.first & 0x08 != 0
+        self.first_byte & 0x08 != 0
     }
 
-    /// Returns whether it is the last frame of its message.
+    /// Returns whether the frame is the last one of its message.
     fn is_final(&self) -> bool {
-        self.first & 0x80 != 0
+        self.first_byte & 0x80 != 0
     }
 }
 
-/// Reads the header of the frame at the start of `bytes`. Returns `None` if not all of it is there.
+/// Parses the header of the frame at the start of `bytes`. Returns `None` if the header is incomplete.
 pub(super) fn parse_frame_header(bytes: &[u8]) -> Option<FrameHeader> {
-    /// Set in the second byte if four bytes of masking key follow, as from every client.
+    /// This bit of the second byte is set if the header ends with a masking key of four bytes. All clients send one.
     const MASK: u8 = 0x80;
-    let [first, second, rest @ ..] = bytes else {
+    let [first_byte, second, rest @ ..] = bytes else {
         return None;
     };
-    let (length_bytes, body) = match second & !MASK {
+    let (length_bytes, body_length) = match second & !MASK {
         126 => (2, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
         127 => (8, u64::from_be_bytes(*rest.first_chunk()?)),
         short => (0, u64::from(short)),
     };
     let key_bytes = if second & MASK == 0 { 0 } else { 4 };
     Some(FrameHeader {
-        first: *first,
-        header: 2 + length_bytes + key_bytes,
-        body,
+        first_byte: *first_byte,
+        header_length: 2 + length_bytes + key_bytes,
+        body_length,
     })
 }
 
@@ -184,26 +185,26 @@ mod tests {
 
     use super::*;
 
-    /// Lets the `chunks` through and returns what each poll gave: bytes, a pause, or an error.
-    fn let_in(chunks: Vec<Vec<u8>>, max_frame: usize) -> Vec<Result<Vec<u8>, &'static str>> {
+    /// Passes the `chunks` through a frame guard and returns the result of each poll: bytes, a pause, or an error.
+    fn pass(chunks: Vec<Vec<u8>>, max_frame: usize) -> Vec<Result<Vec<u8>, &'static str>> {
         let bytes = stream::iter(chunks.into_iter().map(|chunk| Ok(Bytes::from(chunk))));
         let last_received = Rc::new(Cell::new(Instant::now()));
         let mut frames = FrameGuard::new(Box::pin(bytes), max_frame, last_received);
-        let mut seen = Vec::new();
+        let mut polled = Vec::new();
         loop {
             match frames.next().now_or_never() {
-                None => seen.push(Err("pause")),
-                Some(None) => return seen,
-                Some(Some(Ok(bytes))) => seen.push(Ok(bytes.to_vec())),
+                None => polled.push(Err("pause")),
+                Some(None) => return polled,
+                Some(Some(Ok(bytes))) => polled.push(Ok(bytes.to_vec())),
                 Some(Some(Err(_))) => {
-                    seen.push(Err("too long"));
-                    return seen;
+                    polled.push(Err("refused"));
+                    return polled;
                 }
             }
         }
     }
 
-    /// A masked text frame with a body of `length` bytes.
+    /// Returns a masked text frame with a body of `length` bytes.
     fn frame(length: usize) -> Vec<u8> {
         let mut frame = vec![0x81];
         match length {
@@ -223,10 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn frames_that_came_together_are_let_in_one_by_one() {
+    fn frames_that_arrive_together_are_passed_on_one_by_one() {
         let (short, empty, long) = (frame(3), frame(0), frame(70_000));
         let together = [short.clone(), empty.clone(), long.clone()].concat();
-        let seen = let_in(vec![together], 70_000);
+        let polled = pass(vec![together], 70_000);
         let one_by_one = [
             Ok(short),
             Err("pause"),
@@ -235,51 +236,50 @@ mod tests {
             Ok(long),
             Err("pause"),
         ];
-        assert_eq!(seen, one_by_one);
+        assert_eq!(polled, one_by_one);
     }
 
-    /// However the network cuts them up, the bytes come out as they went in.
     #[test]
-    fn a_frame_that_comes_byte_by_byte_is_let_in() {
+    fn a_frame_that_arrives_byte_by_byte_is_passed_on() {
         for length in [0, 1, 125, 126, 127, 65_535, 65_536] {
             let frame = frame(length);
-            let seen = let_in(frame.iter().map(|byte| vec![*byte]).collect(), 65_536);
-            let bytes: Vec<u8> = seen.into_iter().flatten().flatten().collect();
+            let polled = pass(frame.iter().map(|byte| vec![*byte]).collect(), 65_536);
+            let bytes: Vec<u8> = polled.into_iter().flatten().flatten().collect();
             assert!(bytes == frame, "{length}");
         }
     }
 
     #[test]
-    fn a_frame_that_announces_too_much_is_refused_at_its_head() {
+    fn a_frame_that_is_too_long_is_refused_by_its_header() {
         for length in [65_537, 300 << 20] {
-            let head = frame(length)[..14].to_vec();
-            assert_eq!(let_in(vec![head], 65_536), [Err("too long")]);
+            let header = frame(length)[..14].to_vec();
+            assert_eq!(pass(vec![header], 65_536), [Err("refused")]);
         }
-        let mut endless = vec![0x82, 128 + 127];
-        endless.extend(u64::MAX.to_be_bytes());
+        let mut longest = vec![0x82, 128 + 127];
+        longest.extend(u64::MAX.to_be_bytes());
         assert_eq!(
-            let_in(vec![frame(1), endless], 10),
-            [Ok(frame(1)), Err("pause"), Err("too long")]
+            pass(vec![frame(1), longest], 10),
+            [Ok(frame(1)), Err("pause"), Err("refused")]
         );
     }
 
     #[test]
-    fn a_message_in_too_many_fragments_is_refused_and_pings_in_between_do_not_count() {
+    fn too_many_fragments_are_refused_and_pings_do_not_count() {
         let most = max_fragments(10);
         let (first, next) = ([0x01, 128, 0, 0, 0, 0], [0x00, 128, 0, 0, 0, 0]);
         let (ping, last) = ([0x89, 128, 0, 0, 0, 0], [0x80, 128, 0, 0, 0, 0]);
         let whole = [&first[..], &next.repeat(most - 1), &ping, &last].concat();
-        let seen = let_in(vec![[whole.clone(), whole].concat()], 10);
+        let polled = pass(vec![[whole.clone(), whole].concat()], 10);
         assert!(
-            seen.last() == Some(&Err("pause")),
+            polled.last() == Some(&Err("pause")),
             "two messages that just fit"
         );
-        let seen = let_in(vec![[&first[..], &next.repeat(most)].concat()], 10);
-        assert!(seen.last() == Some(&Err("too long")));
+        let polled = pass(vec![[&first[..], &next.repeat(most)].concat()], 10);
+        assert!(polled.last() == Some(&Err("refused")));
     }
 
     #[actix_web::test]
-    async fn it_can_stand_in_for_a_body() {
+    async fn a_frame_guard_replaces_the_body_of_a_request() {
         let last_received = Rc::new(Cell::new(Instant::now()));
         let request = TestRequest::default().to_http_request();
         let body = web::Payload::from_request(&request, &mut actix_web::dev::Payload::None);

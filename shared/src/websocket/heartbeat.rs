@@ -1,4 +1,4 @@
-//! [`Heartbeat`]: when to ping a peer, and when a peer counts as dead.
+//! [`Heartbeat`]: decides when to ping a client, and when a client counts as dead.
 
 use std::{cell::Cell, pin::Pin, rc::Rc, time::Duration};
 
@@ -6,63 +6,70 @@ use actix_ws::Closed;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-/// A peer counts as dead when it has sent nothing for this many heartbeats, or has taken no frame for so long.
-/// Two, so that a peer has at least one whole heartbeat to answer a ping.
+use super::send_queue::SendQueue;
+
+/// After how many heartbeats a client counts as dead if it has sent nothing, and after how many a send fails. With two,
+/// a client has at least one whole heartbeat to answer a ping.
 const MISSED_HEARTBEATS: u32 = 2;
 
-/// How late the timer may fire, as a part of a heartbeat (a quarter). If it fires later than that, nobody has read
-/// from the peer in the meantime, so its silence says nothing: the whole process was suspended or overloaded, or
-/// the conversation was waiting for something else, such as a slow send.
-const MAX_TIMER_DELAY: u32 = 4;
+/// The timer may be late by the period divided by this number, a quarter. If it is later, the server has not read from
+/// the client for a while, so it cannot know whether the client was silent. That happens when the process was suspended
+/// or overloaded, or when the conversation waited for something else, such as a slow send.
+const TIMER_DELAY_DIVISOR: u32 = 4;
 
-/// What there is to do for a connection.
+/// What the conversation has to do now.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Beat {
-    /// Send a ping. A heartbeat has passed since the last one.
+    /// Send a ping. One heartbeat has passed since the last ping.
     Ping,
-    /// Give the connection up. The peer has sent nothing for two heartbeats, not even an answer to a ping.
+    /// End the connection. The client has sent nothing for two heartbeats, not even the answer to a ping.
     Silent,
 }
 
-/// The peer takes no more frames: it has stopped reading, or the connection is closed.
+/// The client takes no more frames: it has stopped reading, or the connection is closed.
 #[derive(Debug)]
 pub struct Stalled;
 
-/// The timer of one connection, and when its peer was last there.
+/// The timer of one connection. It knows when the client has last sent something.
 pub struct Heartbeat {
     period: Duration,
-    /// When the last bytes came from the peer. The frame guard, which sees them, sets it.
+    /// When the last bytes arrived from the client. `FrameGuard` updates this time.
     last_received: Rc<Cell<Instant>>,
+    /// Whether the connection has taken what was sent. The response's body, which sees it, sets it.
+    pub(super) send_queue: Rc<SendQueue>,
     next_ping: Instant,
-    /// Fires when the next ping is due, or when the peer has been silent for too long, whichever is first. It is not
-    /// reset when bytes arrive, because that would cost more than a frame. So when it fires, the peer may have sent
-    /// something in the meantime, and [`Heartbeat::next`] has to look.
+    /// Fires when the next ping is due, or when the client has been silent for too long, whichever comes first.
+    /// Arriving bytes do not reset the timer, because that would cost more than reading a frame. So when the timer
+    /// fires, [`Heartbeat::next`] has to check whether bytes have arrived in the meantime.
     timer: Pin<Box<Sleep>>,
 }
 
 impl Heartbeat {
-    /// Starts a heartbeat with its first ping after one `period`.
+    /// Starts a heartbeat. The first ping is due after one `period`.
     pub(super) fn new(period: Duration, last_received: Rc<Cell<Instant>>) -> Self {
         let next_ping = Instant::now() + period;
         Self {
             period,
             last_received,
+            send_queue: Rc::new(SendQueue::new()),
             next_ping,
             timer: Box::pin(sleep_until(next_ping)),
         }
     }
 
-    /// Waits until there is something to do. The future may be dropped before that: the next call goes on.
+    /// Waits until the conversation has something to do, and returns what. The future may be dropped at any time: the
+    /// next call continues to wait for the same moment.
     ///
-    /// In a `select!`, look for messages first (`biased;`). The answer to a ping may have arrived already.
+    /// In a `select!`, put the branch for messages before this one (`biased;`), because the answer to a ping may have
+    /// arrived already.
     pub async fn next(&mut self) -> Beat {
         loop {
             self.timer.as_mut().await;
             let now = Instant::now();
-            if self.timer.deadline() + self.period / MAX_TIMER_DELAY < now {
+            if self.timer.deadline() + self.period / TIMER_DELAY_DIVISOR < now {
                 self.last_received.set(now);
             }
-            let silent_at = self.last_received.get() + self.patience();
+            let silent_at = self.last_received.get() + self.time_limit();
             if silent_at <= now {
                 return Beat::Silent;
             }
@@ -77,25 +84,27 @@ impl Heartbeat {
         }
     }
 
-    /// Waits for `sending` to end, two heartbeats at most.
+    /// Waits until the connection has taken the previous frame, and then until `sending` has ended. The whole takes no
+    /// longer than two heartbeats.
     ///
-    /// If a peer has stopped reading, frames for it pile up, first in the buffers of its connection, then in the
-    /// queue of actix-ws. When that has 32 frames, a send waits until the peer reads again, which may be never.
+    /// A client that has stopped reading takes no frame, and perhaps it never reads again.
     ///
     /// # Errors
-    /// [`Stalled`] if the time has run out or the connection is closed.
+    /// [`Stalled`] after two heartbeats, or if the connection is closed.
     pub fn limit(
         &self,
         sending: impl Future<Output = Result<(), Closed>>,
     ) -> impl Future<Output = Result<(), Stalled>> {
-        // An `async fn` would have room for `sending` twice, and so would the task that waits for it.
-        timeout(self.patience(), sending).map(|outcome| match outcome {
+        // This is no `async fn`, because the future of an `async fn` would reserve memory for `sending` twice.
+        let sent = self.send_queue.reserve().then(|()| sending);
+        timeout(self.time_limit(), sent).map(|outcome| match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(Closed)) | Err(_) => Err(Stalled),
         })
     }
 
-    fn patience(&self) -> Duration {
+    /// Returns how long a client may be silent, and how long a send may take.
+    fn time_limit(&self) -> Duration {
         self.period * MISSED_HEARTBEATS
     }
 }
@@ -111,7 +120,7 @@ mod tests {
 
     const PERIOD: Duration = Duration::from_secs(10);
 
-    /// A heartbeat, and what the frame guard has of it.
+    /// Returns a heartbeat, and the time that a frame guard would update.
     fn heartbeat() -> (Heartbeat, Rc<Cell<Instant>>) {
         let last_received = Rc::new(Cell::new(Instant::now()));
         (
@@ -120,21 +129,21 @@ mod tests {
         )
     }
 
-    /// The next beat, and how many seconds after `start` it came. Time is paused in these tests: it moves only
-    /// while everything waits, and then at once.
+    /// Returns the next beat, and how many seconds after `start` it came. Time is paused in these tests: when all tasks
+    /// wait, tokio's clock jumps to the end of the next wait.
     async fn next(heartbeat: &mut Heartbeat, start: Instant) -> (Beat, u64) {
         (heartbeat.next().await, start.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_says_nothing_is_pinged_once_and_silent_after_two_heartbeats() {
+    async fn a_client_that_sends_nothing_is_silent_after_two_heartbeats() {
         let (start, (mut heartbeat, _)) = (Instant::now(), heartbeat());
         assert_eq!(next(&mut heartbeat, start).await, (Beat::Ping, 10));
         assert_eq!(next(&mut heartbeat, start).await, (Beat::Silent, 20));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_answers_each_ping_is_pinged_each_heartbeat() {
+    async fn a_client_that_answers_each_ping_is_pinged_each_heartbeat() {
         let (start, (mut heartbeat, last_received)) = (Instant::now(), heartbeat());
         for number in 1..100 {
             assert_eq!(next(&mut heartbeat, start).await, (Beat::Ping, 10 * number));
@@ -142,9 +151,9 @@ mod tests {
         }
     }
 
-    /// Counted from its last byte, which need not be the answer to a ping.
+    /// The last byte need not belong to the answer to a ping.
     #[tokio::test(start_paused = true)]
-    async fn a_peer_is_silent_exactly_two_heartbeats_after_its_last_byte() {
+    async fn a_client_is_silent_two_heartbeats_after_its_last_byte() {
         let (start, (mut heartbeat, last_received)) = (Instant::now(), heartbeat());
         assert_eq!(next(&mut heartbeat, start).await, (Beat::Ping, 10));
         sleep(Duration::from_secs(3)).await;
@@ -154,10 +163,10 @@ mod tests {
         }
     }
 
-    /// In a `select!` the future is dropped whenever something else happens. The tempting wrong answer starts
-    /// the period anew with each call.
+    /// A `select!` drops the future whenever another branch is ready. The tempting wrong answer starts a new period
+    /// with each call of `next`.
     #[tokio::test(start_paused = true)]
-    async fn what_happens_in_between_puts_nothing_off() {
+    async fn other_events_do_not_delay_a_beat() {
         let (start, (mut heartbeat, _)) = (Instant::now(), heartbeat());
         let mut beats = Vec::new();
         while beats.last() != Some(&(Beat::Silent, 20)) {
@@ -169,10 +178,10 @@ mod tests {
         assert_eq!(beats, [(Beat::Ping, 10), (Beat::Silent, 20)]);
     }
 
-    /// As after a laptop was asleep: what the peer has sent meanwhile lies in its socket. It also gets one
-    /// ping, not one for each heartbeat that was missed.
+    /// For example, the server's laptop was asleep, and the bytes that the client has sent were not read yet. The
+    /// client gets one ping, not one for each heartbeat that was missed.
     #[tokio::test(start_paused = true)]
-    async fn after_a_stall_the_peer_gets_a_new_chance() {
+    async fn after_a_suspension_a_client_can_still_answer() {
         let (start, (mut heartbeat, last_received)) = (Instant::now(), heartbeat());
         advance(PERIOD * 10).await;
         assert_eq!(next(&mut heartbeat, start).await, (Beat::Ping, 100));
@@ -183,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_timer_that_is_a_little_late_is_no_stall() {
+    async fn a_timer_that_is_a_little_late_is_no_suspension() {
         let (start, (mut heartbeat, _)) = (Instant::now(), heartbeat());
         assert_eq!(next(&mut heartbeat, start).await, (Beat::Ping, 10));
         advance(PERIOD + PERIOD / 5).await;
@@ -198,8 +207,26 @@ mod tests {
             Ok(())
         };
         assert!(heartbeat.limit(slow).await.is_ok());
+        heartbeat.send_queue.set_empty();
         assert!(heartbeat.limit(future::pending()).await.is_err());
         assert_eq!(start.elapsed().as_secs(), 39);
+        heartbeat.send_queue.set_empty();
         assert!(heartbeat.limit(future::ready(Err(Closed))).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frame_waits_until_the_connection_has_taken_the_one_before() {
+        let (start, (heartbeat, _)) = (Instant::now(), heartbeat());
+        let send = || heartbeat.limit(future::ready(Ok(())));
+        assert!(send().await.is_ok(), "the first need not wait");
+        let taken = async {
+            sleep(Duration::from_secs(7)).await;
+            heartbeat.send_queue.set_empty();
+        };
+        let (second, ()) = tokio::join!(send(), taken);
+        assert!(second.is_ok());
+        assert_eq!(start.elapsed().as_secs(), 7);
+        assert!(send().await.is_err(), "the second one is never taken");
+        assert_eq!(start.elapsed().as_secs(), 27);
     }
 }

@@ -27,12 +27,12 @@ export function forget() {
 /** A change that was asked for at `time` has been made. */
 export function changed(time) {
   tabs.postMessage(time);
-  hear(time);
+  note(time);
 }
 
-tabs.onmessage = ({ data }) => hear(data);
+tabs.onmessage = ({ data }) => note(data);
 
-function hear(time) {
+function note(time) {
   if (updateArrived !== null && updateArrived >= time && Date.now() - updateArrived < SOON) {
     show(updateArrived - time, "users");
   } else changeAsked ??= time;

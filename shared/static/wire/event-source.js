@@ -11,7 +11,7 @@ window.EventSource = class extends EventSource {
   /** The id that the browser names when it asks again. */
   #lastId = "";
   /** The events that somebody listens for. */
-  #heard = new Set();
+  #observed = new Set();
   /** The request that waits for an answer, or whose answer goes on. */
   #crossing;
   #isOpen = false;
@@ -22,12 +22,12 @@ window.EventSource = class extends EventSource {
     this.#ask();
     super.addEventListener("open", () => this.#opened());
     super.addEventListener("error", () => this.#failed());
-    this.#hear("message");
+    this.#observe("message");
   }
 
   // An event that nobody listens for is invisible to the page, and so it is here.
   addEventListener(type, ...rest) {
-    if (type !== "open" && type !== "error") this.#hear(type);
+    if (type !== "open" && type !== "error") this.#observe(type);
     super.addEventListener(type, ...rest);
   }
 
@@ -68,9 +68,9 @@ window.EventSource = class extends EventSource {
     this.#isOpen = false;
   }
 
-  #hear(type) {
-    if (this.#heard.has(type)) return;
-    this.#heard.add(type);
+  #observe(type) {
+    if (this.#observed.has(type)) return;
+    this.#observed.add(type);
     super.addEventListener(type, ({ data, lastEventId }) => {
       // An event without an id has that of the one before it.
       const id = lastEventId === this.#lastId ? "" : lastEventId;

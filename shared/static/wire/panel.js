@@ -202,8 +202,8 @@ rows.addEventListener("keydown", (event) => {
   if (!step || event.target.matches("pre") || event.altKey || event.ctrlKey || event.metaKey) return;
   const lines = [...rows.querySelectorAll("summary")];
   // Upwards from the list itself to the newest row.
-  const place = lines.indexOf(document.activeElement);
-  const next = lines.at(place === -1 ? (step === 1 ? 0 : -1) : Math.min(Math.max(place + step, 0), lines.length - 1));
+  const index = lines.indexOf(document.activeElement);
+  const next = lines.at(index === -1 ? (step === 1 ? 0 : -1) : Math.min(Math.max(index + step, 0), lines.length - 1));
   next?.focus();
   event.preventDefault();
 });

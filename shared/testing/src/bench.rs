@@ -1,21 +1,21 @@
 //! What a technique costs: `cargo bench -p sse`, or `cargo bench` for all lessons.
 //!
-//! A lesson's `benches/load.rs` describes what its browser sends and receives. Here a thousand sockets in one thread
-//! do the same, which costs the machine little besides the server itself:
+//! A lesson's `benches/load.rs` describes the requests of a browser. Here one thread has a thousand sockets that do the
+//! same as browsers, but need little processor time themselves:
 //!
 //! 1. The lesson's binary starts on a free port. The clients connect, and each waits until it has the list.
-//! 2. As many clients connect to the baseline (`baseline.rs`), a server that only writes the same bytes.
-//! 3. Changes are made one at a time, alternately `POST /users` and `DELETE /users/{id}`, so that the list stays short.
-//!    After each change the run waits until every client has it. A **delay** is the time from just before the request
-//!    for the change is written until a client has read the update. The changes are made in rounds. At the end of a
-//!    round the baseline sends what the lesson's first client has received. Processor time is also given as a multiple
-//!    of the baseline's, for the same number of messages, because a busy or slow machine slows down both. It is the
-//!    median of the rounds.
-//! 4. Then nothing happens for some whole periods of what the technique does without updates.
+//! 2. The same number of clients connect to the baseline (`baseline.rs`), a server that only writes the same bytes.
+//! 3. Changes are made one at a time. `POST /users` and `DELETE /users/{id}` alternate, so that the list stays short.
+//!    After each change the run waits until every client has the update. A **delay** is the time from just before the
+//!    request for the change is written until a client has read the update. The changes are made in rounds. At the end
+//!    of a round the baseline sends the same updates. A busy or slow machine slows down both servers, so the result is
+//!    the lesson's processor time as a multiple of the baseline's, for the same number of messages. It is the median of
+//!    the rounds.
+//! 4. Then no changes are made for a time. It is a multiple of the technique's idle period, such as its heartbeat.
 //!
-//! The binary is that of `cargo build --release`, except that cargo also switches on what the tests need of tokio (the
-//! clock that can be paused). The memory of a client is measured after the first tenth of the clients, because for
-//! these the server allocates what it needs only once.
+//! The binary is the same as that of `cargo build --release`, except for one thing: cargo also enables a feature of
+//! tokio that tests need (a clock that can be paused). The memory for each client is measured without the first tenth
+//! of the clients, because during these the server allocates memory that it needs only once.
 //!
 //! Processor time and memory come from Linux's `/proc`, so this runs on Linux only.
 #![allow(
@@ -44,10 +44,10 @@ use std::{env, process::ExitCode};
 use flags::Flags;
 use report::Row;
 
-/// Does what the command line asks for. It is the whole `main` of a lesson's `benches/load.rs`.
+/// Runs a lesson's benchmark. This is the whole `main` of its `benches/load.rs`.
 ///
-/// `cargo bench` measures. `cargo test` does the same with a few clients and prints no table. With arguments
-/// (`cargo test NAME`), particular tests were asked for, and this does nothing.
+/// `cargo bench` measures. `cargo test` does the same with a few clients and prints no table. `cargo test NAME` selects
+/// particular tests, so with arguments this does nothing.
 #[must_use]
 pub fn main(technique: Technique) -> ExitCode {
     if let Some(exit_code) = serve_baseline(technique.pattern) {
@@ -69,7 +69,7 @@ pub fn main(technique: Technique) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Measures, prints the row of the table and writes it to the file that the flags name.
+/// Measures, prints the row of the table, and writes the row to the file that the flag `--json` names.
 fn measure(technique: Technique, flags: &Flags) -> Result<(), String> {
     let row = Row::new(&run::run(technique, flags)?);
     row.print();

@@ -12,9 +12,9 @@
 //! # }
 //! ```
 //!
-//! Both drivers speak `WebDriver`, JSON over HTTP: <https://www.w3.org/TR/webdriver2/>. The few commands that tests need
-//! are sent with reqwest. (fantoccini, a client for all commands, was tried: it passes the same tests, with more lines
-//! here, because the commands of a single browser need a type of their own, and with 21 more packages.)
+//! Both drivers understand `WebDriver`, which is JSON over HTTP: <https://www.w3.org/TR/webdriver2/>. The tests need
+//! only a few commands, which are sent with reqwest. (fantoccini, a client for all commands, was tried. It needs more
+//! code here, because each command of a single browser needs a type of its own, and 21 more packages.)
 
 pub mod conformance;
 mod driver;
@@ -49,8 +49,8 @@ pub struct Browser {
     /// The URL of the `WebDriver` session.
     session: String,
     client: Client,
-    /// Locked while a command is sent to a tab. That takes two requests, the first of which selects the tab, so the lock
-    /// is held over an await, for which tokio's mutex is made.
+    /// Locked while a command is sent to a tab. A command needs two requests, and the first one selects the tab. So the
+    /// lock is held over an `.await`, which only tokio's mutex allows.
     selection: Mutex<()>,
     /// The handles of the open tabs.
     opened: Mutex<Vec<Value>>,
@@ -59,7 +59,7 @@ pub struct Browser {
     _folder: TempDir,
 }
 
-/// One page. It is a window of its own, because a browser slows down tabs in the background.
+/// One page. It has a window of its own, because a browser slows down tabs in the background.
 #[derive(Debug)]
 pub struct Tab<'browser> {
     browser: &'browser Browser,
@@ -72,7 +72,7 @@ impl Browser {
         let folder = TempDir::new().expect("a folder for the profile");
         let kind = Kind::from_environment();
         let mut capabilities = kind.capabilities(folder.path());
-        // Commands must not wait until a page has loaded: a page that streams may never have loaded.
+        // Commands must not wait until a page has loaded, because a page with a stream may load for ever.
         capabilities["pageLoadStrategy"] = json!("none");
         capabilities["timeouts"] = json!({ "script": TEST_TIMEOUT.as_millis() });
         let driver = Driver::start(kind, folder.path());
@@ -114,15 +114,16 @@ impl Browser {
         for handle in self.opened.lock().await.drain(..) {
             let browser = self;
             let tab = Tab { browser, handle };
-            // Not the command `/url`: in Firefox it fails ("Address rejected") if a frame of the old page finds no server meanwhile.
+            // Not the command `/url`: in Firefox it fails ("Address rejected") if a frame of the old page finds no
+            // server meanwhile.
             tab.evaluate("location.replace('about:blank')").await;
             tab.until("document.URL === 'about:blank'").await;
         }
     }
 
-    /// Returns the errors of all tabs since the last call: uncaught exceptions, `console.error`, and what a
-    /// Content-Security-Policy forbade (Firefox does not report that). Failed requests are left out, because they are
-    /// expected where a test stops the server.
+    /// Returns the errors of all tabs since the last call: uncaught exceptions, `console.error`, and violations of a
+    /// Content-Security-Policy (Firefox does not report these). Failed requests are left out, because tests that stop
+    /// the server expect them.
     pub async fn console_errors(&self) -> Vec<String> {
         if self.driver.kind == Kind::Firefox {
             return self.driver.printed_errors();
@@ -159,8 +160,8 @@ impl Tab<'_> {
         }
     }
 
-    /// Waits until a JavaScript expression is truthy, and returns its value. An expression that throws is not truthy
-    /// yet, for example because an element is missing.
+    /// Waits until a JavaScript expression is truthy, and returns its value. If the expression throws, for example
+    /// because an element is missing, this tries again.
     pub async fn until(&self, expression: &str) -> Value {
         let start = Instant::now();
         loop {
@@ -201,6 +202,7 @@ impl Tab<'_> {
         .await;
     }
 
+    /// Does the same as [`Tab::evaluate`], but returns the error if the expression throws.
     async fn try_evaluate(&self, expression: &str) -> Result<Value, String> {
         let script = format!("return ({expression});");
         let body = json!({ "script": script, "args": [] });

@@ -6,6 +6,7 @@
 
 mod access;
 mod files;
+mod memory;
 mod pages;
 mod process;
 mod requests;
@@ -17,11 +18,14 @@ use serde_json::Value;
 
 use crate::Server;
 pub use files::{start_with_few_files, streams_beyond_the_limit_of_files_wait};
+pub use memory::{
+    clients_that_do_not_read_hold_little, lesson_clients_that_do_not_read_hold_little,
+};
 
 /// The content type of request bodies and of every error.
 const JSON: &str = "application/json";
 
-/// A stop takes less than this, whatever connections are open.
+/// The longest time that a stop may take, whatever connections are open.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// The server to check.
@@ -29,11 +33,11 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 pub struct Target {
     /// The path of the binary.
     pub binary: &'static str,
-    /// Flags that the binary always needs, such as where to store its data.
+    /// Flags that the binary always needs, such as the path of its database.
     pub flags: &'static [&'static str],
     /// A path that accepts a POST of JSON from its own origin only.
     pub post: &'static str,
-    /// Paths that everybody may GET.
+    /// Paths that anybody may GET.
     pub pages: &'static [&'static str],
     /// Files of the page and their content types.
     pub files: &'static [(&'static str, &'static str)],
@@ -65,14 +69,14 @@ impl Target {
 pub async fn check_all(binary: &'static str) {
     requests::users_are_added_and_removed(binary).await;
     requests::bad_input_gets_a_clear_error(binary).await;
-    requests::a_body_that_is_too_large_or_breaks_off_changes_nothing(binary).await;
-    requests::the_user_after_the_last_that_fits_is_refused(binary).await;
+    requests::a_large_or_incomplete_body_changes_nothing(binary).await;
+    requests::a_full_list_refuses_another_user(binary).await;
     access::another_site_changes_nothing(binary).await;
-    access::a_hostile_name_stays_data(binary).await;
-    access::the_page_gives_no_secret_away(binary).await;
+    access::a_hostile_name_is_only_text(binary).await;
+    access::the_page_contains_no_secret_of_its_request(binary).await;
     requests::head_of_a_stream_ends(binary).await;
-    requests::the_page_names_a_command_if_that_works(binary).await;
-    process::a_users_file_that_cannot_be_used_is_left_as_it_is(binary);
+    requests::the_page_shows_a_curl_command_if_it_works(binary).await;
+    process::a_users_file_that_cannot_be_used_is_not_changed(binary);
     process::the_users_file_can_be_set_by_the_environment(binary).await;
     process::an_acknowledged_user_survives_a_kill(binary).await;
     check_every_server(Target::lesson(binary)).await;
@@ -82,23 +86,23 @@ pub async fn check_all(binary: &'static str) {
 pub async fn check_every_server(target: Target) {
     access::files_are_served_and_folders_are_not_listed(target).await;
     access::another_site_may_not_change_anything(target).await;
-    access::another_site_may_if_a_flag_says_so(target).await;
-    access::only_the_own_machine_may_cut(target).await;
+    access::a_site_that_a_flag_allows_may_change_things(target).await;
+    access::only_the_local_machine_may_cut(target).await;
     pages::a_person_gets_a_page_and_a_program_json(target).await;
     requests::head_is_get_without_a_body(target).await;
-    requests::a_thousand_requests_at_once_are_all_answered(target).await;
+    requests::a_thousand_concurrent_requests_all_get_a_response(target).await;
     process::a_server_that_cannot_start_says_why(target);
     process::flags_can_be_set_by_the_environment(target).await;
-    requests::a_body_that_nobody_reads_does_not_keep_its_connection(target).await;
+    requests::an_unread_body_does_not_keep_its_connection(target).await;
     requests::an_endless_body_is_not_read_for_ever(target).await;
-    requests::a_body_in_chunks_that_ends_leaves_the_connection_open(target).await;
+    requests::a_complete_chunked_body_leaves_the_connection_open(target).await;
     requests::an_http_1_0_client_gets_no_chunks(target).await;
     files::clients_beyond_the_limit_of_files_wait(target).await;
     process::a_stop_is_quick_and_clean(target).await;
 }
 
-/// Adds a user and returns its id, which shows how many users were added before. (The response to `GET /users` differs
-/// from lesson to lesson.)
+/// Adds a user and returns its id. The id shows how many users were added before. (The response to `GET /users` does
+/// not help, because it differs from lesson to lesson.)
 async fn add_probe(server: &Server) -> u64 {
     server.add_user("probe").await
 }

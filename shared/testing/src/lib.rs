@@ -1,6 +1,7 @@
-//! For the tests and benchmarks of the lessons: starts a lesson's binary, talks to it and measures it.
+//! The tools for the tests and benchmarks of the lessons. They start a lesson's binary, send requests to it, and
+//! measure it.
 //!
-//! | module | what it is for |
+//! | module | content |
 //! |---|---|
 //! | [`Server`] | a running server under test |
 //! | [`conformance`] | the promises of every server, over HTTP |
@@ -8,7 +9,7 @@
 //! | [`mod@bench`] | what a technique costs: the `main` of each lesson's `benches/load.rs` |
 //! | [`redis`] | a Redis server for one test |
 //!
-//! Everything here panics when it fails, because a test should.
+//! Every function panics if something fails, because that makes the test fail.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,13 +1,13 @@
-//! What a process uses, read from Linux's `/proc`. Other systems have no such files.
+//! The resources that a process uses, read from Linux's `/proc`. Other systems have no such files.
 
 use std::collections::{HashMap, HashSet};
 use std::{fs, io, time::Duration};
 
 /// The processor time that each thread of a process has used so far.
 ///
-/// It comes from `/proc/PID/task/*/schedstat`, which counts nanoseconds. `/proc/PID/stat` counts ticks of 10 ms, and
-/// in one tick a server can write to a thousand clients. The time of a thread that has ended is lost; the only such
-/// threads are those that write the users file.
+/// The source is `/proc/PID/task/*/schedstat`, which counts nanoseconds. `/proc/PID/stat` counts only ticks of 10 ms,
+/// and in one tick a server can write to a thousand clients. The time of a thread that has ended is lost. In a lesson,
+/// only the threads that write the users file end.
 #[derive(Debug, Clone, Default)]
 pub struct ThreadTimes(HashMap<String, Duration>);
 
@@ -50,7 +50,7 @@ pub(crate) fn resident_memory(process: u32) -> io::Result<u64> {
     resident_bytes(&status).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Returns `VmRSS` of a `status` file in bytes.
+/// Returns the value of `VmRSS` in a `status` file, in bytes.
 fn resident_bytes(status: &str) -> Option<u64> {
     let mut lines = status.lines();
     let line = lines.find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -64,8 +64,8 @@ pub(crate) fn cpu_ticks(process: u32) -> io::Result<u64> {
     ticks(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Returns the sum of `utime` and `stime` of a `stat` file. They are the 12th and the 13th field after the process's
-/// name, which is in brackets and may hold spaces.
+/// Returns the sum of `utime` and `stime` in a `stat` file. These are the 12th and the 13th field after the name of the
+/// process. The name is in brackets and may contain spaces.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let times = fields.split_whitespace().skip(11).take(2);
@@ -90,12 +90,47 @@ pub(crate) fn socket_count(process: u32) -> usize {
     sockets.collect::<HashSet<_>>().len()
 }
 
+/// Returns for each open connection of the server at `port` how many bytes the system holds that the client has not
+/// acknowledged.
+pub(crate) fn send_queues(port: u16) -> Vec<usize> {
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
+    table
+        .lines()
+        .filter_map(|line| send_queue(line, port))
+        .collect()
+}
+
+/// Parses a line of `/proc/net/tcp`: its number, the local and the remote address, the state, the queues. All are
+/// hexadecimal. State 1 is an open connection.
+fn send_queue(line: &str, port: u16) -> Option<usize> {
+    let fields: Vec<_> = line.split_whitespace().take(5).collect();
+    let [_, local, _, "01", queues] = fields[..] else {
+        return None;
+    };
+    let is_local = local.ends_with(&format!(":{port:04X}"));
+    let (send_queue, _) = queues.split_once(':')?;
+    is_local.then(|| usize::from_str_radix(send_queue, 16).ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_measured_by_what_linux_writes_about_it() {
+    fn a_send_queue_is_read_from_its_line() {
+        let line = "1: 0100007F:1F44 0100007F:C350 01 0000A1F0:00000000 00:00000000 00000000 0 0";
+        assert_eq!(send_queue(line, 8004), Some(0xA1F0));
+        assert_eq!(send_queue(line, 8005), None, "another server's");
+        assert_eq!(
+            send_queue(&line.replace(" 01 ", " 0A "), 8004),
+            None,
+            "it listens"
+        );
+        assert_eq!(send_queue("sl local_address rem_address st", 8004), None);
+    }
+
+    #[test]
+    fn the_files_of_proc_are_parsed() {
         let nanoseconds = run_time("34645186 5 1\n");
         assert_eq!(nanoseconds, Some(Duration::from_nanos(34_645_186)));
         assert_eq!(run_time(""), None);
@@ -108,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_begin_count_and_threads_that_end_do_not() {
+    fn new_threads_count_and_ended_threads_do_not() {
         let times = |times: &[(&str, u64)]| {
             let times = times.iter();
             ThreadTimes(

@@ -1,4 +1,4 @@
-//! [`Redis`]: a Redis server for one test. Debian has it: `apt-get install redis-server`.
+//! [`Redis`]: a Redis server for one test. On Debian: `apt-get install redis-server`.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::TEST_TIMEOUT;
 
-/// Returns whether this machine has a `redis-server`, for tests that can do without. Where the environment variable
-/// `REQUIRE_REDIS` is set, as in CI, a missing one is an error instead.
+/// Returns whether this machine has a `redis-server`, for tests that also work without it. If the environment variable
+/// `REQUIRE_REDIS` is set, as in CI, this panics instead of returning false.
 #[must_use]
 pub fn is_installed() -> bool {
     let mut command = Command::new("redis-server");
@@ -29,7 +29,7 @@ pub fn is_installed() -> bool {
 pub struct Redis {
     child: Child,
     port: u16,
-    /// The data of the server.
+    /// The folder with the server's data.
     folder: TempDir,
 }
 
@@ -37,7 +37,7 @@ impl Redis {
     /// Starts an empty server and waits until it listens.
     #[must_use]
     pub fn start() -> Self {
-        // Redis cannot choose a free port by itself. That another program takes this one first is unlikely.
+        // Redis cannot choose a free port by itself. It is unlikely that another program takes this port first.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = free.local_addr().expect("an address").port();
         drop(free);

@@ -16,10 +16,11 @@ use tokio::time;
 use crate::TEST_TIMEOUT;
 use crate::proc::{self, ThreadTimes};
 
-/// How long [`Server::settle`] watches the server: several of the kernel's ticks of 10 ms.
-const SEVERAL_TICKS: Duration = Duration::from_millis(100);
+/// How long a server must use no processor time before [`Server::settle`] returns. The kernel counts this time in ticks
+/// of 10 ms, so the interval has several ticks.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The requirement of everything that is read from `/proc`.
+/// The message of a test that cannot read `/proc`.
 const RUNNING: &str = "a running server, on Linux";
 
 /// A running server. Dropping it kills the process.
@@ -28,21 +29,21 @@ pub struct Server {
     child: Child,
     /// How many sockets the server has open without any client.
     idle_sockets: usize,
-    /// When the server got a signal to stop.
-    stopped: Cell<Option<Instant>>,
+    /// When the last signal was sent to the server.
+    signalled_at: Cell<Option<Instant>>,
     address: SocketAddr,
     /// An HTTP client that is not actix.
     pub client: Client,
 }
 
-/// How a server ended.
+/// The end of a server's process.
 #[derive(Debug)]
 pub struct Exit {
-    /// The exit code, unless a signal ended the server.
+    /// The exit code, or `None` if a signal ended the process.
     pub code: Option<i32>,
-    /// The server's stderr.
+    /// The text that the server has written to stderr.
     pub stderr: String,
-    /// The time from the start, or from the signal, to the end.
+    /// The time from the last signal to the end, or from the start if there was no signal.
     pub elapsed: Duration,
 }
 
@@ -69,10 +70,10 @@ impl Server {
         Self::spawn(command)
     }
 
-    /// Starts `binary` on a free port with a hard limit of `files` open files, and half of that as the soft one.
+    /// Starts `binary` on a free port. Its hard limit of open files is `files`, and its soft limit is half of that.
     #[must_use]
     pub fn start_with_files(files: u32, binary: &str, flags: &[&str]) -> Self {
-        // Only a process itself can lower its limits, and a shell is one that then becomes the binary.
+        // A process can lower only its own limits. So a shell lowers its limits and then becomes the binary (`exec`).
         let limits = format!("ulimit -Sn {}; ulimit -Hn {files}", files / 2);
         let mut command = server_command(
             "sh",
@@ -82,7 +83,7 @@ impl Server {
         Self::spawn(command)
     }
 
-    /// Starts the program of `command`, which must print its address in one line as a lesson does.
+    /// Starts the program of `command`, which must print a line with its address, as a lesson does.
     pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
@@ -106,7 +107,7 @@ impl Server {
         Self {
             idle_sockets: proc::socket_count(child.id()),
             child,
-            stopped: Cell::default(),
+            signalled_at: Cell::default(),
             address,
             client,
         }
@@ -164,13 +165,13 @@ impl Server {
         connection
     }
 
-    /// Does the same as [`Server::send_raw`] with a small receive window, for a client that stops reading. The server
-    /// then blocks after about 100 kB instead of 4 MB. (On Linux; other systems have larger windows.)
+    /// Does the same as [`Server::send_raw`], but with a small receive window. It is for a client that stops reading:
+    /// on Linux the server can then send about 100 kB instead of 4 MB. (Other systems have larger windows.)
     pub async fn send_raw_small_window(&self, text: &str) -> TcpStream {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a buffer");
-        // The kernel buffers a number of segments, and on the loopback interface a segment has 64 KiB. 536 bytes is
-        // the size that every system supports (RFC 9293 §3.7.1).
+        // The kernel buffers a certain number of segments. On the loopback interface a segment has 64 KiB, so they are
+        // made smaller. Every system supports 536 bytes (RFC 9293 §3.7.1).
         #[cfg(target_os = "linux")]
         socket2::SockRef::from(&socket)
             .set_tcp_mss(536)
@@ -182,9 +183,9 @@ impl Server {
         connection
     }
 
-    /// Sends a signal and does not wait: `Signal::INT` is Ctrl-C, `Signal::TERM` is what a service manager sends.
+    /// Sends a signal and does not wait. `Signal::INT` is Ctrl-C, and a service manager sends `Signal::TERM`.
     pub fn signal(&self, signal: Signal) {
-        self.stopped.set(Some(Instant::now()));
+        self.signalled_at.set(Some(Instant::now()));
         let id = i32::try_from(self.child.id())
             .ok()
             .and_then(Pid::from_raw)
@@ -195,15 +196,21 @@ impl Server {
     /// Waits until the server has ended.
     #[must_use]
     pub fn wait(mut self) -> Exit {
-        let start = self.stopped.get().unwrap_or_else(Instant::now);
+        let start = self.signalled_at.get().unwrap_or_else(Instant::now);
         wait_for_exit(&mut self.child, start)
     }
 
-    /// Returns how many connections of clients the server holds. A connection whose client has disconnected counts
-    /// until the server closes it.
+    /// Returns the number of open connections to clients. If a client has disconnected, its connection counts until the
+    /// server closes it.
     #[must_use]
     pub fn connections(&self) -> usize {
         proc::socket_count(self.child.id()).saturating_sub(self.idle_sockets)
+    }
+
+    /// Returns for each connection how many bytes the system holds that the client has not acknowledged.
+    #[must_use]
+    pub fn send_queues(&self) -> Vec<usize> {
+        proc::send_queues(self.address.port())
     }
 
     /// Returns how many files and sockets the server has open.
@@ -230,12 +237,12 @@ impl Server {
         ThreadTimes::read(self.child.id()).expect(RUNNING)
     }
 
-    /// Waits until the server has finished its work, which is when it uses no more processor time.
+    /// Waits until the server has finished its work, so that it uses no more processor time.
     pub async fn settle(&self) {
         let working = async {
             let mut ticks = self.cpu_ticks();
             loop {
-                time::sleep(SEVERAL_TICKS).await;
+                time::sleep(SETTLE_INTERVAL).await;
                 let now = self.cpu_ticks();
                 if std::mem::replace(&mut ticks, now) == now {
                     break;
@@ -243,7 +250,7 @@ impl Server {
             }
         };
         let outcome = time::timeout(TEST_TIMEOUT, working).await;
-        outcome.expect("the server comes to rest");
+        outcome.expect("the server finishes its work");
     }
 }
 
@@ -255,7 +262,7 @@ impl Drop for Server {
     }
 }
 
-/// Runs `binary` with flags that should prevent its start, and waits until it has ended.
+/// Runs `binary` with flags that should prevent its start, and waits until the process has ended.
 #[must_use]
 pub fn run(binary: &str, flags: &[&str]) -> Exit {
     let start = Instant::now();
@@ -274,15 +281,15 @@ pub(crate) fn server_command(binary: &str, flags: &[&str]) -> Command {
     command
 }
 
-/// Allows this process, and the servers that it starts, as many open sockets as the system permits: the usual limit of
-/// 1,024 files is too low for a test with 1,000 clients.
+/// Raises the limit of open files as far as the system allows, for this process and the servers that it starts. The
+/// usual limit of 1,024 is too low for a test with 1,000 clients.
 pub(crate) fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     let highest = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // Some systems refuse their own maximum. Then the usual limit stays.
+    // Some systems refuse their own maximum. Then the limit does not change.
     setrlimit(Resource::Nofile, highest).ok();
 }
 

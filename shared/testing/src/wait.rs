@@ -1,4 +1,4 @@
-//! Waiting for what a test expects, never longer than [`TEST_TIMEOUT`].
+//! Functions that wait for an event, but never longer than a limit.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,15 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time;
 
-/// How long a test waits for something that should happen at once. Only a broken promise takes that long.
+/// How long a test waits for an event that should happen at once. Even a busy machine needs less, so after this time
+/// the promise is broken.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait between two checks of a condition.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Waits until `condition` holds, `limit` at most, and returns how long that took. `what` names the condition in the
-/// message of a failed test.
+/// Waits until `condition` is true, and returns how long that took. Panics after the time `limit`; then `what` names
+/// the condition in the message.
 pub async fn eventually(
     what: &str,
     limit: Duration,
@@ -27,7 +28,7 @@ pub async fn eventually(
     start.elapsed()
 }
 
-/// Reads from `connection` until `is_enough` returns true or the server closes it, and returns what was read.
+/// Reads from `connection` until `is_enough` returns true or the server closes the connection. Returns the text.
 pub async fn read_until(connection: &mut TcpStream, is_enough: impl Fn(&str) -> bool) -> String {
     let mut bytes = Vec::new();
     let reading = async {

@@ -1,4 +1,4 @@
-//! [`Redis`]: the connection to Redis, and what a Redis must offer to be used.
+//! [`Redis`]: the connection to Redis, and the checks whether the chat can use a Redis.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use crate::backend::OpenError;
 
-/// How long Redis may take to respond. A request first asks whose token it has and then does what it is for. It gives
-/// up at the first response that does not come, and a client has to get its 503 within 5 s.
+/// How long Redis may take to respond. A request of a client usually makes two calls, one to find the user and one for
+/// its own purpose. Even if both are slow, the client gets its response or a 503 within 5 s.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection to Redis that reconnects by itself. Clones are handles to the same connection.
+/// A connection to Redis that reconnects by itself when it breaks. Clones are handles to the same connection.
 #[derive(Clone)]
 pub(super) struct Redis {
     client: Client,
@@ -23,17 +23,17 @@ pub(super) struct Redis {
 }
 
 impl Redis {
-    /// Connects to the Redis at `url` and checks that it can be used.
+    /// Connects to the Redis at `url` and checks that the chat can use it.
     pub(super) async fn connect(url: &str) -> Result<Self, OpenError> {
-        // The message must not name the URL, which may contain a password.
+        // The message must not contain the URL, which may have a password.
         let client = Client::open(url).map_err(|error| {
             format!("--redis needs an address such as redis://127.0.0.1/ and got something else: {error}")
         })?;
         let address = client.get_connection_info().addr().to_string();
         if client.get_connection_info().redis_settings().db() != 0 {
             return Err(format!(
-                "cannot use a numbered database of the Redis at {address}: what is published is the same for all of \
-                 them, so choose none"
+                "cannot use a numbered database of the Redis at {address}: all of them share their channels, so \
+                 choose none"
             )
             .into());
         }
@@ -61,14 +61,15 @@ impl Redis {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a new connection. One that is only silent does not break, and so does not reconnect by itself.
+    /// Replaces the connection by a new one. This is for a connection that is silent: it is not broken, so it does not
+    /// reconnect by itself.
     pub(super) fn reconnect(&self) {
         if let Ok(new) = ConnectionManager::new_lazy_with_config(self.client.clone(), config()) {
             *self.lock() = new;
         }
     }
 
-    /// Runs a script. If there is no response in time, it may have run or not.
+    /// Runs a script and returns its result. After a 503 the script may have run or not.
     pub(super) async fn run_script<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
@@ -77,7 +78,7 @@ impl Redis {
         result.map_err(|error| unavailable(&error))
     }
 
-    /// Runs a script, for a caller that looks at what went wrong.
+    /// Runs a script, for a caller that handles some errors itself.
     pub(super) async fn try_script<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
@@ -93,7 +94,7 @@ impl Redis {
         response.map_err(|error| unavailable(&error))
     }
 
-    /// Opens a connection of its own that receives what is published on these channels from now on.
+    /// Opens another connection and subscribes to these channels.
     pub(super) async fn subscribe(&self, channels: &[&str]) -> Result<PubSub, RedisError> {
         let subscribing = async {
             let mut subscription = self.client.get_async_pubsub().await?;
@@ -112,8 +113,8 @@ fn config() -> ConnectionManagerConfig {
         .set_number_of_retries(1)
 }
 
-/// Fails on a replica, which refuses the write, and on a Redis before version 7, which does not know the first line
-/// of the script.
+/// Checks that Redis accepts writes, which a replica does not, and that it knows the first line of the script, which a
+/// Redis before version 7 does not.
 async fn check_writable_v7(connection: &mut ConnectionManager) -> Result<(), RedisError> {
     let probe = Script::new("#!lua\nreturn redis.call('DEL', 'chat:nothing')");
     probe
@@ -123,7 +124,8 @@ async fn check_writable_v7(connection: &mut ConnectionManager) -> Result<(), Red
     Ok(())
 }
 
-/// Logs a warning if Redis acknowledges what is not on disk yet. A managed Redis may refuse to say.
+/// Logs a warning if Redis responds before a write is on disk. A managed Redis may refuse to show its settings; then
+/// there is no warning.
 async fn warn_if_volatile(connection: &mut ConnectionManager) {
     let mut get = redis::cmd("CONFIG");
     get.arg("GET").arg("appendfsync").arg("appendonly");
@@ -138,8 +140,8 @@ async fn warn_if_volatile(connection: &mut ConnectionManager) {
     }
 }
 
-/// Waits for the response. The driver has a timeout for responses, too, but not for the time that it waits for a new
-/// connection.
+/// Waits for a response, for at most `RESPONSE_TIMEOUT`. The timeout of the driver is not enough, because it does not
+/// include the wait for a new connection.
 async fn respond_in_time<T>(
     response: impl Future<Output = Result<T, RedisError>>,
 ) -> Result<T, RedisError> {
@@ -147,10 +149,10 @@ async fn respond_in_time<T>(
     response.unwrap_or_else(|_| Err(timed_out()))
 }
 
-/// Logs what went wrong and returns a 503.
+/// Logs the error and returns a 503 for the client.
 pub(super) fn unavailable(error: &RedisError) -> Error {
     log::error!("cannot use Redis: {error}");
-    Error::service_unavailable("Redis does not answer as it should. Send it again later.")
+    Error::service_unavailable("Redis does not respond as it should. Try again later.")
 }
 
 fn timed_out() -> RedisError {

@@ -1,6 +1,7 @@
--- Makes room in a Redis that is full: deletes the oldest messages of the room that was silent for longest.
--- ARGV: how many messages to delete at most, and how many of the newest ones a room keeps in any case.
--- Returns how many were deleted; 0 if no room has more than it keeps.
+-- Deletes the oldest messages of the room that was silent for longest, because Redis is out of memory.
+-- ARGV: the largest number of messages to delete, and the number of latest messages that each room keeps.
+-- Returns how many messages were deleted: 0 if no room has more than it keeps.
+-- The code of `log.lua` comes before this code.
 local max, keep = tonumber(ARGV[1]), tonumber(ARGV[2])
 while true do
   local room = redis.call('ZRANGE', 'chat:rooms', 0, 0)[1]

@@ -1,4 +1,4 @@
-//! The log on Redis Streams: one stream a room.
+//! The log in Redis: one stream for each room.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -14,12 +14,13 @@ use crate::log::{
 };
 use crate::user::User;
 
-/// The 401 for a message whose author has lost the name since the request began.
-const NAME_LOST: &str = "Your name is not yours any more: POST /session.";
+/// The text of the 401 for a message whose author no longer holds the name, because Redis has lost data.
+const NAME_LOST: &str = "You no longer have your name. Choose it again: POST /session.";
 
 static APPEND: LazyLock<Script> =
     LazyLock::new(|| Script::new(concat!(include_str!("log.lua"), include_str!("append.lua"))));
-/// It runs even when Redis is out of memory, as the first line says.
+
+/// The first line allows this script to run when Redis is out of memory.
 static EVICT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         "#!lua flags=allow-oom\n",
@@ -27,17 +28,19 @@ static EVICT: LazyLock<Script> = LazyLock::new(|| {
         include_str!("evict.lua")
     ))
 });
+
 static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.lua")));
 
-/// How many messages are deleted in one call when Redis is out of memory. It does nothing else meanwhile.
+/// How many messages one call deletes when Redis is out of memory. Redis runs nothing else during the call.
 const EVICT_BATCH: usize = 500;
 
-/// How often a message is tried again after messages were deleted for it.
+/// How many times messages are deleted to make space for a new one, before its author gets an error.
 const MAX_EVICTIONS: usize = 4;
 
-/// An entry of a stream: its id, then the names and values of its fields in turn.
+/// An entry of a stream: its id, and a list of its fields, where the value of each field follows its name.
 pub(super) type Entry = (String, Vec<String>);
 
+/// Appends a message. If Redis is out of memory, deletes old messages and tries again.
 pub(super) async fn append(
     redis: &Redis,
     room: &RoomName,
@@ -51,7 +54,7 @@ pub(super) async fn append(
     script.arg(&message.idempotency_key);
     script.arg(&message.text);
     script.arg(MAX_MESSAGES_PER_ROOM);
-    // `None` adds no argument.
+    // Each of these adds no argument if it is `None`.
     script.arg(message.to.as_ref().map(|to| &to.case_folded));
     script.arg(message.to.as_ref().and_then(|to| to.id));
     let mut appended = redis.try_script(&script).await;
@@ -71,8 +74,8 @@ pub(super) async fn append(
     Ok(Receipt { id, time, created })
 }
 
-/// Deletes the oldest messages of the room that was silent for longest. Returns whether there were any to delete: every
-/// room keeps its latest page, so that a Redis that is full of something else does not cost the chat its messages.
+/// Deletes the oldest messages of the room that was silent for longest. Returns `false` if no room has more than one
+/// page. Each room keeps its latest page, because Redis may be full of the data of other programs.
 async fn evict(redis: &Redis) -> Result<bool, Error> {
     let mut script = EVICT.arg(EVICT_BATCH);
     let deleted: usize = redis.run_script(script.arg(PAGE_SIZE)).await?;
@@ -86,6 +89,7 @@ fn is_out_of_memory(error: &RedisError) -> bool {
     error.code() == Some("OOM")
 }
 
+/// Returns the page after `cursor`. Without a valid cursor, the page begins with the latest `PAGE_SIZE` messages.
 pub(super) async fn page_after(
     redis: &Redis,
     view: View,
@@ -101,6 +105,7 @@ pub(super) async fn page_after(
     Ok(latest.into_page(Some(reset)))
 }
 
+/// Returns the latest messages before the one with this id, oldest first, at most one page.
 pub(super) async fn page_before(redis: &Redis, view: View, id: i64) -> Result<Vec<Message>, Error> {
     let mut read = read_page(redis, &view, "before", Some(id)).await?;
     read.messages.reverse();
@@ -111,7 +116,7 @@ pub(super) async fn page_before(redis: &Redis, view: View, id: i64) -> Result<Ve
 struct ReadPage {
     first_id: i64,
     last_id: i64,
-    /// The cursor that the page begins after.
+    /// The id after which the page begins.
     after: i64,
     messages: Vec<Message>,
     has_more: bool,
@@ -150,7 +155,7 @@ impl ReadPage {
         Page {
             reset,
             messages: self.messages,
-            // Whatever comes after the last page is private to others.
+            // Messages after the last page are private to others, so the cursor skips them.
             cursor: if self.has_more {
                 last_read
             } else {
@@ -161,13 +166,13 @@ impl ReadPage {
     }
 }
 
-/// Returns the id of the message in an entry: the first half of the entry's own id, `17-0`.
+/// Returns the id of the message in an entry: 17 for the entry `17-0`.
 fn message_id((entry_id, _): &Entry) -> Option<i64> {
     let (message_id, _) = entry_id.split_once('-')?;
     message_id.parse().ok()
 }
 
-/// Parses an entry of a stream. `None` if it was not written by `append.lua`.
+/// Parses an entry of a stream. Returns `None` if `append.lua` cannot have written it.
 pub(super) fn parse_message(entry: Entry) -> Option<Message> {
     let id = message_id(&entry)?;
     let (_, fields) = entry;

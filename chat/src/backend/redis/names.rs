@@ -1,4 +1,4 @@
-//! The names in Redis, by the same rules as in SQLite.
+//! The names in Redis. The rules are the same as in SQLite.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, atomic::Ordering};
@@ -15,17 +15,17 @@ use crate::user::{TokenHash, User, UserId};
 
 static NAMES: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("names.lua")));
 
-/// How many names are refreshed in one call: Redis does nothing else while it runs a script.
+/// How many names are refreshed in one call, because Redis runs nothing else during a script.
 const REFRESH_BATCH: usize = 1_000;
 
-/// Begins a call of `names.lua`.
+/// Returns a call of `names.lua`, to which the arguments of the command have to be added.
 fn names_script(command: &str) -> ScriptInvocation<'static> {
     let mut script = NAMES.arg(command);
     script.arg(NAME_TTL).arg(UNCONFIRMED_TTL);
     script
 }
 
-/// Gives the name of `user` to `user`.
+/// Makes `user` the holder of `user.name`.
 pub(super) async fn claim(redis: &Redis, user: &User, max_users: usize) -> Result<(), Error> {
     let mut script = names_script("claim");
     script.arg(user.token.0.as_slice());
@@ -39,7 +39,7 @@ pub(super) async fn claim(redis: &Redis, user: &User, max_users: usize) -> Resul
     }
 }
 
-/// Returns whose token this is, and counts that as a use of the name.
+/// Returns the user with this token, and counts that as a use of the name.
 pub(super) async fn resolve_token(
     redis: &Redis,
     token: TokenHash,
@@ -50,7 +50,7 @@ pub(super) async fn resolve_token(
     Ok(holder.map(|(id, name)| User::new(id, UserName::from_store(name), token)))
 }
 
-/// Returns who holds this name.
+/// Returns the holder of this name, if there is one.
 pub(super) async fn find_holder(redis: &Redis, case_folded: &str) -> Result<Option<Holder>, Error> {
     let mut reading = pipe();
     let key = format!("chat:name:{case_folded}");
@@ -66,7 +66,7 @@ pub(super) async fn release(redis: &Redis, user: &User) -> Result<(), Error> {
     redis.run_script(script.arg(user.token.0.as_slice())).await
 }
 
-/// Refreshes the expiry of the names of users who are connected.
+/// Renews the expiry of the names of connected users.
 pub(super) async fn refresh(redis: &Redis, users: &[Arc<User>]) -> Result<(), Error> {
     for batch in users.chunks(REFRESH_BATCH) {
         let mut script = names_script("refresh");
@@ -78,8 +78,8 @@ pub(super) async fn refresh(redis: &Redis, users: &[Arc<User>]) -> Result<(), Er
     Ok(())
 }
 
-/// The users whom this server knows: one `User` for each, because the limits count all requests of a user together.
-/// Who holds which name is decided by Redis alone.
+/// The users that this server knows. There is one `User` for each, because the limits count all requests of a user
+/// together. Only Redis knows whether a user still holds the name.
 #[derive(Default)]
 pub(super) struct KnownUsers {
     by_token: Mutex<HashMap<TokenHash, Arc<User>>>,
@@ -90,21 +90,21 @@ impl KnownUsers {
         self.by_token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the `User` that this server has for the holder of this token, or makes `user` that one.
+    /// Returns the `User` that this server has with the same token, or inserts `user`.
     pub(super) fn get_or_insert(&self, user: &Arc<User>) -> Arc<User> {
         let mut users = self.lock();
         if let Some(known) = users.get(&user.token) {
             return Arc::clone(known);
         }
         if users.len() >= MAX_USERS {
-            // Those without a connection are read from Redis again when they come back.
+            // A user without a connection is read from Redis again with the next request.
             users.retain(|_, user| user.connections.load(Ordering::Acquire) > 0);
         }
         users.insert(user.token, Arc::clone(user));
         Arc::clone(user)
     }
 
-    /// Removes the user with this token, which is not valid any more.
+    /// Removes the user with this token, because the token is no longer valid.
     pub(super) fn forget(&self, token: TokenHash) {
         self.lock().remove(&token);
     }

@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- Who is in which room, on all servers together. Runs even when Redis is out of memory, so that nobody seems to have
--- left. ARGV: the command, the server, then the arguments of the command.
+-- Manages the members of all rooms on all servers. Runs even when Redis is out of memory, because a server that cannot
+-- renew its lease would lose its members.
+-- ARGV: the command, the server, and the arguments of the command.
 local commands = {}
 
--- Counts one server more (change 1) or less (change -1) for a user in a room. Publishes `joined` for the first one and
--- `left` for the last.
+-- Adds `change`, 1 or -1, to the number of servers to which a member is connected. Publishes `joined` for the first
+-- server, and `left` for the last.
 local function count(room, user, name, change)
   local members = 'chat:members:' .. room
   local before = redis.call('HGET', members, user) or '0 ' .. name
@@ -19,7 +20,7 @@ local function count(room, user, name, change)
     if servers == 1 and change == 1 then event = 'joined' end
   end
   if not event then return end
-  -- The version begins with the time, so that one from a roster that was lost is never taken for a newer one.
+  -- The first version is the time, so that the versions of a roster that was lost are always older.
   local now = redis.call('TIME')
   redis.call('HSETNX', members, 'version', string.format('%.0f', now[1] * 1e6 + now[2]))
   local version = redis.call('HINCRBY', members, 'version', 1)
@@ -28,10 +29,11 @@ local function count(room, user, name, change)
   redis.call('PUBLISH', 'chat:presence', cjson.encode({ room, version, event, user, name }))
 end
 
--- Arguments: room, user, name, and so on.
+-- Adds members of a server.
+-- Arguments: room, user and name of each.
 function commands.join(server, ...)
   local args = { ... }
-  -- A server without a lease is dead for the others, and nobody would ever remove its members.
+  -- The members of a server without a lease would never be removed.
   if not redis.call('ZSCORE', 'chat:servers', server) then return redis.error_reply('ERR the lease has run out') end
   for i = 1, #args, 3 do
     local room, user = args[i], args[i + 1]
@@ -39,7 +41,8 @@ function commands.join(server, ...)
   end
 end
 
--- Arguments: room, user, name, and so on.
+-- Removes members of a server.
+-- Arguments: room, user and name of each. The name is not used.
 function commands.leave(server, ...)
   local args = { ... }
   for i = 1, #args, 3 do
@@ -48,20 +51,21 @@ function commands.leave(server, ...)
   end
 end
 
--- Arguments: for how many seconds the server counts as alive. Removes the members of servers whose lease has run out.
--- Returns how many members of this server Redis has, in all rooms together.
+-- Renews the lease of a server, and removes the members of servers whose lease has run out. Returns how many members
+-- the server has, in all rooms together.
+-- Arguments: the length of the lease in seconds.
 function commands.heartbeat(server, seconds)
   local now = tonumber(redis.call('TIME')[1])
   local silence = now - (redis.call('GET', 'chat:time') or now)
   redis.call('SET', 'chat:time', now)
   if silence > seconds / 2 then
-    -- No server could send a heartbeat, because Redis was away. All leases begin again.
+    -- No server has sent a heartbeat, so Redis was probably not available. All leases begin again.
     for _, other in ipairs(redis.call('ZRANGE', 'chat:servers', 0, -1)) do
       redis.call('ZADD', 'chat:servers', now + seconds, other)
     end
   end
   for _, dead in ipairs(redis.call('ZRANGEBYSCORE', 'chat:servers', '-inf', now)) do
-    -- If there are many members, the others are removed with the next heartbeats.
+    -- If there are more members, the next heartbeats remove them.
     for _, member in ipairs(redis.call('SRANDMEMBER', 'chat:server:' .. dead, 500)) do
       commands.leave(dead, string.match(member, '^(%S+) (.*)$'))
     end

@@ -1,8 +1,8 @@
-//! What a server reports to Redis: a heartbeat, who is in which room on it, and who is typing.
+//! Reports from a server to Redis: its heartbeat, its members, and who is typing.
 //!
-//! Redis counts, for each user in a room, on how many servers that user is. It publishes `joined` when the first
-//! server reports the user, and `left` when the last one does not any more. A server sends a heartbeat every few
-//! seconds; the users of a server whose lease has run out have left.
+//! For each member of a room, Redis counts the servers to which the user is connected. It publishes `joined` when the
+//! first server reports the user, and `left` when the last one removes the user. Each heartbeat of a server renews its
+//! lease. When the lease runs out, the members of that server have left.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
@@ -20,41 +20,40 @@ use crate::input::RoomName;
 use crate::room::{Cluster, Rooms};
 use crate::user::{User, UserId};
 
-/// For how many seconds a server counts as alive after a heartbeat.
+/// For how many seconds a server counts as alive after a heartbeat: enough to miss two heartbeats.
 pub(super) const LEASE: u64 = 10;
 
-/// How often a server sends a heartbeat: three in the time of a lease.
+/// How often a server sends a heartbeat: three times during a lease.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How often the names of connected users are kept from expiring: three times in the 30 s of a released name.
+/// How often the expiry of the names of connected users is renewed: three times in the 30 s of a released name.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How many changes are reported in one call. Redis does nothing else while it runs a script, and a server has to
-/// send its heartbeat between two calls.
+/// How many changes are reported in one call, because Redis runs nothing else during a script.
 const REPORT_BATCH: usize = 500;
 
-/// How many `typing` events may wait to be published. When there are more, the newest are dropped.
+/// How many `typing` events may wait to be published. Further ones are dropped, because they would be late anyway.
 const TYPING_QUEUE: usize = 1_000;
 
-/// How long to wait before trying again after Redis has failed.
+/// How long to wait before the next attempt after Redis has failed. It is short compared with a lease.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 static PRESENCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("presence.lua")));
 
-/// What the rooms of this server hold: their way to leave a note for the task that reports to Redis.
+/// Passes the reports of the rooms to the task that sends them to Redis.
 struct RedisCluster {
     members_changed: Arc<Notify>,
     /// JSON for `chat:typing`.
     typing: mpsc::Sender<String>,
 }
 
-/// The other end of `RedisCluster`, for `run`.
+/// The receiving end of `RedisCluster`, for [`run`].
 pub(super) struct Reports {
     members_changed: Arc<Notify>,
     typing: mpsc::Receiver<String>,
 }
 
-/// Returns what the rooms need to report, and what `run` needs to receive the reports.
+/// Returns the two ends: one for the rooms, and one for [`run`].
 pub(super) fn cluster() -> (Arc<dyn Cluster>, Reports) {
     let members_changed = Arc::new(Notify::new());
     let (sender, receiver) = mpsc::channel(TYPING_QUEUE);
@@ -92,7 +91,7 @@ pub(super) async fn run(mut reports: Reports, rooms: Rooms, redis: Redis) {
         reported: HashMap::new(),
     };
     loop {
-        // The failure has been logged. What was sent last may have arrived or not; sending it again does no harm.
+        // The error has been logged. The last report may have arrived or not, and sending it again does no harm.
         reporter.report(&mut reports).await.err();
         sleep(RETRY_DELAY).await;
         redis.reconnect();
@@ -100,15 +99,15 @@ pub(super) async fn run(mut reports: Reports, rooms: Rooms, redis: Redis) {
 }
 
 /// A user in a room.
-type Presence = (RoomName, UserId);
+type MemberKey = (RoomName, UserId);
 
 struct PresenceReporter<'a> {
     rooms: &'a Rooms,
     redis: &'a Redis,
     /// The name of this server in Redis, a random number.
     server: String,
-    /// Who is in which room on this server, as Redis knows it.
-    reported: HashMap<Presence, Arc<User>>,
+    /// The members on this server that Redis knows.
+    reported: HashMap<MemberKey, Arc<User>>,
 }
 
 impl PresenceReporter<'_> {
@@ -123,7 +122,7 @@ impl PresenceReporter<'_> {
                 _ = refreshes.tick() => self.refresh_names().await?,
                 () = reports.members_changed.notified() => {}
                 event = reports.typing.recv() => {
-                    let event = event.ok_or_else(Error::internal)?; // The rooms hold the sender.
+                    let event = event.ok_or_else(Error::internal)?; // Never: the rooms have the sender.
                     self.redis.query::<()>(pipe().publish("chat:typing", event).ignore()).await?;
                     continue;
                 }
@@ -133,9 +132,8 @@ impl PresenceReporter<'_> {
         }
     }
 
-    /// Renews the lease of this server. If Redis does not have what was reported, because the other servers thought
-    /// that this one was dead or because Redis has lost data, finds out what it has, so that the rest is reported
-    /// again.
+    /// Renews the lease of this server. Redis may have other members of this server than were reported, because the
+    /// lease has run out or Redis has lost data. Then reads them, so that the next report corrects the difference.
     async fn send_heartbeat(&mut self) -> Result<(), Error> {
         let mut script = PRESENCE.arg("heartbeat");
         script.arg(&self.server).arg(LEASE);
@@ -146,7 +144,7 @@ impl PresenceReporter<'_> {
         let mut reading = pipe();
         reading.smembers(format!("chat:server:{}", self.server));
         let (mut in_redis,): (HashSet<String>,) = self.redis.query(&reading).await?;
-        // Keeps those who are here and in Redis, and removes the others from Redis.
+        // Members who are here and in Redis stay reported. Members who are only in Redis are removed there.
         self.reported = self.local_members();
         self.reported
             .retain(|(room, user), _| in_redis.remove(&format!("{} {user}", room.as_str())));
@@ -158,30 +156,30 @@ impl PresenceReporter<'_> {
         self.redis.run_script(&script).await
     }
 
-    fn local_members(&self) -> HashMap<Presence, Arc<User>> {
+    fn local_members(&self) -> HashMap<MemberKey, Arc<User>> {
         let members = self.rooms.local_members().into_iter();
         members
             .map(|(room, user)| ((room, user.id), user))
             .collect()
     }
 
-    /// Reports who has come to this server or gone from it since the last call.
+    /// Reports the members who have joined or left on this server since the last call.
     async fn report_changes(&mut self) -> Result<(), Error> {
-        let here = self.local_members();
+        let members = self.local_members();
         let mut left = Vec::new();
-        for (presence, user) in &self.reported {
-            if !here.contains_key(presence) {
-                left.push((presence.clone(), Arc::clone(user)));
+        for (key, user) in &self.reported {
+            if !members.contains_key(key) {
+                left.push((key.clone(), Arc::clone(user)));
             }
         }
         for batch in left.chunks(REPORT_BATCH) {
             self.report_batch("leave", batch).await?;
-            for (presence, _) in batch {
-                self.reported.remove(presence);
+            for (key, _) in batch {
+                self.reported.remove(key);
             }
         }
-        let is_new = |(presence, _): &(Presence, _)| !self.reported.contains_key(presence);
-        let joined: Vec<_> = here.into_iter().filter(is_new).collect();
+        let is_new = |(key, _): &(MemberKey, _)| !self.reported.contains_key(key);
+        let joined: Vec<_> = members.into_iter().filter(is_new).collect();
         for batch in joined.chunks(REPORT_BATCH) {
             self.report_batch("join", batch).await?;
             self.reported.extend(batch.iter().cloned());
@@ -192,7 +190,7 @@ impl PresenceReporter<'_> {
     async fn report_batch(
         &self,
         command: &str,
-        batch: &[(Presence, Arc<User>)],
+        batch: &[(MemberKey, Arc<User>)],
     ) -> Result<(), Error> {
         let mut script = PRESENCE.arg(command);
         script.arg(&self.server);
@@ -207,7 +205,7 @@ impl PresenceReporter<'_> {
             let mut reading = pipe();
             reading.hgetall(format!("chat:members:{}", room.as_str()));
             let (hash,): (HashMap<String, String>,) = self.redis.query(&reading).await?;
-            // Without a version Redis has nobody in the room yet; the roster is read again after the next report.
+            // Without a version the room has no members in Redis yet. The next call reads the roster again.
             if let Some((version, members)) = parse_roster(&hash) {
                 self.rooms.replace_roster(&room, version, members);
             }
@@ -215,7 +213,7 @@ impl PresenceReporter<'_> {
         Ok(())
     }
 
-    /// Keeps the names of connected users from expiring.
+    /// Renews the expiry of the names of connected users.
     async fn refresh_names(&self) -> Result<(), Error> {
         let users = self.reported.values();
         let users: HashMap<_, _> = users.map(|user| (user.id, Arc::clone(user))).collect();
@@ -224,7 +222,7 @@ impl PresenceReporter<'_> {
     }
 }
 
-/// Reads the hash of a room: user id → on how many servers, and the name, `2 Ann`; and `version`.
+/// Parses the hash of a room: `version`, and for each user id the number of servers and the name, `2 Ann`.
 fn parse_roster(hash: &HashMap<String, String>) -> Option<(u64, BTreeMap<UserId, String>)> {
     let version = hash.get("version")?.parse().ok()?;
     let mut members = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What other servers publish, and this one too, delivered to the rooms of this server.
+//! Delivers what all servers publish in Redis to the rooms of this server.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -16,10 +16,11 @@ use crate::input::RoomName;
 use crate::room::{ChangeKind, PresenceChange, Rooms};
 use crate::user::UserId;
 
-/// How long to wait before subscribing again after that has failed.
+/// How long to wait before the next attempt to subscribe. A Redis that starts again gets one attempt a second from each
+/// server.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Subscribes to everything that servers publish.
+/// Subscribes to all channels of the chat.
 pub(super) async fn subscribe(redis: &Redis) -> Result<PubSub, RedisError> {
     let channels = [
         "chat:message",
@@ -30,23 +31,23 @@ pub(super) async fn subscribe(redis: &Redis) -> Result<PubSub, RedisError> {
     redis.subscribe(&channels).await
 }
 
-/// Delivers what is published to `rooms`, for as long as the server runs.
+/// Delivers what is published to `rooms`, for as long as the server runs. Subscribes again when the subscription ends.
 pub(super) async fn run(first: PubSub, rooms: Rooms, redis: Redis) {
     let mut subscription = Some(first);
     loop {
         if let Some(subscription) = subscription.take() {
-            // Whatever was published before this subscription did not arrive.
+            // What was published before this subscription did not arrive.
             rooms.signal_gap();
             deliver_all(subscription, &rooms).await;
-            log::error!("nothing comes from Redis any more; subscribing again");
+            log::error!("the subscription to Redis has ended; subscribing again");
         }
         sleep(RETRY_DELAY).await;
         subscription = subscribe(&redis).await.ok();
     }
 }
 
-/// Delivers until the connection is gone. Every server publishes heartbeats, this one too, so a connection that is
-/// silent for a whole lease is gone as well.
+/// Delivers messages until the connection is closed or dead. Every server publishes heartbeats, this one included, so a
+/// connection that is silent for `LEASE` is dead.
 async fn deliver_all(subscription: PubSub, rooms: &Rooms) {
     let mut messages = subscription.into_on_message();
     let lease = Duration::from_secs(LEASE);
@@ -57,7 +58,7 @@ async fn deliver_all(subscription: PubSub, rooms: &Rooms) {
             rooms,
         );
         if let Err(error) = delivered {
-            log::error!("cannot read what came from Redis: {error}");
+            log::error!("cannot read a message from Redis: {error}");
         }
     }
 }
@@ -86,7 +87,7 @@ fn deliver(
         "chat:presence" => {
             let change: PublishedChange = serde_json::from_slice(payload)?;
             let room = RoomName::parse(&change.room)?;
-            rooms.apply_presence(&room, change.try_into()?);
+            rooms.apply_presence_change(&room, change.try_into()?);
         }
         "chat:typing" => {
             let (room, user, name): (String, UserId, String) = serde_json::from_slice(payload)?;

@@ -1,4 +1,4 @@
-//! What only a store in Redis does, and how a test changes it.
+//! Tests of the store in Redis only, and the control of that store for the tests of all stores.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::backend::tests::{Control, Store};
 use crate::room::EVENT_BUFFER;
 
-/// Returns an empty store on a Redis of its own.
+/// Returns an empty store. Its Redis belongs to it alone.
 pub(crate) async fn store(max_users: usize) -> Store {
     let server = testing::redis::Redis::start();
     let rooms = Rooms::new(20, EVENT_BUFFER);
@@ -22,7 +22,7 @@ pub(crate) async fn store(max_users: usize) -> Store {
         rooms,
         control: Box::new(RedisControl { server, backend }),
     };
-    // The first call of a script has to load it, and calls that come later would overtake it.
+    // The first call of a script takes longer, because it loads the script. Later calls could overtake it.
     let (warm_up, lobby) = (store.add_user("warm-up").await, RoomName::parse("lobby"));
     let message = NewMessage::test("warm-up", "warm-up", None);
     store.append(&lobby.unwrap(), &warm_up, message).await;
@@ -31,8 +31,8 @@ pub(crate) async fn store(max_users: usize) -> Store {
 }
 
 struct RedisControl {
-    /// Stopped when this is dropped.
-    #[allow(dead_code, reason = "it has to live as long as the store")]
+    /// Dropping it stops the server.
+    #[allow(dead_code, reason = "the server must run as long as the store is used")]
     server: testing::redis::Redis,
     backend: Arc<RedisBackend>,
 }
@@ -64,7 +64,7 @@ impl Control for RedisControl {
         Box::pin(self.run("redis.call('DEL', ARGV[1])", key))
     }
 
-    /// Keeps who is where: the server reports that only once.
+    /// Keeps the members of rooms, because a server reports each of them only once.
     fn clear(&self) -> BoxFuture<'_, ()> {
         const CLEAR: &str = "
             for _, pattern in ipairs({ 'log', 'public', 'private', 'rooms', 'sent', 'name', 'token' }) do
@@ -99,10 +99,10 @@ async fn the_key_of_a_message_is_deleted_with_it() {
     assert_eq!(keys, 10_000);
 }
 
-/// As far as a Redis can: each room keeps its latest page.
-#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
+/// Each room keeps its latest page, also the one that was silent for longest.
+#[allow(clippy::too_many_lines, reason = "one step after the other")]
 #[tokio::test]
-async fn a_redis_out_of_memory_makes_room_by_deleting_from_the_room_that_was_silent_for_longest() {
+async fn redis_out_of_memory_deletes_from_the_longest_silent_room() {
     if !testing::redis::is_installed() {
         return;
     }
@@ -141,7 +141,7 @@ async fn a_redis_out_of_memory_makes_room_by_deleting_from_the_room_that_was_sil
         append(&lobby, key).await.unwrap();
         assert!(start.elapsed() < Duration::from_secs(1));
     }
-    let left = async |room: &RoomName| {
+    let stored = async |room: &RoomName| {
         let mut counting = Pipeline::new();
         counting
             .cmd("XLEN")
@@ -149,8 +149,8 @@ async fn a_redis_out_of_memory_makes_room_by_deleting_from_the_room_that_was_sil
         let (count,): (usize,) = backend.redis.query(&counting).await.unwrap();
         count
     };
-    assert_eq!(left(&silent).await, 50);
-    assert!(left(&lobby).await > 50);
+    assert_eq!(stored(&silent).await, 50);
+    assert!(stored(&lobby).await > 50);
     let view = View {
         room: silent,
         reader: ann.id,

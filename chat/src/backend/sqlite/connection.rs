@@ -1,8 +1,10 @@
-//! [`ConnectionThread`]: a thread with a SQLite connection of its own, which runs one transaction after the other.
+//! [`ConnectionThread`]: a thread with its own SQLite connection, which runs one transaction after the other.
 //!
-//! A durable write costs one sync of the disk, however much it carries. So the writer takes all writes that are
-//! waiting, makes one transaction of them, and reports success to everybody once that is on disk: *group commit*. The
-//! busier the server, the more writes share a sync.
+//! A durable write costs one sync of the disk, even if it is large. So the writer puts all waiting writes into one
+//! transaction, and reports success to all callers when that transaction is on disk (*group commit*). The busier the
+//! server, the more writes share a sync.
+//!
+//! When a disk is full or hangs, `ConnectionThread::queue` returns a 503.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -13,13 +15,14 @@ use shared::error::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// How many jobs may wait for a thread, and how many writes share a transaction at most. Further jobs wait in their
-/// own requests, for `JOB_TIMEOUT` at most.
+/// How many jobs may wait for a thread, and how many writes may share a transaction. Requests with further jobs wait
+/// for a slot, until `JOB_TIMEOUT` at most.
 const QUEUE_CAPACITY: usize = 1024;
 
-/// How long a job may take. A disk that hangs must not hang the clients as well.
+/// How long a job may take, with the wait for its turn. If the disk hangs, clients get an error after that.
 const JOB_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The result of SQL statements, before it becomes an [`Error`] for a client.
 pub(super) type SqlResult<T> = rusqlite::Result<T>;
 
 /// One part of a transaction.
@@ -29,32 +32,34 @@ struct Job {
     bytes: u64,
 }
 
-/// Does the work of a job and returns a callback that runs after the commit. If the work or the transaction fails, the
-/// callback is dropped, which wakes the caller with an error.
+/// The work of a job, which returns a callback. If the work or the transaction fails, the callback is dropped, and the
+/// caller that waits for the job gets an error.
 type Run = Box<dyn FnOnce(&Connection) -> SqlResult<AfterCommit> + Send>;
+
+/// A callback that runs after the commit.
 type AfterCommit = Box<dyn FnOnce() + Send>;
 
-/// Pauses the reader while the writer holds it. Clones are handles to the same pause.
+/// Pauses the reader while the writer has it locked. Clones are handles to the same pause.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReadPause(Arc<Mutex<()>>);
 
 impl ReadPause {
-    /// Waits until the other side has dropped its guard.
+    /// Waits until the other thread has dropped its guard, and returns a new one.
     pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A handle to the thread. Dropping it finishes the jobs that are queued and closes the connection.
+/// A handle to the thread. Dropping it finishes the jobs in the queue and closes the connection.
 pub(super) struct ConnectionThread {
-    /// `None` only while this is being dropped: without a sender the thread ends.
+    /// `None` only during the drop: the thread ends when there is no sender.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl ConnectionThread {
-    /// Starts a thread that puts the jobs that are waiting into one transaction, as long as they add no more than
-    /// `max_bytes` together. Before each transaction it calls `prepare`. If that fails, the jobs fail, too.
+    /// Starts a thread that runs all waiting jobs in one transaction, or in several that add at most `max_bytes` each.
+    /// Before each transaction it calls `prepare`. If `prepare` fails, the jobs fail, too.
     pub(super) fn start_writer(
         connection: Connection,
         max_bytes: u64,
@@ -70,7 +75,7 @@ impl ConnectionThread {
         })
     }
 
-    /// Starts a thread that runs each job in a transaction of its own: reads have no sync to share. `pause` is locked
+    /// Starts a thread that runs each job in a transaction of its own, because reads need no sync. `pause` is locked
     /// while a job runs.
     pub(super) fn start_reader(connection: Connection, pause: ReadPause) -> SqlResult<Self> {
         Self::start(connection, 1, move |connection, jobs| {
@@ -84,7 +89,7 @@ impl ConnectionThread {
         max_batch: usize,
         mut run: impl FnMut(&mut Connection, Vec<Job>) + Send + 'static,
     ) -> SqlResult<Self> {
-        // By default SQLite plans some statements again for each value, which costs more than running them.
+        // Otherwise SQLite plans some statements again for each value, which takes longer than to run them.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let (sender, mut receiver) = mpsc::channel(QUEUE_CAPACITY);
         let thread = thread::spawn(move || {
@@ -99,8 +104,7 @@ impl ConnectionThread {
         })
     }
 
-    /// Runs `job` and returns its result. The job is skipped if nobody waits for the result any more by the time it is
-    /// its turn.
+    /// Runs `job` and returns its result. The job is skipped if its caller stops waiting before it begins.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         job: impl FnOnce(&Connection) -> SqlResult<T> + Send + 'static,
@@ -117,8 +121,8 @@ impl ConnectionThread {
         .await
     }
 
-    /// Runs a write that adds `bytes` at most, and returns its result once that is on disk. After an error the write
-    /// may have been committed or not: repeat it.
+    /// Runs a write that adds at most `bytes`, and returns its result when the write is on disk. After an error the
+    /// write may have been committed or not, so the caller should repeat it.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         bytes: u64,
@@ -128,8 +132,8 @@ impl ConnectionThread {
             .await
     }
 
-    /// Runs a write that returns two things: its result, and a callback for the thread to call after the commit. The
-    /// callbacks of all writes are called in the order in which the writes were run.
+    /// Runs a write that returns its result, and a callback that the thread calls after the commit. The callbacks are
+    /// called in the order in which the writes were run.
     pub(super) async fn write_then<T: Send + 'static, Callback: FnOnce() + Send + 'static>(
         &self,
         bytes: u64,
@@ -139,7 +143,7 @@ impl ConnectionThread {
             Box::new(move |connection| {
                 let (result, callback) = job(connection)?;
                 Ok(Box::new(move || {
-                    // The caller may have given up waiting; the write is done anyway.
+                    // The caller may have stopped waiting, but the write is on disk.
                     sender.send(result).ok();
                     callback();
                 }))
@@ -148,7 +152,8 @@ impl ConnectionThread {
         .await
     }
 
-    /// Queues the work that `make` returns, and waits for what it sends.
+    /// Queues the job that `make` returns, and waits for the result that the job sends. Returns a 503 if the job fails
+    /// or takes too long.
     async fn queue<T>(
         &self,
         bytes: u64,
@@ -164,7 +169,7 @@ impl ConnectionThread {
             result.await.ok()
         };
         let result = timeout(JOB_TIMEOUT, running).await.unwrap_or_default();
-        let message = "The database does not answer as it should. Send it again later.";
+        let message = "The database does not respond as it should. Try again later.";
         result.ok_or_else(|| Error::service_unavailable(message))
     }
 }
@@ -178,7 +183,7 @@ impl Drop for ConnectionThread {
     }
 }
 
-/// Splits jobs into batches, in their order. Each adds at most `max_bytes`, or is a single job.
+/// Splits jobs into batches, in their order. A batch adds at most `max_bytes`, or has only one job.
 fn split_by_bytes(jobs: Vec<Job>, max_bytes: u64) -> Vec<Vec<Job>> {
     let mut batches = Vec::new();
     let mut batch = Vec::new();
@@ -195,7 +200,7 @@ fn split_by_bytes(jobs: Vec<Job>, max_bytes: u64) -> Vec<Vec<Job>> {
     batches
 }
 
-/// Runs a transaction, and then the callbacks that it returns.
+/// Runs a transaction, and then the callbacks that it returns. Logs an error.
 fn run_and_report(transaction: impl FnOnce() -> SqlResult<Vec<AfterCommit>>) {
     match transaction() {
         Ok(callbacks) => callbacks.into_iter().for_each(|callback| callback()),
@@ -203,10 +208,10 @@ fn run_and_report(transaction: impl FnOnce() -> SqlResult<Vec<AfterCommit>>) {
     }
 }
 
-/// Runs all jobs of `batch` in one transaction. A job that fails does not take the others with it: SQLite undoes the
-/// statement that failed, and no job depends on an earlier one of its own.
+/// Runs all jobs of `batch` in one transaction. If a job fails, the others are committed all the same: SQLite undoes
+/// the statement that failed, and the earlier statements of the job do no harm without it.
 fn commit(connection: &mut Connection, batch: Vec<Job>) -> SqlResult<Vec<AfterCommit>> {
-    // Rolled back when it is dropped before the commit.
+    // An error drops the transaction before the commit, and thereby rolls it back.
     let transaction = connection.transaction()?;
     let mut callbacks = Vec::with_capacity(batch.len());
     for job in batch {

@@ -1,4 +1,4 @@
-//! [`Database`]: one SQLite file that belongs to this server, with a thread that writes and one that reads.
+//! [`Database`]: one SQLite file, with a thread that writes and a thread that reads. No other server can open it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,37 +11,37 @@ use super::rooms::StoredRooms;
 use super::space::{Sizes, Space};
 use crate::backend::OpenError;
 
-/// How long a statement waits for another program that holds the file, in milliseconds. No other program should;
-/// waiting longer would delay the clients and a shutdown.
+/// How long a statement waits for another program that has locked the file, in milliseconds. No other program should
+/// lock it, and a longer wait would delay clients and a stop of the server.
 const BUSY_TIMEOUT: u32 = 500;
 
-/// "chat" in ASCII, where SQLite stores what kind of file this is (`PRAGMA application_id`).
+/// Marks the file as a database of the chat (`PRAGMA application_id`): "chat" in ASCII.
 const APPLICATION_ID: i32 = 0x6368_6174;
 
 /// An open database. The file stays locked for this process until this is dropped.
 pub(super) struct Database {
-    /// For everything that changes something.
+    /// Runs all writes.
     pub(super) writer: ConnectionThread,
-    /// For everything that only reads. It does not wait for the writer's transactions.
+    /// Runs all reads. It does not wait for the transactions of the writer.
     pub(super) reader: ConnectionThread,
     /// The rooms that have messages.
     pub(super) rooms: Arc<StoredRooms>,
-    /// Declared last, so that it is dropped last: no other server may open the file before this one has closed it.
+    /// The last field, so that it is dropped last: no other server may open the file before this one has closed it.
     _lock: Option<FileLock>,
 }
 
 impl Database {
-    /// Opens `file`, or creates it. `:memory:` is a database that ends with the process. `size` is how many bytes it may
-    /// take. Each of the `migrations` is the SQL that makes the next version of the tables.
+    /// Opens `file`, or creates it. With `:memory:` the database is only in memory. It may take `size` bytes. Each of
+    /// the `migrations` is the SQL for the next version of the tables.
     pub(super) fn open(file: &Path, size: u64, migrations: &[String]) -> Result<Self, OpenError> {
         if file == ":memory:" {
-            // A name that only the two connections of this database know.
+            // The two connections share the database by this name, and no other database has it.
             let name = format!("file:/{:x}?vfs=memdb", rand::random::<u128>());
             return Self::open_at(Path::new(&name), None, size, migrations, None);
         }
-        // SQLite would parse `file:x.db` as a URI. With a leading `./` it is a file name, and the lock is beside it.
+        // SQLite would parse `file:x.db` as a URI. With a leading `./` it is a file name, as it is for the lock.
         let path = Path::new(".").join(file);
-        // Two servers on one file would not receive each other's messages.
+        // If two servers used one file, neither would publish the messages of the other.
         let lock = FileLock::acquire(&path)?;
         let mut wal = path.clone().into_os_string();
         wal.push("-wal");
@@ -75,7 +75,7 @@ impl Database {
     }
 }
 
-/// Opens the connection that writes, and brings the tables up to date.
+/// Opens the connection for the writer, and brings the tables up to date.
 fn open_writer(path: &Path, sizes: Sizes, migrations: &[String]) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path)?;
     let version = stored_version(&connection)?;
@@ -83,7 +83,7 @@ fn open_writer(path: &Path, sizes: Sizes, migrations: &[String]) -> Result<Conne
     let Some(missing) = missing else {
         return Err(format!("it was made by a later version of the chat ({version})").into());
     };
-    // With WAL, readers go on while the writer writes. With FULL, a commit is on disk when it returns.
+    // With WAL, reads do not wait for the writer. With FULL, a commit is on disk when it returns.
     connection.execute_batch(&format!(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
@@ -102,8 +102,8 @@ fn open_writer(path: &Path, sizes: Sizes, migrations: &[String]) -> Result<Conne
     Ok(connection)
 }
 
-/// Returns the version of the tables in a database of the chat, 0 for an empty file. Any other file is refused, before
-/// anything in it is changed.
+/// Returns the version of the tables in a database of the chat, or 0 for an empty file. Fails for any other file,
+/// before anything in it is changed.
 fn stored_version(connection: &Connection) -> Result<u32, OpenError> {
     const NOT_OURS: &str = "it is not a chat database, and is left as it is";
     let identity = connection.query_row(

@@ -1,17 +1,18 @@
-//! The log in SQLite: its table, and the SQL that appends to it and reads it.
+//! The log in SQLite: its table, and the SQL that appends to the log and reads it.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::connection::SqlResult;
 use super::rooms::StoredRooms;
+use super::space::SQLITE_PAGE_BYTES;
 use crate::input::{NewMessage, RoomName};
 use crate::log::{
     MAX_MESSAGES_PER_ROOM, Message, PAGE_SIZE, Page, PageBuilder, Receipt, View, resolve_cursor,
 };
 use crate::user::{User, UserId};
 
-/// The log, ordered by room and id. `from_id` and `to_id` are users that may no longer exist; the names are as they
-/// were. `time` is in Unix seconds.
+/// The log, ordered by room and id. The users `from_id` and `to_id` may no longer exist; `from_name` and `to_name` are
+/// their names at the time of the message. `time` is in Unix seconds.
 pub(super) const TABLE: &str = "
     CREATE TABLE messages (
         room TEXT NOT NULL, id INTEGER NOT NULL,
@@ -21,15 +22,16 @@ pub(super) const TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX messages_by_key ON messages (from_id, key);";
 
-/// The messages that a reader may see, in three parts: public ones, private ones to the reader, and private ones from
-/// the reader. With these, reading costs the same however many private messages of others are in the room.
+/// Three indexes for the messages that a reader may see: public ones, private ones to the reader, and private ones from
+/// the reader. With them, private messages of others do not make reading slower.
 pub(super) const INDEXES: &str = "
     CREATE INDEX public_messages ON messages (room, id) WHERE to_id IS NULL;
     CREATE INDEX private_messages_to ON messages (room, to_id, id) WHERE to_id IS NOT NULL;
     CREATE INDEX private_messages_from ON messages (room, from_id, id) WHERE to_id IS NOT NULL;";
 
-/// How many bytes a message may add to the database besides its text: a page for the row, and one for each index.
-const OVERHEAD: u64 = 6 * 4096;
+/// How many bytes a message may add to the database besides its text. These are six pages: one for the row, one for
+/// each of the four indexes, and one because a long text fills whole pages.
+const OVERHEAD: u64 = 6 * SQLITE_PAGE_BYTES;
 
 /// A message that is in the log, and the receipt for its author.
 pub(super) struct Appended {
@@ -37,7 +39,7 @@ pub(super) struct Appended {
     pub(super) receipt: Receipt,
 }
 
-/// Returns how many bytes a message may add to the database, at most.
+/// Returns how many bytes a message adds to the database at most.
 pub(super) fn max_bytes(message: &NewMessage) -> u64 {
     OVERHEAD + message.text.len() as u64
 }
@@ -51,11 +53,11 @@ pub(super) fn append(
     author: &User,
     new: &NewMessage,
 ) -> SqlResult<Option<Appended>> {
-    // First of all: a repeat gets the first receipt even if its recipient has gone since.
+    // This comes first, because a repeat gets the first receipt even if its recipient no longer exists.
     if let Some(message) = find_by_key(connection, author.id, &new.idempotency_key)? {
         return Ok(Some(Appended::of(message, false)));
     }
-    if let Some(silent) = rooms.room_to_give_way(room.as_str()) {
+    if let Some(silent) = rooms.room_to_evict(room.as_str()) {
         delete_room(connection, &silent)?;
         rooms.remove(&silent);
     }
@@ -85,7 +87,7 @@ fn find_by_key(connection: &Connection, author: UserId, key: &str) -> SqlResult<
         .optional()
 }
 
-/// Makes room for one more message of a room that has as many as are kept.
+/// Deletes the oldest messages of a room that is full, so that it can get one more.
 fn delete_oldest(connection: &Connection, room: &RoomName) -> SqlResult<usize> {
     connection
         .prepare_cached(
@@ -100,7 +102,7 @@ fn delete_room(connection: &Connection, room: &str) -> SqlResult<usize> {
 }
 
 /// Inserts a message at the end of its room. The first message of a room gets the time in milliseconds as its id.
-/// Inserts nothing if the message has a recipient that does not exist.
+/// Inserts nothing if the message has a recipient who does not exist.
 fn insert(
     connection: &Connection,
     room: &RoomName,
@@ -131,7 +133,7 @@ fn insert(
         .optional()
 }
 
-/// Returns the page after `cursor`. Without a valid cursor it is the first page of the latest messages.
+/// Returns the page after `cursor`. Without a valid cursor, the page begins with the latest `PAGE_SIZE` messages.
 pub(super) fn page_after(
     connection: &Connection,
     view: &View,
@@ -153,13 +155,13 @@ pub(super) fn page_after(
     Ok(Page {
         reset: cursor.filter(|_| valid.is_none()).map(|_| after),
         messages,
-        // Whatever comes after the last page is private to others.
+        // Messages after the last page are private to others, so the cursor skips them.
         cursor: if has_more { last_read } else { last_id },
         has_more,
     })
 }
 
-/// Returns the latest messages before the one with this id, oldest first, a page at most.
+/// Returns the latest messages before the one with this id, oldest first, at most one page.
 pub(super) fn page_before(
     connection: &Connection,
     view: &View,
@@ -171,8 +173,8 @@ pub(super) fn page_before(
     Ok(messages)
 }
 
-/// Returns the ids of the first and the last message of a room. An empty room has 1 and 0, so that its only valid
-/// cursor is 0.
+/// Returns the ids of the first and the last message of a room. For an empty room they are 1 and 0, so that its only
+/// valid cursor is 0.
 fn first_and_last_id(connection: &Connection, room: &RoomName) -> SqlResult<(i64, i64)> {
     connection
         .prepare_cached(
@@ -182,7 +184,7 @@ fn first_and_last_id(connection: &Connection, room: &RoomName) -> SqlResult<(i64
         .query_row([room.as_str()], |row| row.try_into())
 }
 
-/// Returns the id before the latest messages that the reader may see, as many as a newcomer gets.
+/// Returns the id before the latest `PAGE_SIZE` messages that the reader may see, or `None` if there are none.
 fn before_latest(connection: &Connection, view: &View) -> SqlResult<Option<i64>> {
     let latest = select_visible("id", "id <= ?3", "DESC");
     let sql = format!("SELECT min(id) - 1 FROM ({latest} LIMIT {PAGE_SIZE})");
@@ -193,8 +195,9 @@ fn before_latest(connection: &Connection, view: &View) -> SqlResult<Option<i64>>
         })
 }
 
-/// Returns the SQL for the messages of room `?1` that reader `?2` may see. Each part reads an index of its own and
-/// nothing that is private to others. SQLite merges the three in the order of the ids, and stops at the limit.
+/// Returns the SQL for the messages of room `?1` that reader `?2` may see, limited by the id `?3`. Each of the three
+/// parts reads an index of its own, without messages that are private to others. SQLite merges the parts in the order
+/// of the ids, and reads no more rows than needed.
 fn select_visible(columns: &str, range: &str, order: &str) -> String {
     format!(
         "SELECT {columns} FROM messages INDEXED BY public_messages
@@ -209,8 +212,7 @@ fn select_visible(columns: &str, range: &str, order: &str) -> String {
     )
 }
 
-/// Reads a page of what `sql` selects, and whether there is more. A page ends with `PAGE_SIZE` messages, or with the
-/// one that makes it longer than `PAGE_BYTES`.
+/// Reads the messages that `sql` selects until the page is full. Returns them, and whether there are more.
 fn read_page(
     connection: &Connection,
     sql: &str,
@@ -245,7 +247,7 @@ fn read_message(row: &Row<'_>) -> SqlResult<Message> {
 mod tests {
     use super::*;
 
-    /// A plan that looks at messages of others, or sorts, costs more than it returns.
+    /// A query plan that scans the table, or sorts, reads more rows than it returns.
     #[test]
     fn a_page_is_read_from_three_indexes_and_merged() {
         let connection = Connection::open_in_memory().unwrap();
@@ -263,7 +265,7 @@ mod tests {
                 .unwrap();
             let searches = |index| {
                 let step = format!("SEARCH messages USING INDEX {index}");
-                steps.iter().any(|taken| taken.starts_with(&step))
+                steps.iter().any(|planned| planned.starts_with(&step))
             };
             assert!(searches("public_messages (room=? AND id"), "{steps:?}");
             assert!(

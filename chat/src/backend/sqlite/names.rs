@@ -1,7 +1,7 @@
-//! The names in SQLite: who holds which name, and who has to give one up.
+//! The names in SQLite: which user holds which name, and which name is evicted for a new one.
 //!
-//! All users are in memory, too, because whether a name is free depends on who is connected. The table has what
-//! must survive a restart.
+//! All users are in memory, too, because a name is not free while its holder is connected. The table has what must
+//! survive a restart.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,33 +11,34 @@ use shared::error::Error;
 
 use super::connection::SqlResult;
 use super::database::Database;
+use super::space::SQLITE_PAGE_BYTES;
 use crate::backend::{
     EVICTABLE_AFTER, Holder, NAME_TAKEN, NAME_TTL, TOO_MANY_USERS, UNCONFIRMED_TTL,
 };
 use crate::input::UserName;
 use crate::user::{TokenHash, User, unix_now};
 
-/// The users who hold a name. `folded` is the name for comparisons, `token` the hash of the session token.
+/// The users who hold a name. `folded` is the case-folded name, `token` the hash of the session token.
 pub(super) const TABLE: &str = "
     CREATE TABLE users (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL, folded TEXT NOT NULL UNIQUE,
         token BLOB NOT NULL UNIQUE
     ) STRICT;";
 
-/// Whether the token was used since the name was claimed or released. Of older users it is not known.
+/// Adds the column that tells whether a name is confirmed. Names in an older database count as confirmed.
 pub(super) const CONFIRMED: &str = "
     ALTER TABLE users ADD COLUMN confirmed INTEGER NOT NULL DEFAULT 1;";
 
-/// How many bytes a user may add to the database: a page for the row, and one for each index.
-const USER_BYTES: u64 = 3 * 4096;
+/// How many bytes a user may add to the database: one page for the row, and one for each of the two indexes.
+const USER_BYTES: u64 = 3 * SQLITE_PAGE_BYTES;
 
-/// Everybody who holds a name.
+/// All users who hold a name.
 pub(super) struct Names {
     database: Arc<Database>,
     /// How many names can be taken at the same time.
     max_users: usize,
-    /// By the hash of the token. A new name is compared with all of them: 10,000 comparisons are little beside the
-    /// write that follows.
+    /// The holders by the hash of their token. A new name is compared with all of them. That is fast, compared with
+    /// the write that follows.
     holders: Mutex<HashMap<TokenHash, NameHolder>>,
 }
 
@@ -49,7 +50,7 @@ struct NameHolder {
 }
 
 impl NameHolder {
-    /// Returns whether the user was not here for `seconds`, or for less if the name is unconfirmed.
+    /// Returns whether the user has been idle for `seconds`, or for `UNCONFIRMED_TTL` if the name is unconfirmed.
     fn is_idle(&self, seconds: i64, now: i64) -> bool {
         let seconds = if self.is_confirmed {
             seconds
@@ -59,14 +60,14 @@ impl NameHolder {
         self.user.is_idle(seconds, now)
     }
 
-    /// Returns the order of eviction, smallest first: unconfirmed names, then those that were idle for longest.
+    /// Returns a key for the order of eviction: first unconfirmed names, then those that were idle for longest.
     fn eviction_order(&self) -> (bool, i64) {
         (self.is_confirmed, self.user.last_seen())
     }
 }
 
 impl Names {
-    /// Loads everybody from the database. A restart counts as if everybody had been here.
+    /// Loads all users from the database. A restart counts as if each of them had just sent a request.
     pub(super) async fn load(database: Arc<Database>, max_users: usize) -> Result<Self, Error> {
         let holders = database.reader.read(read_holders).await?;
         let by_token = |holder: NameHolder| (holder.user.token, holder);
@@ -82,9 +83,9 @@ impl Names {
         self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the name of `user` to `user`, and stores that.
+    /// Makes `user` the holder of `user.name`, in memory and in the database.
     pub(super) async fn claim(&self, user: Arc<User>) -> Result<(), Error> {
-        // Reserved before it is stored, so that nobody else can take the name meanwhile.
+        // In memory first, so that nobody else can take the name meanwhile.
         let evicted = self.reserve(&user)?;
         let stored = Arc::clone(&user);
         let save = move |connection: &Connection| replace_user(connection, evicted, &stored);
@@ -95,7 +96,7 @@ impl Names {
         saved
     }
 
-    /// Reserves the name in memory. Returns the token of the user who was evicted for it, if any.
+    /// Makes `user` the holder in memory. Returns the token of the user who was evicted for that, if there is one.
     fn reserve(&self, user: &Arc<User>) -> Result<Option<TokenHash>, Error> {
         let (mut holders, now) = (self.lock(), unix_now());
         let has_same_name =
@@ -124,7 +125,7 @@ impl Names {
         Ok(evicted)
     }
 
-    /// Returns whose token this is, and counts that as a use of the name. The first use is stored.
+    /// Returns the user with this token, and counts that as a use of the name. The first use is stored.
     pub(super) async fn user_by_token(&self, token: TokenHash) -> Result<Option<Arc<User>>, Error> {
         let Some((user, is_first_use)) = self.use_token(token) else {
             return Ok(None);
@@ -135,9 +136,9 @@ impl Names {
         Ok(Some(user))
     }
 
-    /// Finds the user with this token, in memory. Returns whether this is the first use of the token.
+    /// Returns the user with this token, and whether the name was unconfirmed until now.
     fn use_token(&self, token: TokenHash) -> Option<(Arc<User>, bool)> {
-        // Under the lock, so that nobody else can get the name between the look-up and the use.
+        // Under one lock, so that nobody else can get the name between the look-up and the use.
         let mut holders = self.lock();
         let holder = holders.get_mut(&token)?;
         let is_first_use = !std::mem::replace(&mut holder.is_confirmed, true);
@@ -145,7 +146,7 @@ impl Names {
         Some((Arc::clone(&holder.user), is_first_use))
     }
 
-    /// Returns who holds this name.
+    /// Returns the holder of this name, if there is one.
     pub(super) fn find_holder(&self, case_folded: &str) -> Option<Holder> {
         let holders = self.lock();
         let mut users = holders.values().map(|holder| &holder.user);
@@ -187,10 +188,10 @@ fn read_holders(connection: &Connection) -> SqlResult<Vec<NameHolder>> {
         .collect()
 }
 
-/// Inserts `user`, and deletes the user who was evicted for it.
+/// Inserts `user`, and deletes the user who was evicted for that.
 fn replace_user(connection: &Connection, evicted: Option<TokenHash>, user: &User) -> SqlResult<()> {
     let row = params![user.id, user.name.text, user.name.case_folded, user.token.0];
-    // OR REPLACE removes the last holder of the same name, also one who was evicted while the disk failed.
+    // OR REPLACE deletes an earlier holder of the name, who may still be stored because the disk failed.
     connection.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?, 0)", row)?;
     if let Some(TokenHash(token)) = evicted {
         connection.execute("DELETE FROM users WHERE token = ?", [token])?;

@@ -1,4 +1,4 @@
-//! [`StoredRooms`]: which rooms have messages in the database, and when somebody last sent one to each.
+//! [`StoredRooms`]: which rooms have messages in the database, and the time of the last message of each.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,11 +7,11 @@ use rusqlite::Connection;
 
 use super::connection::SqlResult;
 
-/// How many rooms have messages in the database. When a further one begins, the room that was silent for longest loses
-/// its messages. A room with one message takes about a kilobyte here and on disk.
+/// How many rooms can have messages in the database. When there is one more, the room that was silent for longest loses
+/// its messages. A room with one message takes about a kilobyte in memory and on disk.
 pub(super) const MAX_STORED_ROOMS: usize = 10_000;
 
-/// The rooms in the database. Only the thread that writes changes them; the mutex is for `Sync`.
+/// The rooms in the database. Only the writer uses them; the mutex is there because the type must be `Sync`.
 pub(super) struct StoredRooms {
     /// The time of the last message of each room, in Unix seconds.
     last_message: Mutex<HashMap<String, i64>>,
@@ -20,7 +20,7 @@ pub(super) struct StoredRooms {
 impl StoredRooms {
     /// Reads the rooms that a database has.
     pub(super) fn load(connection: &Connection) -> SqlResult<Self> {
-        // SQLite finds each next room in the primary key; `SELECT DISTINCT` would look at every message.
+        // SQLite looks each next room up in the primary key; `SELECT DISTINCT` would read every message.
         let rooms = connection
             .prepare(
                 "WITH RECURSIVE rooms(room) AS (
@@ -45,8 +45,8 @@ impl StoredRooms {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the room that has to give way before `room` can have its first message, if one has to.
-    pub(super) fn room_to_give_way(&self, room: &str) -> Option<String> {
+    /// Returns the room that has to lose its messages before `room` gets its first message, if there is one.
+    pub(super) fn room_to_evict(&self, room: &str) -> Option<String> {
         let rooms = self.lock();
         if rooms.len() < MAX_STORED_ROOMS || rooms.contains_key(room) {
             return None;
@@ -59,7 +59,7 @@ impl StoredRooms {
         longest_silent(&self.lock())
     }
 
-    /// Records a message.
+    /// Records a message of a room, sent at `time`.
     pub(super) fn touch(&self, room: &str, time: i64) {
         let mut rooms = self.lock();
         if let Some(last) = rooms.get_mut(room) {
@@ -69,7 +69,7 @@ impl StoredRooms {
         }
     }
 
-    /// Removes a room without messages.
+    /// Removes a room that has no messages any more.
     pub(super) fn remove(&self, room: &str) {
         self.lock().remove(room);
     }

@@ -1,9 +1,10 @@
-//! What keeps the database file and its write-ahead log (WAL) within their sizes, whatever clients send.
+//! [`Space`]: keeps the database file and its write-ahead log (WAL) within their sizes.
 //!
-//! The WAL grows with each commit. SQLite can write it from the start again only at a moment when nobody reads, and
-//! while clients read all the time there may be none. So the writer makes such a moment: it pauses the reader and
-//! truncates the log. And when the database is nearly full, the writer deletes the oldest messages of the room that was
-//! silent for longest, before SQLite has to refuse a message.
+//! The WAL grows with each commit. SQLite can begin it again only at a moment when nobody reads. While clients read all
+//! the time, there may be no such moment. So the writer makes one: it pauses the reader and truncates the WAL.
+//!
+//! SQLite refuses to write when the database is full. Before that, the writer deletes the oldest messages of the room
+//! that was silent for longest.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,45 +15,45 @@ use rusqlite::{Connection, Error as SqlError, params};
 use super::connection::{ReadPause, SqlResult};
 use super::rooms::StoredRooms;
 
-/// SQLite's page size, in bytes.
-const PAGE_BYTES: u64 = 4096;
+/// The size of a page of SQLite, in bytes.
+pub(super) const SQLITE_PAGE_BYTES: u64 = 4096;
 
-/// The most that the write-ahead log may take, in bytes.
+/// The largest size of the write-ahead log, in bytes: small compared with the default of `--database-size`, and large
+/// enough for many commits between two pauses of the reader.
 const MAX_WAL: u64 = 64 << 20;
 
-/// How many of the oldest messages of a room are deleted in one step. It ends when there is room, so that little more is
-/// deleted than needed.
+/// How many messages are deleted before the free space is measured again, so that little more is deleted than needed.
 const DELETE_STEP: i64 = 50;
 
-/// How many steps are one transaction. Clients that write wait for it.
+/// How many such steps a transaction may have. Clients that write wait for it.
 const MAX_STEPS: usize = 100;
 
 /// How large the two files may be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
-    /// The most pages that the database may have.
+    /// How many pages the database may have.
     pub(super) pages: u64,
-    /// The most bytes that the write-ahead log may take.
+    /// How many bytes the write-ahead log may have.
     wal: u64,
-    /// The most bytes that one transaction may add. So many are free in the database before it begins.
+    /// How many bytes one transaction may add. As many are free before it begins.
     pub(super) transaction: u64,
 }
 
 impl Sizes {
-    /// Divides `total` bytes between the database and its write-ahead log.
+    /// Divides `total` bytes between the database and the write-ahead log.
     pub(super) fn of(total: u64) -> Self {
         let wal = MAX_WAL.min(total / 4);
         Self {
-            pages: (total - wal) / PAGE_BYTES,
+            pages: (total - wal) / SQLITE_PAGE_BYTES,
             wal,
             transaction: wal / 4,
         }
     }
 }
 
-/// Makes room before each transaction of the writer.
+/// Frees space before each transaction of the writer.
 pub(super) struct Space {
-    /// The write-ahead log; `None` for a database in memory, which has none.
+    /// The file of the write-ahead log. A database in memory has none.
     pub(super) wal: Option<PathBuf>,
     pub(super) sizes: Sizes,
     pub(super) pause: ReadPause,
@@ -60,13 +61,13 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// Makes room for one transaction. Fails if that is impossible, because another program reads the file.
+    /// Frees enough space for one transaction. Fails if another program reads the file and thereby prevents it.
     pub(super) fn prepare(&self, connection: &mut Connection) -> SqlResult<()> {
         self.bound_wal(connection)?;
         if self.free_bytes(connection)? >= self.sizes.transaction {
             return Ok(());
         }
-        // More than needed, so that this does not happen before every transaction.
+        // More than needed, so that not every transaction has to wait for a deletion.
         let wanted = 2 * self.sizes.transaction;
         while self.free_bytes(connection)? < wanted {
             let Some(room) = self.rooms.longest_silent() else {
@@ -78,7 +79,7 @@ impl Space {
         Ok(())
     }
 
-    /// Truncates the write-ahead log when it has a quarter of its size. Refuses to go on when a further transaction
+    /// Truncates the write-ahead log when it has reached a quarter of its largest size. Fails if the next transaction
     /// could make it too large.
     fn bound_wal(&self, connection: &Connection) -> SqlResult<()> {
         if self.wal_bytes()? < self.sizes.wal / 4 {
@@ -88,8 +89,9 @@ impl Space {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         drop(paused);
         if self.wal_bytes()? + self.sizes.transaction > self.sizes.wal {
-            let message = "another program reads the database, so that its log cannot be truncated";
-            return Err(refusal(message));
+            let message =
+                "another program reads the database, so its write-ahead log cannot be truncated";
+            return Err(disk_full(message));
         }
         Ok(())
     }
@@ -99,7 +101,7 @@ impl Space {
         match fs::metadata(wal) {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(refusal(&error.to_string())),
+            Err(error) => Err(disk_full(&error.to_string())),
         }
     }
 
@@ -107,10 +109,10 @@ impl Space {
         let pages =
             |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
         let used = u64::from(pages("page_count")? - pages("freelist_count")?);
-        Ok(self.sizes.pages.saturating_sub(used) * PAGE_BYTES)
+        Ok(self.sizes.pages.saturating_sub(used) * SQLITE_PAGE_BYTES)
     }
 
-    /// Deletes the oldest messages of a room until `wanted` bytes are free, or for one transaction at most.
+    /// Deletes the oldest messages of a room until `wanted` bytes are free, in one transaction of at most `MAX_STEPS`.
     fn delete_oldest(&self, connection: &mut Connection, room: &str, wanted: u64) -> SqlResult<()> {
         let transaction = connection.transaction()?;
         let mut deleted = 0;
@@ -135,7 +137,7 @@ impl Space {
     }
 }
 
-fn refusal(message: &str) -> SqlError {
+fn disk_full(message: &str) -> SqlError {
     SqlError::SqliteFailure(
         rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
         Some(message.to_owned()),

@@ -1,4 +1,4 @@
-//! What only a store in a file promises.
+//! Tests of the store in SQLite only, and the control of that store for the tests of all stores.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,8 +26,8 @@ async fn store_in(file: &Path) -> Store {
     open_store(file, SIZE, MAX_USERS, EVENT_BUFFER).await
 }
 
-/// Opens the store. A file may still be locked for a moment after its last store was dropped: while another test starts
-/// a program, that program has a copy of all open files.
+/// Opens the store. A file may still be locked for a moment after its last store was dropped, because a program that
+/// another test starts has a copy of all open files at first.
 async fn open_store(file: &Path, size: u64, max_users: usize, event_buffer: usize) -> Store {
     let rooms = Rooms::new(20, event_buffer);
     let open = async || Sqlite::open(file, size, rooms.clone(), max_users).await;
@@ -82,7 +82,7 @@ fn lobby() -> RoomName {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
+async fn acknowledged_messages_are_still_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
     let store = store_in(&file).await;
@@ -103,7 +103,7 @@ async fn what_was_acknowledged_is_there_when_the_file_is_opened_again() {
 }
 
 #[tokio::test]
-async fn a_restart_changes_nothing_for_those_who_have_a_name() {
+async fn a_user_keeps_the_name_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
     let store = store_in(&file).await;
@@ -125,12 +125,12 @@ async fn a_restart_changes_nothing_for_those_who_have_a_name() {
     let other = User::test(2, "ANN");
     let claim = || store.backend.claim_name(Arc::clone(&other));
     assert!(claim().await.is_err());
-    // A name is not free too early; the restart counts as a use.
+    // The restart counted as a use of the name.
     store.control.let_time_pass(NAME_TTL + 1).await;
     claim().await.unwrap();
 }
 
-/// On Redis the server refreshes the names of those who are connected instead; see `tests/chat/redis.rs`.
+/// With Redis a server renews the names of connected users instead: see `tests/chat/redis.rs`.
 #[tokio::test]
 async fn nobody_loses_a_name_while_connected() {
     let store = store(MAX_USERS, EVENT_BUFFER).await;
@@ -141,16 +141,16 @@ async fn nobody_loses_a_name_while_connected() {
     assert!(claim().await.is_err());
     store.backend.release_name(Arc::clone(&ann)).await.unwrap();
     store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
-    assert!(claim().await.is_err(), "in another tab");
+    assert!(claim().await.is_err(), "Ann is still connected");
     drop(membership);
-    assert!(claim().await.is_err(), "she was here until now");
+    assert!(claim().await.is_err(), "Ann was connected until now");
     store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
     claim().await.unwrap();
 }
 
-/// The tempting wrong answer ends the connection: then all readers come back at the same moment.
+/// The tempting wrong answer ends the connection. Then all clients reconnect at the same moment.
 #[tokio::test]
-async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
+async fn a_reader_waits_while_the_store_fails() {
     let rooms = Rooms::new(20, EVENT_BUFFER);
     let file = Path::new(":memory:");
     let sqlite = Sqlite::open(file, SIZE, rooms.clone(), MAX_USERS)
@@ -171,7 +171,7 @@ async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
     let failed = reader.drain_ready().await;
     assert!(
         failed.is_err_and(|error| error.status() == 503),
-        "a poll ends"
+        "a poll gets an error"
     );
     let (event, ()) = futures_util::join!(reader.next(), async {
         control
@@ -181,9 +181,8 @@ async fn a_reader_waits_for_a_store_that_fails_and_then_goes_on() {
     assert!(event.json().contains("hello"), "{}", event.json());
 }
 
-/// Rooms fill the database, and one of them has been silent for longest.
 #[tokio::test]
-async fn a_full_database_makes_room_by_deleting_from_the_room_that_was_silent_for_longest() {
+async fn a_full_database_deletes_from_the_longest_silent_room() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
     let store = small_store(&file).await;
@@ -193,7 +192,7 @@ async fn a_full_database_makes_room_by_deleting_from_the_room_that_was_silent_fo
         .append(&silent, &ann, NewMessage::test("first", "x", None))
         .await;
     fill_with(&store, &silent, &ann, 0..100).await;
-    // So that the times of the two rooms differ.
+    // Times are in whole seconds, and those of the two rooms must differ.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     fill_with(&store, &lobby(), &ann, 100..1_500).await;
     let in_silent = store.all_after(&silent, &ann, 0).await;
@@ -205,7 +204,10 @@ async fn a_full_database_makes_room_by_deleting_from_the_room_that_was_silent_fo
         reader: ann.id,
     };
     let page = store.backend.page_after(view, Some(first.id)).await;
-    assert!(page.unwrap().reset.is_some(), "a reader of the silent room");
+    assert!(
+        page.unwrap().reset.is_some(),
+        "a cursor before the deletion"
+    );
     drop(store);
 
     let store = small_store(&file).await;
@@ -215,14 +217,14 @@ async fn a_full_database_makes_room_by_deleting_from_the_room_that_was_silent_fo
     assert!(bytes <= SMALL, "{bytes}");
 }
 
-/// How many bytes the database of such a test may take.
+/// How many bytes a small database may take: it is full after a thousand long messages.
 const SMALL: u64 = 8 << 20;
 
 async fn small_store(file: &Path) -> Store {
     open_store(file, SMALL, MAX_USERS, EVENT_BUFFER).await
 }
 
-/// Sends messages of 8 KB with these keys.
+/// Appends messages of 8,000 bytes with these keys.
 async fn fill_with(store: &Store, room: &RoomName, author: &Arc<User>, keys: Range<usize>) {
     let text = "x".repeat(2_000 * 4);
     let append = |key: &usize| {
@@ -234,9 +236,9 @@ async fn fill_with(store: &Store, room: &RoomName, author: &Arc<User>, keys: Ran
     }
 }
 
-/// While somebody reads all the time there is no moment at which SQLite could write its log from the start again.
+/// SQLite can begin the write-ahead log again only at a moment when nobody reads.
 #[tokio::test]
-async fn the_write_ahead_log_stays_within_its_size_while_clients_read_all_the_time() {
+async fn constant_reads_do_not_grow_the_write_ahead_log() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
     let wal = folder.path().join("chat.db-wal");
@@ -265,7 +267,7 @@ async fn the_write_ahead_log_stays_within_its_size_while_clients_read_all_the_ti
 }
 
 #[tokio::test]
-async fn a_flood_of_rooms_ends_at_the_limit_and_takes_from_the_one_that_was_silent_for_longest() {
+async fn a_flood_of_rooms_deletes_the_room_silent_for_longest() {
     let store = store(MAX_USERS, EVENT_BUFFER).await;
     let ann = store.add_user("Ann").await;
     let oldest = RoomName::parse("oldest").unwrap();
@@ -290,9 +292,9 @@ async fn a_flood_of_rooms_ends_at_the_limit_and_takes_from_the_one_that_was_sile
     assert_eq!(store.all_after(&oldest, &ann, 0).await.len(), 0);
 }
 
-/// A flood of names before a restart must not keep everybody out for longer than without the restart.
+/// A flood of names before a restart must not keep other users out for longer than without the restart.
 #[tokio::test]
-async fn a_name_that_was_never_used_is_as_free_after_a_restart_as_before() {
+async fn a_restart_does_not_confirm_an_unconfirmed_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
     let (used, unused, released) = (
@@ -331,7 +333,7 @@ async fn a_name_that_was_never_used_is_as_free_after_a_restart_as_before() {
     }
 }
 
-/// What nobody waits for any more costs nothing: a flood of requests that hang up must not keep others waiting.
+/// A flood of requests whose clients disconnect must not delay other clients.
 #[tokio::test]
 async fn a_read_that_nobody_waits_for_is_not_run() {
     let store = Sqlite::open(Path::new(":memory:"), SIZE, Rooms::new(20, 1), 1).await;
@@ -357,5 +359,5 @@ async fn a_read_that_nobody_waits_for_is_not_run() {
     block.send(()).unwrap();
     first.await.unwrap();
     reader.read(count()).await.unwrap();
-    assert_eq!(ran.load(Ordering::Relaxed), 1, "only the last one");
+    assert_eq!(ran.load(Ordering::Relaxed), 1, "only the last job");
 }

@@ -1,4 +1,4 @@
-//! The log against a simple model, and what it promises at its ends.
+//! Tests of the log: a comparison with a simple model, and the limits.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::log::{Message, Page, Receipt, View};
 use crate::room::Membership;
 use crate::user::UserId;
 
-/// How long a test waits for what should happen at once.
+/// How long a test waits for an event that should happen immediately.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Store {
@@ -33,7 +33,7 @@ impl Store {
         self.backend.page_after(view, cursor).await.unwrap()
     }
 
-    /// Returns everything after `cursor`, page by page.
+    /// Reads page by page, and returns all messages after `cursor`.
     pub(crate) async fn all_after(
         &self,
         room: &RoomName,
@@ -53,7 +53,7 @@ impl Store {
         }
     }
 
-    /// Sends `count` messages as quickly as it can, in order.
+    /// Appends `count` messages in order, many at the same time.
     async fn fill(&self, room: &RoomName, author: &Arc<User>, count: usize) {
         let numbers: Vec<_> = (0..count).map(|number| number.to_string()).collect();
         for batch in numbers.chunks(1_000) {
@@ -76,7 +76,7 @@ fn texts(messages: &[Message]) -> Vec<&str> {
     texts.collect()
 }
 
-/// One message that somebody sends: who, in which room, under which key, to whom.
+/// A message that a user sends. Authors, rooms and recipients are numbers.
 #[derive(Debug, Clone)]
 struct Sent {
     author: usize,
@@ -95,16 +95,17 @@ fn sent() -> impl Strategy<Value = Sent> {
     })
 }
 
-/// The model: the messages in the order in which they were first sent, each (author, key) once.
+/// Returns the messages that the log should have, with their numbers: the first one for each author and key.
 fn model(sent: &[Sent]) -> Vec<(usize, &Sent)> {
     let mut keys = HashSet::new();
     let is_first = |(_, sent): &(usize, &Sent)| keys.insert((sent.author, sent.key));
     sent.iter().enumerate().filter(is_first).collect()
 }
 
-/// Some messages are sent at the same moment, so that repeats meet in one batch, and the rest one after the other.
+/// Some messages are sent at the same moment, so that a message and its repeat are in one transaction. The others are
+/// sent one after the other.
 #[test]
-fn the_log_is_what_a_list_would_be() {
+fn the_log_behaves_like_a_list() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -112,16 +113,16 @@ fn the_log_is_what_a_list_would_be() {
     let many = || prop::collection::vec(sent(), 0..24);
     let few = || prop::collection::vec(sent(), 0..6);
     for store in runtime.block_on(stores()) {
-        proptest!(ProptestConfig::with_cases(64), |(together in many(), later in few(), cursor in 0..40_usize)| {
-            let all = [together.clone(), later].concat();
-            runtime.block_on(check(&store, &all, together.len(), cursor));
+        proptest!(ProptestConfig::with_cases(64), |(at_once in many(), later in few(), cursor in 0..40_usize)| {
+            let all = [at_once.clone(), later].concat();
+            runtime.block_on(compare_with_model(&store, &all, at_once.len(), cursor));
         });
     }
 }
 
-/// Sends all of it, the first `together` at the same moment, and compares the log with the model.
-#[allow(clippy::too_many_lines, reason = "what happens, and what should")]
-async fn check(store: &Store, sent: &[Sent], together: usize, cursor: usize) {
+/// Sends all messages, the first `at_once` of them at the same moment, and compares the log with the model.
+#[allow(clippy::too_many_lines, reason = "one comparison after the other")]
+async fn compare_with_model(store: &Store, sent: &[Sent], at_once: usize, cursor: usize) {
     store.control.clear().await;
     let users = join_all(["user 0", "user 1", "user 2"].map(|name| store.add_user(name))).await;
     let rooms = [room("a"), room("b")];
@@ -136,11 +137,11 @@ async fn check(store: &Store, sent: &[Sent], together: usize, cursor: usize) {
         let message = NewMessage::test(&sent.key.to_string(), &number.to_string(), to);
         store.append(&rooms[sent.room], &users[sent.author], message)
     };
-    let (first, rest) = sent.split_at(together);
-    // Polled in this order, so sent in this order.
+    let (first, rest) = sent.split_at(at_once);
+    // `join_all` polls the calls in this order, so they are sent in this order.
     let mut receipts = join_all(first.iter().enumerate().map(append)).await;
     for (number, sent) in rest.iter().enumerate() {
-        receipts.push(append((number + together, sent)).await);
+        receipts.push(append((number + at_once, sent)).await);
     }
 
     let model = model(sent);
@@ -151,7 +152,7 @@ async fn check(store: &Store, sent: &[Sent], together: usize, cursor: usize) {
         assert_eq!(
             (receipts[number].id, receipts[number].created),
             (receipts[*first].id, *first == number),
-            "a repeat gets the receipt of the first"
+            "a repeat gets the first receipt"
         );
     }
     for (index, room) in rooms.iter().enumerate() {
@@ -159,7 +160,7 @@ async fn check(store: &Store, sent: &[Sent], together: usize, cursor: usize) {
         let ids: Vec<_> = here().map(|(number, _)| receipts[*number].id).collect();
         assert!(
             ids.windows(2).all(|pair| pair[0] + 1 == pair[1]),
-            "without gaps: {ids:?}"
+            "a gap: {ids:?}"
         );
         for (reader, user) in users.iter().enumerate() {
             let sees = |sent: &Sent| sent.author == reader || sent.to.is_none_or(|to| to == reader);
@@ -179,11 +180,11 @@ async fn check(store: &Store, sent: &[Sent], together: usize, cursor: usize) {
             }
         }
         let published = published(store, room, &users[0], &mut observers[index]).await;
-        assert_eq!(published, ids, "published once and in order");
+        assert_eq!(published, ids, "each published once and in order");
     }
 }
 
-/// Returns the ids of the messages that were published in a room, up to now.
+/// Returns the ids of all messages that have been published in a room so far.
 async fn published(
     store: &Store,
     room: &RoomName,
@@ -196,7 +197,7 @@ async fn published(
     let mut ids = Vec::new();
     while ids.last() != Some(&end) {
         let event = timeout(TEST_TIMEOUT, observer.events.recv()).await;
-        if let EventKind::Message { id, .. } = event.expect("it is published").unwrap().kind {
+        if let EventKind::Message { id, .. } = event.expect("an event in time").unwrap().kind {
             ids.push(id);
         }
     }
@@ -205,7 +206,7 @@ async fn published(
 }
 
 #[tokio::test]
-async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_again() {
+async fn a_room_keeps_ten_thousand_messages_and_resets_older_cursors() {
     for store in stores().await {
         let (lobby, ann) = (room("lobby"), store.add_user("Ann").await);
         store.fill(&lobby, &ann, 10_100).await;
@@ -230,16 +231,16 @@ async fn ten_thousand_messages_of_a_room_are_kept_and_an_older_cursor_starts_aga
         let new = store.page_after(&lobby, &ann, None).await;
         assert_eq!((new.reset, &new.messages[..]), (None, &all[9_950..]));
 
-        // A key is deleted with its message: by then nobody sends it again.
+        // A key is deleted with its message, so this is no repeat.
         let again = NewMessage::test("0", "again", None);
         let again = store.append(&lobby, &ann, again).await;
         assert!(again.created && again.id == last_id + 1);
     }
 }
 
-/// The tempting wrong answer hands out pages of nothing, one for each fifty messages that are private to others.
+/// The tempting wrong answer returns empty pages, one for each fifty messages that are private to others.
 #[tokio::test]
-async fn a_page_costs_what_it_returns_however_much_is_private_to_others() {
+async fn private_messages_of_others_do_not_make_empty_pages() {
     for store in stores().await {
         let lobby = room("lobby");
         let (ann, bob) = (store.add_user("Ann").await, store.add_user("Bob").await);
@@ -262,9 +263,9 @@ async fn a_page_costs_what_it_returns_however_much_is_private_to_others() {
     }
 }
 
-/// A reader that does not read holds a page. Fifty long messages would be 400 KB for each.
+/// The server holds one page for each client that does not read. Fifty long messages would be 400 KB.
 #[tokio::test]
-async fn a_page_ends_after_32_kibibytes_and_the_next_one_goes_on() {
+async fn a_page_ends_after_32_kibibytes() {
     for store in stores().await {
         let (lobby, ann) = (room("lobby"), store.add_user("Ann").await);
         let text = "🦀".repeat(2_000);
@@ -289,7 +290,7 @@ async fn a_page_ends_after_32_kibibytes_and_the_next_one_goes_on() {
 }
 
 #[tokio::test]
-async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
+async fn an_empty_room_resets_every_cursor_except_0() {
     for store in stores().await {
         let (lobby, ann) = (room("lobby"), new_user("Ann"));
         for cursor in [None, Some(0)] {
@@ -302,10 +303,9 @@ async fn an_empty_room_has_the_cursor_0_and_any_other_is_from_another_log() {
     }
 }
 
-/// The tempting wrong answer looks for the recipient first: then the author of a message that is stored is told that
-/// it is not.
+/// The tempting wrong answer looks for the recipient first. Then the author of a stored message gets an error.
 #[tokio::test]
-async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_gone() {
+async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_left() {
     for store in stores().await {
         let lobby = room("lobby");
         let (ann, bob) = (store.add_user("Ann").await, store.add_user("Bob").await);
@@ -322,9 +322,9 @@ async fn a_repeat_gets_the_first_receipt_though_its_recipient_has_gone() {
     }
 }
 
-/// What waited in the author's outbox must not be shown to somebody else who has the name by then.
+/// A message may wait in the outbox of its author until another user has the name of the recipient.
 #[tokio::test]
-async fn a_private_message_is_not_stored_for_a_later_holder_of_the_name() {
+async fn a_private_message_is_not_stored_for_a_later_holder() {
     for store in stores().await {
         let lobby = room("lobby");
         let ann = store.add_user("Ann").await;

@@ -1,9 +1,9 @@
-//! Who gets a name, and for how long.
+//! Tests of names: which user gets a name, and for how long.
 
 use super::*;
 use crate::backend::{EVICTABLE_AFTER, NAME_TTL, UNCONFIRMED_TTL};
 
-/// Asks for a name. Returns its new holder, or `None` if somebody else has the name.
+/// Claims a name. Returns its new holder, or `None` if another user has the name.
 async fn try_claim(store: &Store, name: &str) -> Option<Arc<User>> {
     let user = new_user(name);
     match store.backend.claim_name(Arc::clone(&user)).await {
@@ -13,7 +13,7 @@ async fn try_claim(store: &Store, name: &str) -> Option<Arc<User>> {
     }
 }
 
-/// Also where the lower case has another length than the upper case.
+/// In some of these names the lower case has another length than the upper case.
 #[tokio::test]
 async fn names_that_differ_only_in_case_are_the_same() {
     for store in stores().await {
@@ -32,14 +32,14 @@ async fn names_that_differ_only_in_case_are_the_same() {
 }
 
 #[tokio::test]
-async fn only_the_token_proves_who_somebody_is() {
+async fn only_a_valid_token_finds_its_user() {
     for store in stores().await {
         let ann = store.add_user("Ann").await;
         let same = store.use_token(&ann).await.unwrap();
         assert_eq!((same.id, same.name()), (ann.id, "Ann"));
         assert!(
             Arc::ptr_eq(&same, &ann),
-            "one `User`, or each request would have limits of its own"
+            "one `User` for all requests, because the limits count them together"
         );
         for wrong in ["", "Ann", &ann.id.to_string()] {
             let user = store.backend.user_by_token(TokenHash::of(wrong)).await;
@@ -49,7 +49,7 @@ async fn only_the_token_proves_who_somebody_is() {
 }
 
 #[tokio::test]
-async fn a_name_is_free_after_a_day_without_use_and_the_next_holder_is_somebody_else() {
+async fn a_name_unused_for_a_day_is_free_for_others() {
     for store in stores().await {
         let first = store.add_user("Ann").await;
         store.control.let_time_pass(NAME_TTL - 5).await;
@@ -58,16 +58,16 @@ async fn a_name_is_free_after_a_day_without_use_and_the_next_holder_is_somebody_
         let second = try_claim(&store, "ann").await.expect(store.name);
         assert_ne!(
             first.id, second.id,
-            "what was private to the first stays so"
+            "private messages of the first user stay private"
         );
         let old_token = store.use_token(&first).await;
-        assert!(old_token.is_none(), "the old token is not valid any more");
+        assert!(old_token.is_none(), "the old token is no longer valid");
     }
 }
 
-/// The response with the token may have been lost. Then nobody could be this user for a day.
+/// The response with the token may have been lost. Otherwise nobody could use the name for a day.
 #[tokio::test]
-async fn a_name_whose_token_was_never_used_is_free_after_half_a_minute() {
+async fn an_unconfirmed_name_is_free_after_half_a_minute() {
     for store in stores().await {
         let lost = try_claim(&store, "Ann").await.unwrap();
         store.control.let_time_pass(UNCONFIRMED_TTL - 5).await;
@@ -77,12 +77,12 @@ async fn a_name_whose_token_was_never_used_is_free_after_half_a_minute() {
         assert!(store.use_token(&lost).await.is_none());
         store.use_token(&second).await.unwrap();
         store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
-        assert!(try_claim(&store, "Ann").await.is_none(), "used once");
+        assert!(try_claim(&store, "Ann").await.is_none(), "confirmed");
     }
 }
 
 #[tokio::test]
-async fn a_released_name_is_free_after_half_a_minute_unless_its_token_is_used_again() {
+async fn a_released_name_is_free_unless_its_token_is_used() {
     for store in stores().await {
         let ann = store.add_user("Ann").await;
         let release = || store.backend.release_name(Arc::clone(&ann));
@@ -91,7 +91,7 @@ async fn a_released_name_is_free_after_half_a_minute_unless_its_token_is_used_ag
         assert!(try_claim(&store, "Ann").await.is_none(), "too early");
         store.use_token(&ann).await.unwrap();
         store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
-        assert!(try_claim(&store, "Ann").await.is_none(), "taken back");
+        assert!(try_claim(&store, "Ann").await.is_none(), "confirmed again");
         release().await.unwrap();
         store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
         assert!(try_claim(&store, "Ann").await.is_some(), "{}", store.name);
@@ -100,7 +100,7 @@ async fn a_released_name_is_free_after_half_a_minute_unless_its_token_is_used_ag
 }
 
 #[tokio::test]
-async fn of_fifty_who_ask_for_a_name_at_the_same_moment_one_gets_it() {
+async fn only_one_of_fifty_simultaneous_claims_gets_a_name() {
     for store in stores().await {
         let asking = (0..50).map(|_| try_claim(&store, "Ann"));
         let claimed = futures_util::future::join_all(asking).await;
@@ -109,7 +109,7 @@ async fn of_fifty_who_ask_for_a_name_at_the_same_moment_one_gets_it() {
 }
 
 #[tokio::test]
-async fn a_flood_of_names_ends_at_the_limit_and_takes_only_from_those_who_were_idle_for_longest() {
+async fn a_flood_of_names_evicts_only_the_longest_idle() {
     const MINUTE: i64 = 60;
     for store in stores_for(3).await {
         let ann = store.add_user("Ann").await;
@@ -125,18 +125,19 @@ async fn a_flood_of_names_ends_at_the_limit_and_takes_only_from_those_who_were_i
             .let_time_pass(EVICTABLE_AFTER - 15 * MINUTE)
             .await;
         let unconfirmed = try_claim(&store, "Joe").await.expect(store.name);
-        assert!(store.use_token(&ann).await.is_none(), "idle for longest");
+        let holder = store.use_token(&ann).await;
+        assert!(holder.is_none(), "Ann was idle for longest");
 
         store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
         store.add_user("Kim").await;
         assert!(
             store.use_token(&unconfirmed).await.is_none(),
-            "a name that was never used goes before any other"
+            "an unconfirmed name is evicted before the others"
         );
 
         store.control.let_time_pass(10 * MINUTE).await;
         store.add_user("Lee").await;
-        assert!(store.use_token(&bob).await.is_none(), "the next");
-        assert!(store.use_token(&eve).await.is_some(), "not her");
+        assert!(store.use_token(&bob).await.is_none(), "Bob is next");
+        assert!(store.use_token(&eve).await.is_some(), "Eve stays");
     }
 }

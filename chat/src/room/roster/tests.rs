@@ -1,4 +1,4 @@
-//! The roster against a store whose changes arrive late, twice, or not at all.
+//! Tests of the roster with changes that arrive late, twice, or not at all.
 
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ fn a_server_that_is_alone_never_has_a_gap() {
 }
 
 #[test]
-fn a_missed_change_makes_the_roster_unknown_until_it_is_read_again() {
+fn a_missed_change_makes_the_roster_unknown() {
     let mut roster = Roster::unknown();
     let first = roster.replace(10, members(&[1]));
     assert!(matches!(first, Update::Announce(_)));
@@ -46,10 +46,10 @@ fn a_missed_change_makes_the_roster_unknown_until_it_is_read_again() {
     assert!(matches!(repeated, Update::Unchanged));
 }
 
-/// A store that has lost its newest data has an older version than the changes that it once sent. The tempting wrong
-/// answer waits for ever for a version that never comes.
+/// A store that has lost its newest data has an older version than the changes that it sent before. The tempting wrong
+/// answer waits for ever for a version that the store will not have.
 #[test]
-fn a_store_that_has_lost_data_is_believed_at_the_second_reading() {
+fn after_a_loss_of_data_the_second_reading_is_accepted() {
     let mut roster = Roster::unknown();
     roster.replace(10, members(&[1]));
     roster.apply(change(11, ChangeKind::Joined, 2));
@@ -61,9 +61,9 @@ fn a_store_that_has_lost_data_is_believed_at_the_second_reading() {
     assert!(matches!(next, Update::Announce(_)));
 }
 
-/// In a room of thousands, a whole roster for each newcomer takes more time than the room has.
+/// In a room of thousands, encoding the whole roster for each newcomer would take too long.
 #[test]
-fn in_a_large_room_a_newcomer_gets_a_roster_of_before_and_the_changes_since() {
+fn a_large_roster_is_not_encoded_for_each_newcomer() {
     let mut roster = Roster::empty(0);
     for user in 0..1_000 {
         roster.apply(change(roster.next_version(), ChangeKind::Joined, user));
@@ -73,7 +73,7 @@ fn in_a_large_room_a_newcomer_gets_a_roster_of_before_and_the_changes_since() {
     roster.apply(change(1_001, ChangeKind::Joined, 1_001));
     roster.apply(change(1_002, ChangeKind::Left, 5));
     let second = roster.events_since(None);
-    assert!(Arc::ptr_eq(&first[0], &second[0]), "not made again");
+    assert!(Arc::ptr_eq(&first[0], &second[0]), "not encoded again");
     let kinds: Vec<_> = second
         .iter()
         .map(|event| event.json()[..18].to_owned())
@@ -82,25 +82,25 @@ fn in_a_large_room_a_newcomer_gets_a_roster_of_before_and_the_changes_since() {
         kinds[1..],
         [r#"{"event":"joined","#, r#"{"event":"left","d"#]
     );
-    // Who knows a version of before gets the changes only.
+    // A reader that knows an earlier version gets only the changes.
     for (known, count) in [(1_000, 2), (1_001, 1), (1_002, 0), (7, 3)] {
         assert_eq!(roster.events_since(Some(known)).len(), count, "{known}");
     }
-    // After many changes it is made again.
+    // After many changes the whole roster is encoded again.
     for user in 2_000..2_100 {
         roster.apply(change(roster.next_version(), ChangeKind::Joined, user));
     }
     assert_eq!(roster.events_since(None).len(), 1);
 }
 
-/// What happens between the store and one server.
+/// A step of a test with one store and one server.
 #[derive(Debug, Clone)]
 enum Step {
-    /// A user joins the room, or leaves it if the user is there. Whether the server receives that.
+    /// A user joins the room, or leaves it. `arrives` is whether the server receives the change.
     Change { user: UserId, arrives: bool },
-    /// The server receives an old change once more.
+    /// The server receives an old change again: the last one, or `back` changes before it.
     Repeat { back: usize },
-    /// The server reads the roster. A change may happen between the reading and its arrival.
+    /// The server reads the roster. A user may join or leave before the roster arrives.
     Read { changed_meanwhile: Option<UserId> },
 }
 
@@ -115,7 +115,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The store: its roster, and all changes that it has sent.
+/// The store, with all changes that it has sent.
 struct Store {
     members: BTreeMap<UserId, String>,
     version: u64,
@@ -138,7 +138,7 @@ impl Store {
 }
 
 proptest! {
-    /// A roster that is known is the one that the store had at that version, whatever was lost on the way.
+    /// If the roster is known, it is the one that the store had at that version, even if changes were lost.
     #[test]
     fn a_known_roster_is_never_wrong(steps in prop::collection::vec(step(), 0..60)) {
         let mut store = Store { members: BTreeMap::new(), version: 100, sent: Vec::new() };
@@ -172,7 +172,7 @@ proptest! {
                 prop_assert_eq!(&roster.members, &history[&version]);
             }
         }
-        // Two readings without a change in between are enough to know it again.
+        // After two readings without a change in between, the roster is known again.
         roster.replace(store.version, store.members.clone());
         roster.replace(store.version, store.members.clone());
         prop_assert_eq!(roster.version, Some(store.version));

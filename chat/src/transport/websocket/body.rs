@@ -1,4 +1,4 @@
-//! Merges frames that go to many readers into each response's body: encoded once, and not through the task of each.
+//! Merges frames, which are the same for many readers, into the body of each response.
 
 use std::{pin::Pin, task::Poll};
 
@@ -7,12 +7,12 @@ use actix_web::body::{BodyStream, BoxBody, MessageBody as _};
 use actix_web::web::Bytes;
 use futures_util::{Stream, StreamExt as _, future, stream};
 
-/// A Close frame that says 1011, something went wrong here (RFC 6455 §7.4.1).
+/// A Close frame with code 1011, an error in the server (RFC 6455 §7.4.1).
 const INTERNAL_ERROR: Bytes = Bytes::from_static(&[0x88, 2, 0x03, 0xF3]);
 
-/// Merges `frames` into what a session sends, which is the body of the `response` to its handshake. So they need
-/// not pass through the connection's task, its queue and its encoder. The connection ends with either: after the
-/// session's own Close frame, or, if there are no more `frames`, after one that says 1011.
+/// Merges `frames` with the frames that a session sends, which are the body of `response`. So `frames` need not pass
+/// through the task, the queue and the encoder of the connection. The connection ends when the session ends, or with
+/// close code 1011 when `frames` ends.
 pub(super) fn merge_into_body(
     response: HttpResponse,
     frames: impl Stream<Item = Bytes> + 'static,

@@ -101,10 +101,10 @@ fn a_login_goes_from_waiting_to_consumed() {
     assert_eq!(scene.poll(), Ok(Status::Consumed));
 }
 
-/// The response may have been lost, and a browser repeats a GET whose connection broke. The tempting wrong answer is
-/// "consumed", although nobody has got the login.
+/// The first response may have been lost, and a browser repeats a GET whose connection broke. The tempting
+/// wrong answer is "consumed", although the browser has not got the login.
 #[test]
-fn the_same_browser_gets_the_outcome_again_for_ten_seconds_and_nobody_else_does() {
+fn only_the_same_browser_gets_the_outcome_again() {
     let mut scene = Scene::confirmed();
     assert_eq!(scene.poll(), Ok(confirmed()));
     scene.now += REPEAT_OUTCOME.saturating_sub(Duration::from_millis(1));

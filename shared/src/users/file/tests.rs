@@ -1,4 +1,4 @@
-//! What the users file promises.
+//! The promises of the users file.
 
 use std::{fs, path::PathBuf};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::super::tests::{name, names};
 use super::super::{ChangeError, LoadError, Users, unix_millis};
 
-/// A folder for one users file; removed when the test ends.
+/// Returns a folder, which is removed when it is dropped, and the path of a users file in it.
 fn users_file() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("users.json");
@@ -15,7 +15,7 @@ fn users_file() -> (TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_the_list_and_uses_no_id_or_version_again() {
+async fn a_restart_keeps_the_list_and_repeats_no_id() {
     let (_folder, path) = users_file();
     let users = Users::in_file(&path).unwrap();
     assert_eq!(
@@ -35,7 +35,7 @@ async fn a_restart_keeps_the_list_and_uses_no_id_or_version_again() {
 }
 
 #[tokio::test]
-async fn a_version_is_new_even_if_the_wall_clock_was_set_back() {
+async fn a_clock_that_was_set_back_repeats_no_version() {
     let (_folder, path) = users_file();
     let future = unix_millis() + 1_000_000_000;
     fs::write(&path, format!(r#"{{"version":{future},"users":[]}}"#)).unwrap();
@@ -46,7 +46,7 @@ async fn a_version_is_new_even_if_the_wall_clock_was_set_back() {
 }
 
 #[tokio::test]
-async fn a_users_file_that_does_not_parse_stops_the_start_and_is_left_as_it_is() {
+async fn an_unparsable_file_is_refused_and_not_changed() {
     for (content, expected) in [
         ("", "line 1 column 0"),
         ("{\n  \"users\": [,]\n}", "line 2 column 13"),
@@ -90,7 +90,7 @@ async fn two_servers_do_not_share_a_file() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_users_file_stops_the_start_and_is_left_as_it_is() {
+async fn a_folder_or_huge_file_is_refused_and_not_changed() {
     let (folder, path) = users_file();
     let error = Users::in_file(folder.path()).unwrap_err().to_string();
     assert!(error.contains("it is not a file"), "{error}");
@@ -153,7 +153,7 @@ async fn a_change_that_cannot_be_saved_is_not_made() {
     let (folder, path) = users_file();
     let users = Users::in_file(&path).unwrap();
     let before = users.snapshot();
-    // A folder where the new file is written before it is renamed.
+    // This folder has the name of the new file, so the new file cannot be created.
     fs::create_dir(folder.path().join("users.json.new")).unwrap();
     assert!(matches!(
         users.add(name("Bob")).await,
@@ -166,6 +166,6 @@ async fn a_change_that_cannot_be_saved_is_not_made() {
     assert_eq!(
         users.add(name("Bob")).await.unwrap().id,
         3,
-        "the store goes on"
+        "the store still works"
     );
 }

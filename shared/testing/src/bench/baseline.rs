@@ -1,10 +1,10 @@
 //! The baseline: a server that holds the same sockets as a lesson and only writes the same bytes.
 //!
-//! Any server for the technique has to do at least this, so a lesson's processor time as a multiple of the baseline's
-//! means the same on every machine. For a fair comparison the baseline has what a lesson's server has: a process of its
-//! own, and one thread per core with an event loop (tokio's) and a share of the connections. It has nothing else: it
-//! parses no headers, and it sends prepared bytes, with one write per socket and update. An update is whatever a client
-//! posts to the baseline.
+//! Any server for the technique has to do at least this. So a lesson's processor time as a multiple of the baseline's
+//! can be compared between machines. For a fair comparison the baseline is built like a lesson's server: it has a
+//! process of its own, and one thread per core with an event loop (tokio's) and a part of the connections. But it
+//! parses no headers, and it sends prepared bytes, with one write for each socket and update. A client posts an update
+//! to the baseline, and the baseline sends it to all clients.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, BufRead as _, Read as _, Write as _};
@@ -24,12 +24,12 @@ use super::decoder::find;
 use super::technique::Pattern;
 use crate::server::{Server, server_command};
 
-/// What the baseline sends besides updates, as bytes.
+/// The bytes that the baseline sends besides updates.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Responses {
-    /// To a new client: everything up to the end of the first list.
+    /// The response to a new client, up to the end of the first list.
     pub(super) first: Vec<u8>,
-    /// To a client that polls and has the latest update.
+    /// The response to a client that polls and has the latest update.
     pub(super) unchanged: Vec<u8>,
 }
 
@@ -40,7 +40,7 @@ struct Update {
     bytes: Vec<u8>,
 }
 
-/// The argument that makes a program the baseline.
+/// The argument with which a benchmark's program runs as the baseline.
 const BASELINE: &str = "--baseline";
 
 /// The response to a client that has posted an update.
@@ -49,11 +49,11 @@ const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
 /// How many new connections may wait for a thread.
 const ACCEPT_QUEUE: usize = 64;
 
-/// Starts a baseline for another kind of benchmark: it sends `first` to each new client, and sends whatever is posted to
-/// it to all clients, unchanged. The `main` of the calling program has to begin with [`serve_baseline`].
+/// Starts a baseline for another kind of benchmark. It sends `first` to each new client, and sends each posted update
+/// to all clients, unchanged. The `main` of the calling program must begin with [`serve_baseline`].
 ///
 /// # Errors
-/// When the program cannot be started.
+/// If the program cannot be started.
 pub fn start_baseline(first: &[u8]) -> io::Result<Server> {
     start(&Responses {
         first: first.to_vec(),
@@ -61,8 +61,8 @@ pub fn start_baseline(first: &[u8]) -> io::Result<Server> {
     })
 }
 
-/// Serves as the baseline if the command line asks for it, until the process that has started this one ends. Returns
-/// `None` if the command line asks for something else.
+/// Runs as the baseline if the command line has the argument for it, until the process that has started this one ends.
+/// Returns `None` if the argument is missing.
 #[must_use]
 pub fn serve_baseline(pattern: Pattern) -> Option<ExitCode> {
     if !env::args().any(|argument| argument == BASELINE) {
@@ -79,8 +79,8 @@ pub(super) fn start(responses: &Responses) -> io::Result<Server> {
     let (reader, mut writer) = io::pipe()?;
     command.stdin(reader);
     let line = serde_json::to_string(responses)? + "\n";
-    // A thread writes, because the line may be longer than the pipe's buffer. The pipe stays open until this process
-    // ends.
+    // A thread writes the line, because the line may be longer than the pipe's buffer. The thread keeps the pipe open
+    // until this process ends.
     thread::spawn(move || {
         let written = writer.write_all(line.as_bytes());
         written.expect("a baseline that reads");
@@ -91,7 +91,8 @@ pub(super) fn start(responses: &Responses) -> io::Result<Server> {
     Ok(Server::spawn(command))
 }
 
-/// Serves until stdin ends. The first line of stdin is the [`Responses`] as JSON. Prints the address as a lesson does.
+/// Runs the baseline until stdin ends. Reads the [`Responses`] as JSON from the first line of stdin, and prints the
+/// address as a lesson does.
 fn serve(pattern: Pattern) -> io::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
@@ -118,7 +119,7 @@ fn serve(pattern: Pattern) -> io::Result<()> {
             worker.blocking_send(connection).expect("a worker");
         }
     });
-    // Stdin ends when the process at the other end of the pipe has ended.
+    // Stdin ends when the process that has started this one ends.
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }
@@ -170,7 +171,7 @@ async fn run_worker(
     tokio::join!(accept, send);
 }
 
-/// Responds to the requests of one connection. On the loopback interface a GET arrives in one piece.
+/// Responds to the requests of one connection. On the loopback interface a GET arrives in one read.
 async fn serve_connection(
     connection: Rc<Connection>,
     pattern: Pattern,
@@ -225,12 +226,13 @@ impl Connection {
         }
     }
 
+    /// Sends an update.
     fn send(&self, update: &Update) {
         self.last_sent.set(Some(update.number));
         self.write(&update.bytes);
     }
 
-    /// Writes all `bytes` at once: the clients of a benchmark read at once, so their buffers are never full.
+    /// Writes all `bytes` with one call. The clients of a benchmark read at once, so the buffer always has room.
     fn write(&self, bytes: &[u8]) {
         let written = self.stream.try_write(bytes);
         assert!(

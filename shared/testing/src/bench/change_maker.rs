@@ -7,22 +7,22 @@ use tokio::net::TcpStream;
 
 use super::decoder::{Decoder, number_in};
 
-/// Adds the user that the next change removes.
+/// The request that adds a user. The next change removes that user.
 const ADD: &str = "POST /users HTTP/1.1\r\nHost: 127.0.0.1:8001\r\nContent-Type: application/json\r\n\
     Content-Length: 19\r\n\r\n{\"username\":\"user\"}";
 
 /// Makes the changes, on a connection of its own.
 pub(super) struct ChangeMaker {
     address: SocketAddr,
-    /// Opened for the first change, because a server closes a connection that sends no request for some time.
+    /// The connection, from the first change on. It is not opened before, because a server closes an idle connection.
     stream: Option<TcpStream>,
     decoder: Decoder,
-    /// The id of the user that was added and not removed yet.
+    /// The id of the user that the next change removes, if the last change has added one.
     added: Option<u64>,
 }
 
 impl ChangeMaker {
-    /// Returns a client for the server at `address`, not connected yet.
+    /// Returns a client for the server at `address`. It connects when it makes the first change.
     pub(super) fn new(address: SocketAddr) -> Self {
         Self {
             address,

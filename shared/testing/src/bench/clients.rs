@@ -1,4 +1,4 @@
-//! [`Clients`]: many clients in one thread. Each is a socket that does what the lesson's `client.js` does.
+//! [`Clients`]: many clients in one thread. Each client is a socket that does the same as the lesson's `client.js`.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -20,10 +20,11 @@ use super::measurement::Traffic;
 use super::recording::Recording;
 use super::technique::{Pattern, Technique};
 
-/// How many clients may wait for their first list at the same time: the server's queue for new connections is bounded.
-const CONNECTING: usize = 64;
+/// How many clients may wait for their first list at the same time. It is limited, because the server's queue of new
+/// connections is limited.
+const MAX_CONNECTING: usize = 64;
 
-/// How long a change may take to all clients. Only a bug takes that long.
+/// How long an update may take to reach all clients. If it takes longer, there is a bug.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// All clients of one server.
@@ -32,7 +33,7 @@ pub(super) struct Clients {
     address: SocketAddr,
     tasks: RefCell<Vec<JoinHandle<()>>>,
     traffic: Cell<Traffic>,
-    /// The version that all clients wait for, and since when.
+    /// The version that all clients wait for, and the start of this wait.
     awaited: Cell<(u64, Instant)>,
     /// The latest version that any client has.
     latest: Cell<u64>,
@@ -41,6 +42,7 @@ pub(super) struct Clients {
     /// How many clients must have the awaited version before `reached` is notified.
     wanted: Cell<usize>,
     reached: Notify,
+    /// The error of the first client that has failed.
     failure: RefCell<Option<String>>,
     /// What the first client has received.
     recording: RefCell<Recording>,
@@ -50,7 +52,7 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    /// Returns no clients yet for the server at `address`.
+    /// Returns a value without clients. [`Clients::connect`] connects them to the server at `address`.
     pub(super) fn new(technique: Technique, address: SocketAddr) -> Rc<Self> {
         Rc::new(Self {
             technique,
@@ -69,9 +71,9 @@ impl Clients {
         })
     }
 
-    /// Connects the clients with these numbers, `all` clients in total, and waits until each has the list. Clients that
-    /// poll connect at different times of the interval, as browsers do. Otherwise all would send each request in the
-    /// same moment.
+    /// Connects the clients with these numbers, and waits until each has the list. `all` is the number of clients in
+    /// the end. Clients that poll connect at different times of the interval, as browsers do. Otherwise all clients
+    /// would send each request at the same moment.
     pub(super) async fn connect(
         self: &Rc<Self>,
         numbers: Range<usize>,
@@ -80,7 +82,7 @@ impl Clients {
         let start = Instant::now();
         let (first, last) = (numbers.start, numbers.end);
         for number in numbers {
-            self.wait_until_reached(number.saturating_sub(CONNECTING))
+            self.wait_until_reached(number.saturating_sub(MAX_CONNECTING))
                 .await?;
             if let Pattern::Poll(interval) = self.technique.pattern {
                 let share = (number - first) as f64 / all as f64;
@@ -98,13 +100,13 @@ impl Clients {
         self.wait_until_reached(last).await
     }
 
-    /// Starts to measure how long `version` takes to each client.
+    /// Starts to measure how long it takes until each client has `version`.
     pub(super) fn await_version(&self, version: u64) {
         self.awaited.set((version, Instant::now()));
         self.delays.borrow_mut().clear();
     }
 
-    /// Waits until this number of clients have the awaited version.
+    /// Waits until this number of `clients` have the awaited version.
     pub(super) async fn wait_until_reached(&self, clients: usize) -> Result<(), String> {
         self.wanted.set(clients);
         let waiting = async {
@@ -124,7 +126,7 @@ impl Clients {
         })
     }
 
-    /// Returns how long the awaited version took to each client.
+    /// Returns how long it took until each client had the awaited version.
     pub(super) fn delays(&self) -> Vec<Duration> {
         self.delays.borrow().clone()
     }
@@ -134,7 +136,7 @@ impl Clients {
         self.latest.get()
     }
 
-    /// Returns what all clients have sent and received so far.
+    /// Returns the traffic of all clients so far.
     pub(super) fn traffic(&self) -> Traffic {
         self.traffic.get()
     }
@@ -144,12 +146,12 @@ impl Clients {
         self.recording.borrow_mut().take()
     }
 
-    /// Lets clients that poll skip their requests.
+    /// Makes clients that poll skip their requests.
     pub(super) fn pause_polling(&self) {
         self.is_polling.set(false);
     }
 
-    /// Ends the effect of [`Clients::pause_polling`].
+    /// Makes clients that poll send their requests again.
     pub(super) fn resume_polling(&self) {
         self.is_polling.set(true);
         self.resumed.notify_waiters();
@@ -162,7 +164,7 @@ impl Clients {
         }
     }
 
-    /// Returns the error of the first client that failed, if any did.
+    /// Returns the error of the first client that has failed, if there is one.
     pub(super) fn check(&self) -> Result<(), String> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }
@@ -171,7 +173,7 @@ impl Clients {
     async fn run_client(&self, is_recorded: bool) -> io::Result<Infallible> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        // Closed by a reset. After a normal close the port would be in use for another minute.
+        // This makes the connection end with a reset. After a normal close the port would be in use for another minute.
         SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
         let mut decoder = Decoder::new(self.technique.pattern.event_end());
         let mut version = None;
@@ -192,7 +194,7 @@ impl Clients {
                     let bytes = decoder.last_message();
                     self.recording.borrow_mut().record(&message, bytes);
                 }
-                self.note(&mut version, received);
+                self.count_message(&mut version, received);
                 if matches!(message, Message::Response(_)) {
                     break;
                 }
@@ -203,8 +205,8 @@ impl Clients {
         }
     }
 
-    /// Waits for `interval`, and while polling is paused, for further whole intervals, so that the clients stay spread
-    /// over the interval.
+    /// Waits for `interval`. While polling is paused, waits for further whole intervals, so that the clients still poll
+    /// at different times of the interval.
     async fn wait_for_next_poll(&self, interval: Duration) {
         loop {
             if !interval.is_zero() {
@@ -219,8 +221,9 @@ impl Clients {
         }
     }
 
-    /// Notes that a client, which had the version `before`, has received a message, which may hold a version.
-    fn note(&self, before: &mut Option<u64>, received: Option<u64>) {
+    /// Counts a message to a client. `before` is the client's version before the message. `received` is the version in
+    /// the message, if there is one.
+    fn count_message(&self, before: &mut Option<u64>, received: Option<u64>) {
         self.count(|traffic| traffic.messages += 1);
         let Some(version) = received else { return };
         let (awaited, since) = self.awaited.get();
@@ -235,11 +238,13 @@ impl Clients {
         self.latest.set(version.max(self.latest.get()));
     }
 
+    /// Sends `bytes` and counts them.
     async fn send(&self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
         self.count(|traffic| traffic.bytes += bytes.len() as u64);
         stream.write_all(bytes).await
     }
 
+    /// Reads the next message and counts its bytes.
     async fn read(&self, stream: &mut TcpStream, decoder: &mut Decoder) -> io::Result<Message> {
         loop {
             if let Some(message) = decoder.message().map_err(io::Error::other)? {
@@ -253,6 +258,7 @@ impl Clients {
         }
     }
 
+    /// Changes the traffic of all clients with `add`.
     fn count(&self, add: impl FnOnce(&mut Traffic)) {
         let mut traffic = self.traffic.get();
         add(&mut traffic);

@@ -1,25 +1,25 @@
 //! [`Decoder`]: finds the messages in the bytes that a server sends.
 //!
-//! It understands responses with a length or without a body, bodies in chunks, and WebSocket frames. The only content
-//! that it reads is the version of the list.
+//! It decodes responses with a length or without a body, bodies in chunks, and WebSocket frames. Of the content it
+//! reads only the version of the list.
 
 use std::ops::Range;
 
-/// The largest chunk in bytes. No lesson sends a larger one, so a larger size is an error.
+/// The largest chunk, in bytes. No lesson sends a larger chunk, so a larger size is an error.
 const MAX_CHUNK: usize = 1 << 20;
 
 /// A message from a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {
-    /// A whole response, with the version of the list if it has one. The connection is free for the next request.
+    /// A whole response, and the version of the list in it, if there is one. The client can send the next request.
     Response(Option<u64>),
-    /// An event of a response that does not end, with the version of the list if it has one.
+    /// An event of a stream, and the version of the list in it, if there is one.
     Event(Option<u64>),
     /// A WebSocket ping, to which a browser sends a pong by itself.
     Ping(Vec<u8>),
 }
 
-/// What comes next on the connection.
+/// The kind of bytes that come next on the connection.
 #[derive(Debug, Clone, Copy)]
 enum Next {
     Headers,
@@ -29,24 +29,24 @@ enum Next {
     Frame,
 }
 
-/// The bytes of one connection, and how far they are decoded.
+/// The decoder of one connection.
 pub(super) struct Decoder {
-    /// The end of each event of a body in chunks.
+    /// The text at the end of each event, in a body in chunks.
     event_end: &'static [u8],
     next: Next,
     bytes: Vec<u8>,
     /// The number of decoded `bytes`.
     at: usize,
-    /// The bytes of the last message.
+    /// The range of the last message in `bytes`.
     last: Range<usize>,
-    /// The content of chunks that is not a whole event yet.
+    /// The content of the chunks that are not a whole event yet.
     text: Vec<u8>,
 }
 
 impl Decoder {
     /// Returns a decoder for a new connection. In a body in chunks each event ends with `event_end`.
     pub(super) fn new(event_end: &'static str) -> Self {
-        /// The size of what one read usually returns.
+        /// The first size of the buffer, in bytes. Most reads return less.
         const CAPACITY: usize = 2048;
         Self {
             event_end: event_end.as_bytes(),
@@ -58,7 +58,7 @@ impl Decoder {
         }
     }
 
-    /// Returns the buffer for the next bytes, which are to be appended.
+    /// Returns the buffer. The caller must append the next bytes to it.
     pub(super) fn buffer_mut(&mut self) -> &mut Vec<u8> {
         self.bytes.drain(..self.last.end);
         self.at -= self.last.end;
@@ -91,6 +91,7 @@ impl Decoder {
         }
     }
 
+    /// Decodes the headers of a response.
     fn headers(&mut self) -> Result<Step, String> {
         let Some(length) = find(&self.bytes[self.at..], b"\r\n\r\n") else {
             return Ok(Step::Incomplete);
@@ -120,6 +121,7 @@ impl Decoder {
         Ok(Step::Done)
     }
 
+    /// Decodes a body with a known length.
     fn body(&mut self, length: usize) -> Step {
         let Some(body) = self.bytes.get(self.at..self.at + length) else {
             return Step::Incomplete;
@@ -130,6 +132,7 @@ impl Decoder {
         Step::Message(Message::Response(version))
     }
 
+    /// Decodes an event from the chunks so far, or else the next chunk.
     fn chunk(&mut self) -> Result<Step, String> {
         if let Some(length) = find(&self.text, self.event_end) {
             let version = version_in(&self.text[..length]);
@@ -155,7 +158,7 @@ impl Decoder {
         Ok(Step::Done)
     }
 
-    /// Decodes a frame of a server: not masked, and in the lessons never fragmented (RFC 6455 §5.2).
+    /// Decodes a frame of a server (RFC 6455 §5.2). Such a frame is not masked, and no lesson sends fragments.
     fn frame(&mut self) -> Result<Step, String> {
         let bytes = &self.bytes[self.at..];
         let (start, length) = match bytes {
@@ -186,8 +189,8 @@ enum Step {
     Message(Message),
 }
 
-/// Returns a pong with the ping's `payload`. It is masked, as all frames of a client are (RFC 6455 §5.3), with the key 0,
-/// because there is no proxy that a frame could attack.
+/// Returns a pong with the ping's `payload`. It is masked, as all frames of a client must be (RFC 6455 §5.3). The key
+/// is 0, because the random key of a browser only protects proxies, and there is no proxy here.
 pub(super) fn pong(payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).unwrap_or_default() & 0x7f;
     [&[0x8a, 0x80 | length, 0, 0, 0, 0], payload].concat()

@@ -16,7 +16,7 @@ pub(super) struct Flags {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) updates: u32,
 
-    /// For how long nothing happens after that, at least; 0 leaves this part out
+    /// For how many seconds at least no changes are made after that; 0 skips this part
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub(super) idle: u64,
 
@@ -25,11 +25,11 @@ pub(super) struct Flags {
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
 
-    /// Polling: how long a client waits before its next request, if not as long as a browser
+    /// Polling: how long a client waits before its next request [default: as long as a browser]
     #[arg(long, value_name = "MILLISECONDS")]
     pub(super) pause: Option<u64>,
 
-    /// How many milliseconds the servers have to come to rest before each measurement (for the trial)
+    /// How many milliseconds to wait before each measurement, until the servers are idle (for the trial)
     #[arg(long, hide = true, default_value_t = 200)]
     pub(super) settle: u64,
 
@@ -44,7 +44,7 @@ impl Flags {
         Self::parse()
     }
 
-    /// Returns the flags for `cargo test`: so few clients and updates that it takes less than a second.
+    /// Returns the flags for `cargo test`. There are so few clients and updates that the run takes less than a second.
     pub(super) fn trial() -> Self {
         Self {
             clients: 20,

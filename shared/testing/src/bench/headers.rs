@@ -1,6 +1,5 @@
-//! The headers of a browser's requests: about 500 bytes, which every poll repeats. These are the bytes of Chromium 156 on
-//! Debian, as they were on the wire. The port is always that of lesson 1, so that the port does not change the number of
-//! bytes.
+//! The headers of a browser's requests: about 500 bytes, which every poll repeats. They were recorded from Chromium 156
+//! on Debian. The port is always that of lesson 1, so that the number of bytes does not depend on the port.
 
 /// The headers of every request of a page, except a WebSocket's handshake.
 const PAGE: &str = "Host: 127.0.0.1:8001\r\n\

@@ -1,14 +1,14 @@
-//! [`Measurement`]: what a run has measured.
+//! [`Measurement`]: the results of a run.
 
 use std::time::Duration;
 
-/// What all clients of a server together have sent and received.
+/// What all clients of a server have sent and received together.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Traffic {
     pub(super) requests: u64,
-    /// Responses and events, with an update or without.
+    /// The number of responses and events, with an update or without.
     pub(super) messages: u64,
-    /// In both directions, headers included.
+    /// The bytes in both directions, including headers.
     pub(super) bytes: u64,
 }
 
@@ -23,7 +23,7 @@ impl Traffic {
     }
 }
 
-/// What a server and its clients have used in a part of the run.
+/// The resources that a server and its clients have used in a part of the run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usage {
     pub(super) processor: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Usage {
     pub(super) time: Duration,
 }
 
-/// What some changes have cost.
+/// The cost of one round of changes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Round {
     pub(super) changes: u32,
@@ -39,19 +39,19 @@ pub(super) struct Round {
     pub(super) baseline: Usage,
 }
 
-/// What a run has measured.
+/// The results of a run.
 #[derive(Debug, Default)]
 pub(super) struct Measurement {
     /// The lesson's name.
     pub(super) lesson: &'static str,
     pub(super) clients: u32,
-    /// How many of the clients had connected when the memory was measured first.
+    /// How many of the clients were connected when the memory was measured for the first time.
     pub(super) first_clients: u32,
     pub(super) updates: u32,
-    /// From each change to each client of the lesson.
+    /// The delay of each change to each client of the lesson.
     pub(super) delays: Vec<Duration>,
     pub(super) rounds: Vec<Round>,
-    /// The time without changes.
+    /// The usage in the time without changes.
     pub(super) idle: Usage,
     /// The lesson's memory in bytes: with the first clients, with all of them, at the end.
     pub(super) memory: [u64; 3],

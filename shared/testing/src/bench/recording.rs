@@ -1,14 +1,14 @@
-//! [`Recording`]: what a client has received, for the baseline to send again.
+//! [`Recording`]: the bytes that one client has received. The baseline sends the same bytes.
 
 use super::decoder::Message;
 
-/// What one client has received, as bytes.
+/// The bytes that one client has received.
 #[derive(Debug, Default)]
 pub(super) struct Recording {
-    /// Each of them ends with a list.
+    /// The bytes of each update. Each ends with a list.
     updates: Vec<Vec<u8>>,
-    /// The start of the next update.
-    started: Vec<u8>,
+    /// The first bytes of the next update.
+    incomplete: Vec<u8>,
     /// Whether the client has received a list.
     has_list: bool,
 }
@@ -20,13 +20,14 @@ impl Recording {
             return;
         }
         let is_list = !matches!(message, Message::Event(None));
-        // Events before the first list belong to it. Later events without a list, such as pings, are no updates.
+        // Events before the first list are part of the first update. Later events without a list, such as pings, are
+        // not recorded.
         if is_list || !self.has_list {
-            self.started.extend_from_slice(bytes);
+            self.incomplete.extend_from_slice(bytes);
         }
         if is_list {
             self.has_list = true;
-            self.updates.push(std::mem::take(&mut self.started));
+            self.updates.push(std::mem::take(&mut self.incomplete));
         }
     }
 
@@ -41,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recording_has_each_list_and_what_came_before_the_first() {
+    fn a_recording_has_each_list_and_the_start_of_the_stream() {
         let mut recording = Recording::default();
         recording.record(&Message::Event(None), b"retry");
         recording.record(&Message::Event(Some(7)), b"list");

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::measurement::{Measurement, Round, Usage};
 
-/// The head of the table. An update is one change as one client receives it.
+/// The head of the table. An update is one change that one client has received.
 const HEAD: &str = "\
 | technique | delay p50 | p99 | requests an update | bytes an update | CPU an update | × baseline | idle: bytes a minute | CPU a minute | memory |
 |---|---|---|---|---|---|---|---|---|---|";
 
-/// What a lesson costs. Times are in microseconds. Everything except the delays is for one client. Processor time is the
-/// median of the rounds, so that a disturbance in a few of them does not matter.
+/// The cost of a lesson. Times are in microseconds. All numbers except the delays are for one client. Processor time is
+/// the median of the rounds, so that a disturbance in a few rounds does not matter.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
     lesson: String,
@@ -32,12 +32,13 @@ pub(super) struct Row {
     baseline_cpu_per_message: f64,
     times_baseline: f64,
     times_baseline_in_rounds: Vec<f64>,
-    /// Without updates, as is the next field; `None` if the idle time was left out.
+    /// The bytes in a minute without updates; `None` if there was no idle time.
     bytes_per_minute: Option<f64>,
+    /// The processor time in a minute without updates; `None` if there was no idle time.
     cpu_per_minute: Option<f64>,
-    /// In bytes, after all clients had connected.
+    /// The memory in bytes after all clients had connected.
     memory_at_first: f64,
-    /// In bytes, at the end.
+    /// The memory in bytes at the end.
     memory: f64,
 }
 
@@ -109,8 +110,8 @@ impl Row {
         )
     }
 
-    /// Writes the row to `file`, a JSON array. It replaces the lesson's earlier row; the rows of other lessons stay, so
-    /// that `cargo bench` for all lessons fills one file. A relative path starts at the workspace.
+    /// Writes the row to `file`, a JSON array. The row replaces the lesson's earlier row. The rows of other lessons
+    /// stay, so `cargo bench` for all lessons fills one file. A relative path starts at the workspace.
     pub(super) fn write(&self, file: &Path) -> Result<(), String> {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let file = workspace.join(file);
@@ -134,7 +135,7 @@ fn microseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// Returns the figure in the middle, or the mean of the two in the middle, or 0 if there are none.
+/// Returns the median of `figures`, or 0 if there are none.
 #[must_use]
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
@@ -145,7 +146,7 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     )
 }
 
-/// Returns the smallest time that `percent` of all `times` do not exceed (the nearest rank).
+/// Returns the smallest of the `times` that is at least as long as `percent` % of them (the nearest rank).
 fn percentile(times: &[Duration], percent: usize) -> Duration {
     let mut times = times.to_vec();
     times.sort_unstable();

@@ -1,4 +1,4 @@
-//! [`run`]: puts a lesson's server and then the baseline under the same load.
+//! [`run`]: puts the same load on a lesson's server and on the baseline.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::rc::Rc;
@@ -17,19 +17,20 @@ use super::technique::{Pattern, Technique};
 use crate::ThreadTimes;
 use crate::server::{Server, raise_file_limit};
 
-/// How many files a process has open besides its clients.
+/// How many files this process has open besides the connections of its clients.
 const OTHER_FILES: u64 = 64;
 
-/// How long after the last change the idle time begins. All long polls that the last change has answered end in the same
-/// moment, one period later. The delay makes sure that this moment is within the idle time and not at its end.
+/// How long after the last change the idle time begins. After the last change all clients that use long polling send
+/// the next request at the same moment, so all these requests end together, one period later. The delay ensures that
+/// this moment is inside the idle time and not at its end.
 const IDLE_DELAY: Duration = Duration::from_secs(1);
 
-/// In how many rounds the changes are made, if there are as many changes. In each round the lesson sends its share of the
-/// updates, and then the baseline sends the same, so that other work of the machine slows down both.
+/// In how many rounds the changes are made, if there are enough changes. In each round the lesson sends a part of the
+/// updates, and then the baseline sends the same updates. So other work of the machine slows down both.
 const ROUNDS: u32 = 10;
 
-/// How many changes one round has at most. With polling each change takes a second, and a server closes a connection that
-/// sends nothing for 30 s, as all of the lesson's do during the baseline's half of a round.
+/// How many changes one round has at most. While the baseline sends its updates, the connections to the lesson are
+/// idle, and the server closes them after 30 s. With polling each change takes a second.
 const MAX_CHANGES_PER_ROUND: u32 = 20;
 
 /// Measures what `technique` costs.
@@ -50,8 +51,8 @@ pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Measurement
     LocalSet::new().block_on(&runtime, load.run(idle))
 }
 
-/// Raises the limit of open files as far as possible, and returns how many of the `wanted` clients it allows. This process
-/// needs two files for each: one connection to the lesson and one to the baseline.
+/// Raises the limit of open files as far as possible, and returns how many of the `wanted` clients the limit allows.
+/// This process needs two files for each client: a connection to the lesson and one to the baseline.
 fn limit_to_open_files(lesson: &str, wanted: u32) -> u32 {
     raise_file_limit();
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -75,12 +76,12 @@ struct Load {
     technique: Technique,
     clients: u32,
     updates: u32,
-    /// How long the servers have to come to rest before each measurement.
+    /// How long to wait before each measurement, until the servers are idle.
     settle: Duration,
 }
 
 impl Load {
-    /// Returns `time`, rounded up to whole idle periods: half a period would have one heartbeat or none.
+    /// Returns `time`, rounded up to whole idle periods. In half a period there could be one heartbeat or none.
     fn whole_periods(&self, time: Duration) -> Duration {
         let period = self.technique.idle_period;
         if period.is_zero() {
@@ -122,7 +123,7 @@ impl Load {
         Ok(measured)
     }
 
-    /// Makes the changes. In each round first the lesson sends the updates, then the baseline.
+    /// Makes the changes. In each round the lesson sends the updates first, and then the baseline.
     async fn run_rounds(
         &self,
         lesson: &mut Contestant,
@@ -158,15 +159,15 @@ impl Load {
         Ok(())
     }
 
-    /// Returns what the round has cost one server. That includes the work after the last client has the last update: a
-    /// thousand clients may send their next request.
+    /// Returns the cost of the round for one server. It includes the work after all clients have the last update:
+    /// perhaps all of them send the next request.
     async fn end_round(&self, meter: &Meter, contestant: &Contestant) -> Usage {
         contestant.clients.pause_polling();
         time::sleep(self.settle).await;
         meter.read(contestant)
     }
 
-    /// Starts the baseline with the first responses of the `lesson`, and connects as many clients to it.
+    /// Starts the baseline with the first responses of the `lesson`, and connects the same number of clients to it.
     async fn baseline_for(&self, lesson: &mut Contestant) -> Result<Contestant, String> {
         let mut responses = Responses {
             first: lesson.clients.take_recording().concat(),
@@ -189,7 +190,7 @@ impl Load {
         Ok(baseline)
     }
 
-    /// Shows the progress on stderr. On a terminal it is one line, which an empty `step` removes.
+    /// Shows the progress on stderr. On a terminal the progress is one line, and an empty `step` removes it.
     fn progress(&self, step: &str) {
         let mut stderr = io::stderr().lock();
         let lesson = self.technique.lesson;
@@ -202,7 +203,7 @@ impl Load {
         } else {
             writeln!(stderr, "{lesson}: {step}")
         };
-        // Without stderr the run goes on without showing progress.
+        // If stderr is closed, the run continues without showing its progress.
         shown.ok();
     }
 }
@@ -260,7 +261,7 @@ impl Meter {
         }
     }
 
-    /// Returns what was used since the start.
+    /// Returns the resources that were used since the start.
     fn read(&self, contestant: &Contestant) -> Usage {
         Usage {
             processor: contestant.server.thread_times().since(&self.times),

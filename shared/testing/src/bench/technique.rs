@@ -1,8 +1,8 @@
-//! [`Technique`]: what a lesson's browser sends and receives.
+//! [`Technique`]: the requests of a lesson's browser.
 
 use std::time::Duration;
 
-/// How a lesson's browser gets updates, as far as it shows on the wire.
+/// How a lesson's browser gets updates.
 #[derive(Debug, Clone, Copy)]
 pub struct Technique {
     /// The crate's name.
@@ -13,7 +13,7 @@ pub struct Technique {
     pub request: fn(version: Option<u64>) -> String,
     /// What the client does after the request.
     pub pattern: Pattern,
-    /// Without updates everything repeats after this time; zero if nothing happens.
+    /// The time after which requests or heartbeats repeat when there are no updates. It is zero if there are none.
     pub idle_period: Duration,
 }
 
@@ -22,10 +22,10 @@ pub struct Technique {
 pub enum Pattern {
     /// The client reads the response, and sends the next request after this time.
     Poll(Duration),
-    /// The client reads the response, which may take long, and sends the next request at once.
+    /// The client waits for the response, and then sends the next request at once.
     LongPoll,
-    /// The client reads a response that does not end. Each event ends with this text. The text is empty for a WebSocket,
-    /// whose frames have a length.
+    /// The client reads a stream. Each event ends with this text. For a WebSocket the text is empty, because each frame
+    /// has a length.
     Stream(&'static str),
 }
 

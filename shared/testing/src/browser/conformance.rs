@@ -1,5 +1,5 @@
 //! The promises of every page of lessons 1 to 5, in a real browser. Each lesson's `tests/browser.rs` calls
-//! [`check_all`] with its own binary, and has further tests for what only its technique does.
+//! [`check_all`] with its own binary, and has further tests for its technique.
 
 mod list;
 mod mistakes;
@@ -22,14 +22,14 @@ use super::{
 };
 use crate::{Server, Signal, TEST_TIMEOUT};
 
-/// What the technique keeps open, which `POST /cut` ends.
+/// What the technique keeps open, and what `POST /cut` therefore ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepsOpen {
-    /// Nothing: each response comes at once.
+    /// Nothing. The server responds to each request at once.
     Nothing,
-    /// A request. The server responds to it, and the page sends the next one.
+    /// A held request. At a cut the server responds, and the page sends the next request.
     Request,
-    /// A stream or a socket, which the page has to open again.
+    /// A stream or a WebSocket. After a cut the page opens a new one.
     Connection,
 }
 
@@ -37,7 +37,7 @@ pub enum KeepsOpen {
 pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     let browser = Browser::start().await;
     let promise = async |name: &str| {
-        // In Firefox, old pages that try to reach servers that have ended can delay a new WebSocket.
+        // In Firefox, a new WebSocket can be late while old pages try to connect to servers that have ended.
         browser.leave_all().await;
         eprintln!("{name}"); // The test runner shows it if the promise is broken.
     };
@@ -47,8 +47,8 @@ pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     a_hostile_name_is_text(&browser, binary).await;
     promise("the clock is off until it is switched on").await;
     the_clock_is_off_until_it_is_switched_on(&browser, binary).await;
-    promise("what is switched off is silent and comes back").await;
-    what_is_switched_off_is_silent_and_comes_back(&browser, binary).await;
+    promise("the page sends nothing while switched off").await;
+    the_page_sends_nothing_while_switched_off(&browser, binary).await;
     promise("the page recovers from a cut").await;
     the_page_recovers_from_a_cut(&browser, binary, keeps_open).await;
     promise("the list is right after a kill and a restart").await;
@@ -61,13 +61,13 @@ pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     wire::the_wire_shows_what_goes_wrong(&browser, binary).await;
     promise("a row opens by keyboard and shows its bytes").await;
     wire::a_row_opens_by_keyboard_and_shows_its_bytes(&browser, binary).await;
-    promise("the oldest rows go first").await;
-    wire::the_oldest_rows_go_first(&browser, binary).await;
+    promise("the oldest rows are removed first").await;
+    wire::the_oldest_rows_are_removed_first(&browser, binary).await;
     promise("the page can be used by everybody").await;
     the_page_can_be_used_by_everybody(&browser, binary).await;
     assert_eq!(browser.console_errors().await, [""; 0]);
-    promise("an error in a page does not go unseen").await;
-    an_error_in_a_page_does_not_go_unseen(&browser, binary).await;
+    promise("an error in a page is noticed").await;
+    an_error_in_a_page_is_noticed(&browser, binary).await;
 }
 
 async fn check_list(browser: &Browser, binary: &str, promise: &impl AsyncFn(&str)) {
@@ -109,7 +109,7 @@ async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &
     for tab in [&a, &b] {
         tab.until_users(&["张三", "Alice", "李四"]).await;
     }
-    // The other tab knows how old the change was when it arrived there.
+    // The other tab shows the age of the change when it arrived.
     b.until("/^\\d+ ms$/.test(document.getElementById('wire-age').textContent)")
         .await;
     b.click("#users li:first-child .remove").await;
@@ -124,8 +124,8 @@ async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &
     loads_nothing_from_elsewhere(&a).await;
 }
 
-/// If this fails, the check for errors on the console is worthless.
-async fn an_error_in_a_page_does_not_go_unseen(browser: &Browser, binary: &str) {
+/// If this fails, the tests do not notice errors on the console.
+async fn an_error_in_a_page_is_noticed(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &[]);
     let tab = browser.open_lesson(&server).await;
     for wrong in ["uncaught()", "console.error('seen')"] {
@@ -169,7 +169,7 @@ async fn a_hostile_name_is_text(browser: &Browser, binary: &str) {
     assert_eq!(tab.evaluate(&injected).await, "0undefined");
 }
 
-/// A browser has six connections to a host, for all its tabs together.
+/// A browser opens at most six connections to a host, for all its tabs together. The clock would need one of them.
 async fn the_clock_is_off_until_it_is_switched_on(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &[]);
     let tab = browser.open_lesson(&server).await;
@@ -184,8 +184,8 @@ async fn the_clock_is_off_until_it_is_switched_on(browser: &Browser, binary: &st
     tab.until_next_second().await;
 }
 
-async fn what_is_switched_off_is_silent_and_comes_back(browser: &Browser, binary: &str) {
-    // Longer than each technique's period, its back-off and a heartbeat, timed by the page.
+async fn the_page_sends_nothing_while_switched_off(browser: &Browser, binary: &str) {
+    // This is longer than each technique's period, its back-off and a heartbeat. The page measures the time.
     const LATER: &str = "new Promise((done) => setTimeout(done, 2500))";
     let server = Server::start(binary, &["--heartbeat", "0.4"]);
     let relay = Relay::start(server.address()).await;
@@ -262,7 +262,7 @@ async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary:
     assert_eq!(tab.evaluate("loaded").await, "once", "without a reload");
 }
 
-/// Also with a screen reader, with the keyboard only, with low vision, or on a small screen.
+/// For example with a screen reader, with the keyboard only, with low vision, or on a small screen.
 async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &["--heartbeat", "0.4"]);
     let tab = browser.open_lesson(&server).await;

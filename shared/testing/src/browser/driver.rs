@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::TEST_TIMEOUT;
 
-/// The flags of Chromium, besides the one for its profile. As root Chromium does not start with its sandbox. Background
-/// requests to other hosts are switched off.
+/// The flags of Chromium, besides the one for its profile. Chromium does not start as root unless its sandbox is
+/// switched off. Background requests to other hosts are switched off, too.
 const CHROMIUM_FLAGS: [&str; 8] = [
     "--headless",
     "--no-sandbox",
@@ -28,8 +28,8 @@ const CHROMIUM_FLAGS: [&str; 8] = [
     "--remote-debugging-pipe",
 ];
 
-/// How often to start a driver that ends at once.
-const STARTS: usize = 3;
+/// How often to try to start the driver, which sometimes ends at once.
+const MAX_STARTS: usize = 3;
 
 /// Shows the page in Firefox with another width and colour scheme. This script runs in the browser's own window, where
 /// the pages are elements.
@@ -54,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// Returns what the driver needs to start the browser. `folder` is for the profile.
+    /// Returns the options with which the driver starts the browser. `folder` is for the profile.
     pub(super) fn capabilities(self, folder: &Path) -> Value {
         match self {
             Self::Chromium => {
@@ -147,12 +147,12 @@ impl Driver {
     /// Starts the driver and waits until it prints its port. `folder` is for the files of the driver and the browser.
     pub(super) fn start(kind: Kind, folder: &Path) -> Self {
         // chromedriver finds a port that is free for IPv6, and ends if the same port is not free for IPv4.
-        (0..STARTS)
+        (0..MAX_STARTS)
             .find_map(|_| Self::try_start(kind, folder))
             .expect("a driver that does not end")
     }
 
-    /// Returns `None` if the driver ends instead.
+    /// Does the same as [`Driver::start`] once. Returns `None` if the driver ends.
     fn try_start(kind: Kind, folder: &Path) -> Option<Self> {
         let printed = folder.join("printed");
         let file = File::create(&printed).expect("a file");
@@ -184,7 +184,7 @@ impl Driver {
         Some(driver)
     }
 
-    /// Notes the new `session`, so that it can be ended, and returns its id.
+    /// Stores the id of the new `session`, so that the session can be ended later. Returns the id.
     pub(super) fn set_session(&mut self, session: &Value) -> &str {
         let process = session["capabilities"]["moz:processID"].as_i64();
         let process = process.and_then(|id| i32::try_from(id).ok());
@@ -194,6 +194,7 @@ impl Driver {
         &self.session
     }
 
+    /// Returns the output of the driver and its browser so far.
     fn printed(&self) -> String {
         let bytes = fs::read(&self.printed).expect("a file");
         String::from_utf8_lossy(&bytes).into_owned()
@@ -205,14 +206,14 @@ impl Driver {
         let lines = whole_lines(&printed).count();
         let read = self.lines_read.swap(lines, Ordering::Relaxed);
         let new = whole_lines(&printed).skip(read);
-        // Firefox reports problems of its own with a name without quotes.
+        // Firefox also prints problems of its own, but with a name that has no quotes.
         let is_error = |line: &&str| {
             line.starts_with("console.error: \"") || line.starts_with("JavaScript error: http://")
         };
         new.filter(is_error).map(str::to_owned).collect()
     }
 
-    /// Ends the browser, and chromedriver itself, too. The response comes after the browser has ended.
+    /// Ends the browser. chromedriver ends itself, too. The driver responds after the browser has ended.
     fn shut_down(&mut self) -> io::Result<()> {
         let request = match self.kind {
             Kind::Chromium => "GET /shutdown",

@@ -23,7 +23,7 @@ impl Tab<'_> {
         self.until(&is).await;
     }
 
-    /// Waits until the page shows exactly these users.
+    /// Waits until the page shows these users, in this order, and no others.
     pub async fn until_users(&self, users: &[&str]) {
         let shown = "[...document.querySelectorAll('#users li')].map((item) => item.textContent)";
         let wanted = json!(json!(users).to_string());

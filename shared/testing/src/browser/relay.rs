@@ -1,5 +1,5 @@
-//! [`Relay`]: stands between a browser and a lesson, and counts the bytes of the lesson's requests. It can also put another
-//! `client.js` in the place of the lesson's own.
+//! [`Relay`]: a proxy between a browser and a lesson, which counts the bytes of the lesson's requests. It can also replace
+//! the lesson's `client.js`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// The start of the requests that are counted. The page, its files and its icon are not.
+/// The start of the requests that are counted. Requests for the page, its files and its icon are not counted.
 const COUNTED: [&str; 6] = [
     "GET /users",
     "GET /clock",
@@ -32,7 +32,7 @@ const BUFFER: usize = 64 * 1024;
 /// The start of every request.
 const REQUEST: [&str; 4] = ["GET /", "POST /", "DELETE /", "HEAD /"];
 
-/// What has crossed the relay: the counted requests, their responses, and everything that follows on a stream.
+/// The traffic through the relay: the counted requests, their responses, and all further bytes of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Crossed {
     /// The number of requests.
@@ -67,7 +67,7 @@ impl Sub for Crossed {
     }
 }
 
-/// Passes on all bytes in both directions, and counts those that belong to a lesson's own requests.
+/// A proxy that passes on all bytes in both directions, and counts the bytes of the lesson's own requests.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
@@ -108,7 +108,7 @@ impl Relay {
         format!("http://{}{path}", self.address)
     }
 
-    /// Returns what has crossed so far.
+    /// Returns the traffic so far.
     #[must_use]
     pub fn crossed(&self) -> Crossed {
         *self.crossed.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,7 +121,7 @@ impl Drop for Relay {
     }
 }
 
-/// Serves until it is aborted. Its connections end with it.
+/// Accepts connections until the task is aborted. Then all its connections end.
 async fn accept(
     listener: TcpListener,
     target: SocketAddr,
@@ -149,7 +149,8 @@ async fn connect(
     let (mut from_server, mut to_server) = server.into_split();
     // Both directions may write to the browser: what comes from the server, and another client.js.
     let to_browser = sync::Mutex::new(to_browser);
-    // Whether the last request is counted. A browser sends the next one after the response.
+    // Whether the last request is counted. A browser sends the next request after the response, so bytes from the
+    // server belong to the last request.
     let is_counted = AtomicBool::new(false);
     let count = |more: Crossed| {
         if is_counted.load(Ordering::SeqCst) {

@@ -1,4 +1,4 @@
-//! Access: which files are served, what other origins and other machines may do, hostile names.
+//! Access: the files that are served, the limits for other origins and other machines, and hostile names.
 
 use reqwest::{Method, Response, header};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ const NO_FILES: &[&str] = &[
     "/static/.gitignore",
 ];
 
-/// Paths that lead out of the folder. An HTTP library would normalise them before it sends them.
+/// Paths of files outside the folder. They are sent without an HTTP library, because a library would normalise them.
 const ESCAPES: &[&str] = &[
     "/static/../Cargo.toml",
     "/static/%2e%2e/Cargo.toml",
@@ -71,7 +71,7 @@ pub(super) async fn files_are_served_and_folders_are_not_listed(target: Target) 
     }
 }
 
-/// Returns origins that differ from `own`, some of them only a little.
+/// Returns origins that are not `own`. Some of them differ only a little.
 fn foreign_origins(own: &str) -> Vec<String> {
     let foreign = [
         "http://evil.example",
@@ -83,7 +83,7 @@ fn foreign_origins(own: &str) -> Vec<String> {
         "http://friend.example",
         "http://a.example",
     ];
-    let alike = [
+    let similar = [
         own.replace("http:", "https:"),
         format!("{own}0"),
         format!("{own}/"),
@@ -91,7 +91,7 @@ fn foreign_origins(own: &str) -> Vec<String> {
     foreign
         .into_iter()
         .map(str::to_owned)
-        .chain(alike)
+        .chain(similar)
         .collect()
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn another_site_may_not_change_anything(target: Target) {
     let upgrade = send_upgrade(&server, Method::GET, "/", "null", "null").await;
     expect_error(upgrade, 403, "a foreign WebSocket").await;
     let response = send_from(&server, Method::POST, target.post, &own).await;
-    assert_ne!(response.status(), 403, "the own page");
+    assert_ne!(response.status(), 403, "the server's own page");
 }
 
 pub(super) async fn another_site_changes_nothing(binary: &str) {
@@ -124,7 +124,7 @@ pub(super) async fn another_site_changes_nothing(binary: &str) {
     assert_eq!(add_probe(&server).await, 3, "nothing of that added a user");
 }
 
-pub(super) async fn another_site_may_if_a_flag_says_so(target: Target) {
+pub(super) async fn a_site_that_a_flag_allows_may_change_things(target: Target) {
     let allow = [
         "--allow-origin",
         "https://friend.example",
@@ -161,7 +161,7 @@ pub(super) async fn another_site_may_if_a_flag_says_so(target: Target) {
     }
 }
 
-/// Sends a request that no browser sends: with two origins and an upgrade.
+/// Sends a request with two origins and an upgrade. No browser sends such a request.
 async fn send_upgrade(
     server: &Server,
     method: Method,
@@ -177,7 +177,7 @@ async fn send_upgrade(
     request.send().await.expect("a response")
 }
 
-/// Sends what a page of `origin` could send.
+/// Sends a request as a page of `origin` could.
 async fn send_from(server: &Server, method: Method, path: &str, origin: &str) -> Response {
     let request = server
         .client
@@ -190,7 +190,7 @@ async fn send_from(server: &Server, method: Method, path: &str, origin: &str) ->
         .expect("a response")
 }
 
-pub(super) async fn a_hostile_name_stays_data(binary: &str) {
+pub(super) async fn a_hostile_name_is_only_text(binary: &str) {
     let server = Server::start(binary, &[]);
     let name = "<script>alert(1)</script>";
     let body = json!({"username": name}).to_string();
@@ -209,11 +209,11 @@ pub(super) async fn a_hostile_name_stays_data(binary: &str) {
     let page = read_until(&mut server.send_raw(&request).await, |_| false).await;
     assert!(
         page.contains("</html>") && !page.contains(name),
-        "nor the host that was asked for"
+        "nor a hostile host"
     );
 }
 
-pub(super) async fn only_the_own_machine_may_cut(target: Target) {
+pub(super) async fn only_the_local_machine_may_cut(target: Target) {
     let cut = |server: &Server| {
         let url = format!("http://127.0.0.1:{}/cut", server.address().port());
         server.client.post(url).send()
@@ -238,8 +238,8 @@ pub(super) async fn only_the_own_machine_may_cut(target: Target) {
     .await;
 }
 
-/// The page tells its scripts how long the headers of its request were, for the wire, and not what they contain.
-pub(super) async fn the_page_gives_no_secret_away(binary: &str) {
+/// The page contains the length of the headers of its request, for the wire, but not the headers themselves.
+pub(super) async fn the_page_contains_no_secret_of_its_request(binary: &str) {
     let server = Server::start(binary, &[]);
     let request = server.client.get(server.url("/"));
     let request = request
@@ -259,5 +259,5 @@ pub(super) async fn the_page_gives_no_secret_away(binary: &str) {
         lengths.push(digits.and_then(|digits| digits.parse().ok()).unwrap_or(0));
     }
     let cookie = "Cookie: login=c00kie\r\n".len();
-    assert_eq!(lengths[1], lengths[0] + cookie, "its length is there");
+    assert_eq!(lengths[1], lengths[0] + cookie, "the cookie counts");
 }

@@ -1,4 +1,4 @@
-//! The limit of open files: what a server that may open only a few of them does with its clients.
+//! The limit of open files: how a server behaves that may open only a few files.
 
 use std::io::ErrorKind;
 
@@ -9,16 +9,16 @@ use tokio::net::TcpStream;
 use super::Target;
 use crate::{Server, Signal, read_until};
 
-/// The hard limit of open files in these tests. The soft one is lower: a server that does not raise it fails.
+/// The hard limit of open files in these tests. The soft limit is lower, so a server that does not raise it fails.
 const FILES: u32 = 300;
 
-/// As many clients as are served then.
+/// How many clients the server accepts with this limit.
 const SERVED: usize = 250;
 
 /// How many further clients connect.
 const MORE: usize = 100;
 
-/// What a server writes to stderr, once, when there is hardly room for more.
+/// A part of the line that a server writes to stderr, once, when it can accept only a few more clients.
 const WARNING: &str = "connections are in use";
 
 /// Starts a server that may open only 300 files.
@@ -27,7 +27,7 @@ pub fn start_with_few_files(binary: &str, flags: &[&str]) -> Server {
     Server::start_with_files(FILES, binary, flags)
 }
 
-/// Clients that are connected notice nothing of those that wait.
+/// Further clients wait. Meanwhile the server still responds to the connected clients.
 pub(super) async fn clients_beyond_the_limit_of_files_wait(target: Target) {
     const REQUEST: &str = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
     let server = start_with_few_files(target.binary, target.flags);
@@ -50,8 +50,9 @@ pub(super) async fn clients_beyond_the_limit_of_files_wait(target: Target) {
     warned_once(server);
 }
 
-/// Checks the same for the streams of a server that [`start_with_few_files`] has started. `request` opens a stream.
-/// `change` makes a change with a name, which all streams then send, also those that are opened later.
+/// Checks the same for streams. [`start_with_few_files`] must have started the server. `request` opens a stream.
+/// `change` makes a change with a given name, and all streams must send this name, including streams that are opened
+/// later.
 pub async fn streams_beyond_the_limit_of_files_wait(
     server: Server,
     request: &str,
@@ -80,21 +81,22 @@ async fn connect(server: &Server, count: usize, request: &str) -> Vec<TcpStream>
 /// Waits until each of the `clients` has received `text`.
 async fn all_read(clients: &mut [TcpStream], text: &str) {
     let reading = clients.iter_mut().map(async |client| {
-        let answer = read_until(client, |answer| answer.contains(text)).await;
-        assert!(answer.contains(text), "{text}: {answer}");
+        let received = read_until(client, |received| received.contains(text)).await;
+        assert!(received.contains(text), "{text}: {received}");
     });
     join_all(reading).await;
 }
 
 /// Returns how many of the `clients` have received nothing so far.
 fn waiting(clients: &[TcpStream]) -> usize {
-    let nothing = |client: &&TcpStream| {
-        let peeked = client.try_read(&mut [0]);
-        peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    let has_nothing = |client: &&TcpStream| {
+        let read = client.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     };
-    clients.iter().filter(nothing).count()
+    clients.iter().filter(has_nothing).count()
 }
 
+/// Stops the server and checks that it has warned exactly once.
 fn warned_once(server: Server) {
     server.signal(Signal::TERM);
     let stderr = server.wait().stderr;

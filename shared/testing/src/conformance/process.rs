@@ -1,4 +1,4 @@
-//! The process: why it does not start, what survives its end, how it stops.
+//! The process: errors at the start, data that survives a kill, and a clean stop.
 
 use std::{fs, net::TcpListener, thread};
 
@@ -51,13 +51,13 @@ fn does_not_start(target: Target, (flag, value, code, parts): &BadStart<'_>) {
     );
 }
 
-pub(super) fn a_users_file_that_cannot_be_used_is_left_as_it_is(binary: &'static str) {
+pub(super) fn a_users_file_that_cannot_be_used_is_not_changed(binary: &'static str) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name| folder.path().join(name).to_str().expect("UTF-8").to_owned();
     let (broken, missing) = (path("users.json"), path("none/users.json"));
     fs::write(&broken, "{\n  oops").expect("a file");
     let starts: [BadStart<'_>; 2] = [
-        ("--users", &broken, 1, ["line 2 column 3", "left as it is"]),
+        ("--users", &broken, 1, ["line 2 column 3", "not changed"]),
         ("--users", &missing, 1, ["No such file", "folder exists"]),
     ];
     for start in &starts {
@@ -66,7 +66,7 @@ pub(super) fn a_users_file_that_cannot_be_used_is_left_as_it_is(binary: &'static
     assert_eq!(
         fs::read_to_string(broken).expect("a file"),
         "{\n  oops",
-        "left as it is"
+        "not changed"
     );
 }
 
@@ -79,10 +79,7 @@ pub(super) async fn flags_can_be_set_by_the_environment(target: Target) {
     ];
     environment.extend(flags.iter().map(|(name, value)| (name.as_str(), *value)));
     let server = Server::start_with(target.binary, &environment);
-    assert!(
-        server.address().is_ipv4(),
-        "localhost means 127.0.0.1 first"
-    );
+    assert!(server.address().is_ipv4(), "localhost means 127.0.0.1");
     let page = server.get("/").await.text().await.expect("text");
     assert!(page.contains(r#"<body data-heartbeat="7.5">"#), "{page}");
     for origin in ["http://a.example", "http://b.example"] {
@@ -98,7 +95,7 @@ pub(super) async fn flags_can_be_set_by_the_environment(target: Target) {
     }
 }
 
-/// Returns the environment variable for a flag: for `--max-message 7` the name `MAX_MESSAGE` and the value `7`.
+/// Returns the environment variable for a flag. For `--max-message 7` the name is `MAX_MESSAGE` and the value is `7`.
 fn in_environment<'text>(flag: &[&'text str]) -> (String, &'text str) {
     let name = flag[0].trim_start_matches('-').replace('-', "_");
     (name.to_uppercase(), flag[1])
@@ -136,17 +133,17 @@ pub(super) async fn a_stop_is_quick_and_clean(target: Target) {
     let mut stopping = Vec::new();
     for signal in [Signal::TERM, Signal::INT] {
         let server = target.start(&[]);
-        // An idle connection, one with half of the headers, and one with half of the body.
+        // These connections are open: an idle one, one with incomplete headers, and one with an incomplete body.
         server.get("/shared/icon.svg").await;
-        let head = server.send_raw("GET / HTTP/1.1\r\nHost").await;
+        let half_headers = server.send_raw("GET / HTTP/1.1\r\nHost").await;
         let json = "HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
         let post = format!("POST {} {json}", target.post);
-        let body = server
+        let half_body = server
             .send_raw(&format!("{post}Content-Length: 100\r\n\r\n{{"))
             .await;
         server.signal(signal);
         let waiting = thread::spawn(|| server.wait());
-        stopping.push((signal, waiting, head, body));
+        stopping.push((signal, waiting, half_headers, half_body));
     }
     for (signal, waiting, ..) in stopping {
         let exit = waiting.join().expect("an end");

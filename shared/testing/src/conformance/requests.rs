@@ -1,4 +1,4 @@
-//! Requests to the common routes, good and bad.
+//! Valid and invalid requests to the common routes.
 
 use std::{ffi::OsStr, path::Path};
 
@@ -109,34 +109,33 @@ pub(super) async fn bad_input_gets_a_clear_error(binary: &str) {
     assert_eq!(add_probe(&server).await, 3, "nothing of that added a user");
 }
 
-pub(super) async fn a_body_that_is_too_large_or_breaks_off_changes_nothing(binary: &str) {
+pub(super) async fn a_large_or_incomplete_body_changes_nothing(binary: &str) {
     let server = Server::start(binary, &[]);
     let body = format!(r#"{{"username":"Bob"{}}}"#, " ".repeat(4096));
     let response = send(&server, Method::POST, "/users", JSON, &body).await;
     expect_error(response, 413, "5 KB with a length").await;
 
-    let head = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let headers = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
     let chunks = format!("Transfer-Encoding: chunked\r\n\r\n1012\r\n{body}");
-    let mut connection = server.send_raw(&format!("{head}{chunks}")).await;
+    let mut connection = server.send_raw(&format!("{headers}{chunks}")).await;
     let response = read_until(&mut connection, |text| text.contains("\r\n\r\n")).await;
     assert!(
         response.starts_with("HTTP/1.1 413"),
         "5 KB in chunks without an end: {response}"
     );
 
-    let mut liar = server
-        .send_raw(&format!("{head}Content-Length: 10000000000\r\n\r\n{{"))
-        .await;
-    let response = read_until(&mut liar, |text| text.contains("\r\n\r\n")).await;
+    let huge = format!("{headers}Content-Length: 10000000000\r\n\r\n{{");
+    let mut connection = server.send_raw(&huge).await;
+    let response = read_until(&mut connection, |text| text.contains("\r\n\r\n")).await;
     assert!(
         response.starts_with("HTTP/1.1 413"),
         "10 GB announced: {response}"
     );
 
     let before = server.connections();
-    let short = format!("{head}Content-Length: 100\r\n\r\n{{\"username\":\"Bob\"}}");
-    drop(server.send_raw(&short).await);
-    eventually("a half request is dropped", TEST_TIMEOUT, || {
+    let incomplete = format!("{headers}Content-Length: 100\r\n\r\n{{\"username\":\"Bob\"}}");
+    drop(server.send_raw(&incomplete).await);
+    eventually("an incomplete request is dropped", TEST_TIMEOUT, || {
         server.connections() <= before
     })
     .await;
@@ -150,7 +149,7 @@ pub(super) async fn a_body_that_is_too_large_or_breaks_off_changes_nothing(binar
     assert_eq!(add_probe(&server).await, 3, "nothing of that added a user");
 }
 
-pub(super) async fn the_user_after_the_last_that_fits_is_refused(binary: &str) {
+pub(super) async fn a_full_list_refuses_another_user(binary: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("users.json");
     let user = |id| json!({"id": id, "username": format!("user {id}")});
@@ -190,26 +189,25 @@ pub(super) async fn head_of_a_stream_ends(binary: &str) {
     read_until(&mut connection, |text| text.contains("</html>")).await;
 }
 
-/// The catalog has the lessons that work with curl. A student's copy of a lesson is not in the catalog, and its page
-/// shows no command.
-pub(super) async fn the_page_names_a_command_if_that_works(binary: &str) {
+/// A student's copy of a lesson is not in the catalog, so its page shows no command.
+pub(super) async fn the_page_shows_a_curl_command_if_it_works(binary: &str) {
     let server = Server::start(binary, &[]);
     let page = server.get("/").await.text().await.expect("text");
-    let named = page.contains(&format!("curl -iN {}", server.url("/users")));
+    let shown = page.contains(&format!("curl -iN {}", server.url("/users")));
     let works = server.get("/users").await.status() == StatusCode::OK;
     let name = Path::new(binary).file_name();
     let known = LESSONS
         .iter()
         .any(|lesson| name == Some(OsStr::new(lesson.name)));
-    assert_eq!(named, works && known, "{page}");
+    assert_eq!(shown, works && known, "{page}");
 }
 
-pub(super) async fn a_thousand_requests_at_once_are_all_answered(target: Target) {
+pub(super) async fn a_thousand_concurrent_requests_all_get_a_response(target: Target) {
     let server = target.start(&[]);
-    let asking: Vec<_> = (0..1000)
+    let requests: Vec<_> = (0..1000)
         .map(|_| tokio::spawn(server.client.get(server.url("/shared/icon.svg")).send()))
         .collect();
-    for response in asking {
+    for response in requests {
         assert_eq!(
             response
                 .await
@@ -227,11 +225,11 @@ pub(super) async fn an_http_1_0_client_gets_no_chunks(target: Target) {
         let mut connection = server
             .send_raw(&format!("GET {path} HTTP/1.0\r\n\r\n"))
             .await;
-        let some = |text: &str| {
+        let has_body = |text: &str| {
             text.split_once("\r\n\r\n")
                 .is_some_and(|(_, body)| !body.is_empty())
         };
-        let response = read_until(&mut connection, some).await;
+        let response = read_until(&mut connection, has_body).await;
         assert!(
             !response.contains("transfer-encoding"),
             "{path}: {response}"
@@ -239,20 +237,20 @@ pub(super) async fn an_http_1_0_client_gets_no_chunks(target: Target) {
     }
 }
 
-/// A request without its body, which is going to come in chunks.
-fn head_of_chunks(method: &str, path: &str) -> String {
+/// Returns the headers of a request whose body arrives in chunks.
+fn chunked_headers(method: &str, path: &str) -> String {
     let json = "Content-Type: application/json\r\nTransfer-Encoding: chunked";
     format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{json}\r\n\r\n")
 }
 
-/// The client goes on for ever.
+/// The client sends chunks until the server closes the connection.
 pub(super) async fn an_endless_body_is_not_read_for_ever(target: Target) {
     let server = target.start(&[]);
     let post = target.post;
     let mut requests = vec![("POST", post), ("POST", "/nowhere"), ("POST", "/cut")];
     requests.extend(target.pages.iter().map(|page| ("GET", *page)));
     let sending = requests.into_iter().map(async |(method, path)| {
-        let mut connection = server.send_raw(&head_of_chunks(method, path)).await;
+        let mut connection = server.send_raw(&chunked_headers(method, path)).await;
         let chunks = "3\r\nabc\r\n".repeat(1000);
         let sending = async { while connection.write_all(chunks.as_bytes()).await.is_ok() {} };
         let ended = timeout(TEST_TIMEOUT, sending).await;
@@ -262,21 +260,22 @@ pub(super) async fn an_endless_body_is_not_read_for_ever(target: Target) {
 }
 
 /// The tempting wrong answer closes the connection after every body in chunks.
-pub(super) async fn a_body_in_chunks_that_ends_leaves_the_connection_open(target: Target) {
+pub(super) async fn a_complete_chunked_body_leaves_the_connection_open(target: Target) {
     let server = target.start(&[]);
-    let request = head_of_chunks("POST", target.post) + "2\r\n{}\r\n0\r\n\r\n";
+    let request = chunked_headers("POST", target.post) + "2\r\n{}\r\n0\r\n\r\n";
     let mut connection = server.send_raw(&request).await;
-    let answer = read_until(&mut connection, |text| text.ends_with('}')).await;
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-    let again = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
-    let written = connection.write_all(again).await;
+    let response = read_until(&mut connection, |text| text.ends_with('}')).await;
+    assert!(response.starts_with("HTTP/1.1 400"), "{response}");
+    let next = b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let written = connection.write_all(next).await;
     written.expect("an open connection");
-    let answer = read_until(&mut connection, |text| text.ends_with("\r\n\r\n")).await;
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let response = read_until(&mut connection, |text| text.ends_with("\r\n\r\n")).await;
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
 }
 
-/// The client sends without end, or announces a huge body, and does not close the connection.
-pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(target: Target) {
+/// The client sends an incomplete body, waits for the response, and does not close the connection. The server must
+/// close it.
+pub(super) async fn an_unread_body_does_not_keep_its_connection(target: Target) {
     let server = target.start(&[]);
     let length = "Content-Length: 10000000000\r\n\r\n{";
     let chunks = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
@@ -289,11 +288,11 @@ pub(super) async fn a_body_that_nobody_reads_does_not_keep_its_connection(target
         ("POST", "/nowhere", chunks),
         ("POST", "/cut", chunks),
     ];
-    let asking = requests.map(async |(method, path, body)| {
+    let sending = requests.map(async |(method, path, body)| {
         let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{body}");
         let mut connection = server.send_raw(&request).await;
         let response = read_until(&mut connection, |_| false).await;
         assert!(response.starts_with("HTTP/1.1 "), "{request}: {response}");
     });
-    join_all(asking).await;
+    join_all(sending).await;
 }

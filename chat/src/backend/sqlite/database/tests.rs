@@ -1,4 +1,4 @@
-//! Files that are no chat databases, and those that somebody else uses.
+//! Tests of opening files: other files, files in use, older versions, and memory. And of writes that fail.
 
 use std::{fs, time::Instant};
 
@@ -9,8 +9,8 @@ fn open(file: &Path) -> Result<Database, OpenError> {
     Database::open(file, 1 << 30, &migrations())
 }
 
-/// Opens a file whose last database was dropped. It may still be locked for a moment: while another test starts a
-/// program, that program has a copy of all open files.
+/// Opens a file after its last database was dropped. The file may still be locked for a moment, because a program that
+/// another test starts has a copy of all open files at first.
 fn reopen(file: &Path) -> Database {
     let start = Instant::now();
     loop {
@@ -27,7 +27,7 @@ fn error(file: &Path) -> String {
 }
 
 #[test]
-fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
+fn a_file_that_is_no_chat_database_stays_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let garbage = folder.path().join("garbage.db");
     fs::write(&garbage, "this is no database at all, but long enough").unwrap();
@@ -44,20 +44,20 @@ fn a_file_that_is_something_else_is_refused_and_left_as_it_is() {
         .unwrap()
         .execute_batch(version)
         .unwrap();
-    for (file, says) in [
+    for (file, expected) in [
         (&garbage, "is not a chat database"),
         (&other, "is not a chat database"),
         (&newer, "was made by a later version of the chat (3)"),
     ] {
         let before = fs::read(file).unwrap();
         let error = error(file);
-        assert!(error.contains(says), "{error}");
+        assert!(error.contains(expected), "{error}");
         assert_eq!(fs::read(file).unwrap(), before);
     }
 }
 
 #[test]
-fn a_second_server_on_the_same_file_is_refused_until_the_first_has_gone() {
+fn two_servers_cannot_open_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("chat.db");
     let first = open(&file).unwrap();
@@ -70,12 +70,12 @@ fn a_second_server_on_the_same_file_is_refused_until_the_first_has_gone() {
 }
 
 #[tokio::test]
-async fn databases_in_memory_have_nothing_to_do_with_each_other() {
+async fn databases_in_memory_share_nothing() {
     let count = async |database: &Database| {
         let count = "SELECT count(*) FROM users";
         let count = database
             .reader
-            .read(|log| log.query_row(count, [], |row| row.get::<_, i64>(0)));
+            .read(|connection| connection.query_row(count, [], |row| row.get::<_, i64>(0)));
         count.await.unwrap()
     };
     let [first, second] = [(); 2].map(|()| open(Path::new(":memory:")).unwrap());
@@ -83,7 +83,7 @@ async fn databases_in_memory_have_nothing_to_do_with_each_other() {
     assert_eq!(
         first
             .writer
-            .write(0, |log| log.execute(add, []))
+            .write(0, |connection| connection.execute(add, []))
             .await
             .unwrap(),
         1
@@ -91,7 +91,7 @@ async fn databases_in_memory_have_nothing_to_do_with_each_other() {
     assert_eq!((count(&first).await, count(&second).await), (1, 0));
 }
 
-/// The tempting wrong answer refuses the whole batch.
+/// The tempting wrong answer fails all writes of the transaction.
 #[tokio::test]
 async fn a_write_that_fails_is_refused_alone_and_publishes_nothing() {
     let database = open(Path::new(":memory:")).unwrap();
@@ -115,7 +115,7 @@ async fn a_write_that_fails_is_refused_alone_and_publishes_nothing() {
     assert!(refused.is_err_and(|error| error.status() == 503));
 }
 
-/// A database of the first version: without indexes for private messages, and without `confirmed`.
+/// The first version has no indexes for private messages, and no column `confirmed`.
 #[tokio::test]
 async fn a_database_of_an_older_version_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();

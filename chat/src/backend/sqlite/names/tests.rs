@@ -1,4 +1,4 @@
-//! Threads that want the same name at the same moment.
+//! Tests of threads that use the same name at the same moment.
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -8,7 +8,7 @@ use super::*;
 use crate::backend::sqlite::migrations;
 
 impl Names {
-    /// Makes everybody idle for this many seconds longer.
+    /// Makes all users idle for this many seconds longer.
     pub(in crate::backend::sqlite) fn let_time_pass(&self, seconds: i64) {
         for holder in self.lock().values() {
             holder.user.age(seconds);
@@ -20,9 +20,9 @@ impl Names {
     }
 }
 
-/// One thread comes with the token and another wants the name, many times in the same moment.
+/// One thread uses the token while another thread claims the name, many times at the same moment.
 #[tokio::test]
-async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
+async fn nobody_gets_a_name_at_the_moment_of_its_use() {
     let database = Database::open(Path::new(":memory:"), 1 << 30, &migrations()).unwrap();
     let names = Arc::new(Names::load(Arc::new(database), 10).await.unwrap());
     let both = Arc::new(Barrier::new(2));
@@ -36,13 +36,13 @@ async fn nobody_gets_a_name_whose_holder_was_just_let_in() {
         };
         *names.lock() = HashMap::from([(token, holder)]);
         let (same_names, ready) = (Arc::clone(&names), Arc::clone(&both));
-        let returning = thread::spawn(move || {
+        let using = thread::spawn(move || {
             ready.wait();
             same_names.use_token(token)
         });
         both.wait();
         let reserved = names.reserve(&User::test(2, "Ann"));
-        let let_in = returning.join().unwrap();
-        assert!(let_in.is_none() || reserved.is_err(), "in round {round}");
+        let used = using.join().unwrap();
+        assert!(used.is_none() || reserved.is_err(), "in round {round}");
     }
 }

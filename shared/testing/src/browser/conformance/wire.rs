@@ -9,7 +9,7 @@ use crate::browser::relay::{Crossed, Relay};
 use crate::browser::{Browser, CHECK_INTERVAL, Tab};
 use crate::{Server, Signal, TEST_TIMEOUT};
 
-/// The largest error of the wire is one byte in this many: 5 %. No page can see all headers.
+/// The wire may be wrong by one byte in this number of bytes, which is 5 %. A page cannot see all headers.
 const BYTES_PER_WRONG_BYTE: u64 = 20;
 
 /// The page shows what the relay has counted.
@@ -38,7 +38,8 @@ pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &s
 
     tab.click("#clock-toggle").await;
     tab.until_clock().await;
-    // Shortly after the start of a second: the page does not see a response that arrives after it has stopped.
+    // This is shortly after the start of a second. Otherwise a response could arrive after the page has stopped, and
+    // the page would not count it.
     tab.until_next_second().await;
     tab.click("#clock-toggle").await;
     tab.click("#users-toggle").await;
@@ -54,8 +55,8 @@ pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &s
     assert_eq!(tab.evaluate(rows).await, 0);
 }
 
-/// After a reload the page starts to count at zero, and the browser may have cached something. The list is so long that a
-/// frame needs the longest of its length fields.
+/// After a reload the page counts from zero, and the browser may have cached a response. The list is so long that a
+/// frame needs the longest form of its length.
 async fn the_wire_is_right_after_a_reload(tab: &Tab<'_>, server: &Server, relay: &Relay) {
     for _ in 0..600 {
         server.add_user(&"三".repeat(32)).await;
@@ -70,11 +71,11 @@ async fn the_wire_is_right_after_a_reload(tab: &Tab<'_>, server: &Server, relay:
     check_wire(tab, relay, before).await;
 }
 
-/// Waits until no request is open any more, and the page shows as many requests as the relay has counted since `before`,
-/// and bytes within 5 %: their sum (`#wire-bytes`), and those of each direction.
+/// Waits until no request is open, and until the page shows what the relay has counted since `before`: the same number
+/// of requests, and the same bytes within 5 %, in total (`#wire-bytes`) and in each direction.
 ///
 /// # Panics
-/// When the page shows something else.
+/// If the page shows something else.
 pub async fn check_wire(tab: &Tab<'_>, relay: &Relay, before: Crossed) {
     const SHOWN: &str = "[Number(document.getElementById('wire-requests').textContent),
         Number(document.getElementById('wire-bytes').textContent),
@@ -171,7 +172,7 @@ pub(super) async fn open_all_rows(tab: &Tab<'_>) {
         .await;
 }
 
-/// When everything works, all techniques look good. The wire also shows what happens when something fails.
+/// The wire must also show failed requests, because the techniques differ when something fails.
 pub(super) async fn the_wire_shows_what_goes_wrong(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &["--heartbeat", "0.4"]);
     let tab = browser.open_lesson(&server).await;
@@ -181,7 +182,7 @@ pub(super) async fn the_wire_shows_what_goes_wrong(browser: &Browser, binary: &s
         .await;
     assert_eq!(tab.text("wire-age").await, "–");
 
-    // Rows of open and waiting requests stay, and they count.
+    // The rows of open and held requests stay, and they count.
     tab.click("#wire-clear").await;
     let counts = "['requests', 'vain'].map((name) => Number(document.getElementById(`wire-${name}`).textContent))";
     let open = "document.querySelectorAll('#wire-rows [data-state]').length";
@@ -201,10 +202,10 @@ pub(super) async fn the_wire_shows_what_goes_wrong(browser: &Browser, binary: &s
     assert!(vain >= Some(2) && requests >= vain, "{requests:?} {vain:?}");
 }
 
-pub(super) async fn the_oldest_rows_go_first(browser: &Browser, binary: &str) {
+pub(super) async fn the_oldest_rows_are_removed_first(browser: &Browser, binary: &str) {
     let server = Server::start(binary, &[]);
     let tab = browser.open_lesson(&server).await;
-    // Each adds two rows. A refused name is no update.
+    // Each request adds two rows. A refused name is no update.
     tab.evaluate("(async () => { for (let i = 0; i < 120; i++) await fetch('/users?probe', { method: 'POST', body: '{}' });
         await fetch('/users?last', { method: 'POST', body: '{}' }); })()")
         .await;
