@@ -4,12 +4,14 @@ mod header_bytes;
 
 use std::io;
 
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::{Template, filters::HtmlSafe};
 
 use crate::catalog::{LESSONS, LessonInfo};
 use crate::error::Error;
 use crate::host::Host;
+use crate::serve::policy_for_frames;
 use crate::settings::Settings;
 use header_bytes::HeaderBytes;
 
@@ -23,6 +25,10 @@ struct LessonPage {
     host: String,
     /// The port that this server listens on.
     port: u16,
+    /// Whether to show only the timeline and the totals, for a frame in a page of one of the `allowed_origins`.
+    is_reduced: bool,
+    /// Separated by spaces.
+    allowed_origins: String,
     /// Whether the page may cut the connections.
     can_cut: bool,
     /// In seconds.
@@ -60,7 +66,11 @@ impl SiteNavigation {
 /// It is HTML already: its own template escapes every value.
 impl HtmlSafe for SiteNavigation {}
 
-/// `GET /`
+/// The query of the page that is reduced to the timeline and the totals. Pages of the allowed origins may show it in a
+/// frame.
+const TIMELINE_VIEW: &str = "view=timeline";
+
+/// `GET /`, and `GET /?view=timeline`
 pub(crate) async fn lesson_page(
     request: HttpRequest,
     settings: web::Data<Settings>,
@@ -71,18 +81,32 @@ pub(crate) async fn lesson_page(
     let client = web::block(move || std::fs::read_to_string(client_path)).await;
     let client = client.map_err(io::Error::other).flatten();
     let header_bytes = HeaderBytes::of(&request);
-    html_response(&LessonPage {
+    let is_reduced = request
+        .query_string()
+        .split('&')
+        .any(|pair| pair == TIMELINE_VIEW);
+    let mut response = html_response(&LessonPage {
         lesson: lesson.info(),
         header: SiteNavigation::new(lesson.name, &request),
         host: host_name(&request),
         port: request.app_config().local_addr().port(),
+        is_reduced,
+        allowed_origins: settings.allowed_origins.clone(),
         can_cut: settings.can_cut,
         heartbeat: settings.heartbeat.as_secs_f64(),
         header_bytes: serde_json::json!(header_bytes).to_string(),
         repeated_bytes: header_bytes.repeated(),
         client: client
             .unwrap_or_else(|error| format!("// static/client.js could not be read: {error}")),
-    })
+    })?;
+    if is_reduced {
+        let policy = policy_for_frames(&settings.frame_ancestors());
+        let policy = HeaderValue::try_from(policy).map_err(|_| Error::internal())?;
+        response
+            .headers_mut()
+            .insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
 /// Renders `page` as a response.

@@ -32,7 +32,7 @@ use capacity::Capacity;
 use flags::Flags;
 pub use http1::was_head;
 use origin::AllowedOrigins;
-pub(crate) use policy::security_header_bytes;
+pub(crate) use policy::{policy_for_frames, security_header_bytes};
 pub use routes::json_config;
 
 /// How long an idle connection stays open. It must be longer than a browser's polling interval of a second, or each poll
@@ -194,12 +194,13 @@ struct ServerData {
 
 impl ServerData {
     fn new(lesson: Lesson, flags: &Flags<impl Args>, address: SocketAddr, cut: Cut) -> Self {
+        let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
         let settings = Settings {
             heartbeat: flags.heartbeat,
             lesson,
             can_cut: address.ip().is_loopback() && !flags.no_cut,
+            allowed_origins: allowed_origins.to_text(),
         };
-        let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
         Self {
             cut: web::Data::new(cut),
             settings: web::Data::new(settings),
