@@ -39,10 +39,13 @@ const openBreaks = new Map();
  *  @param {number} time in milliseconds since 1970
  *  @param {boolean} isNow */
 export function moveTo(time, isNow) {
-  clips[1].setAttribute("width", isNow ? "100%" : nowX() + SLANT);
-  frame.querySelector(".now-name").textContent = isNow ? "now" : "then";
-  const shift = `translate(${Math.round(nowX() - xOf(time))} 0)`;
-  for (const layer of [axis, bars, tries, marks]) layer.setAttribute("transform", shift);
+  const name = frame.querySelector(".now-name");
+  if (name.textContent !== (isNow ? "now" : "then")) {
+    name.textContent = isNow ? "now" : "then";
+    clips[1].setAttribute("width", isNow ? "100%" : nowX() + SLANT);
+  }
+  const shift = `translate(${Math.round(nowX() - xOf(time))}px, 0)`;
+  for (const layer of [axis, bars, tries, marks]) layer.style.transform = shift;
 }
 
 /** Returns the crossings that are drawn, the oldest first. */

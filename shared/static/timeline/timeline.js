@@ -7,8 +7,12 @@ import "/shared/timeline/report.js";
 import "/shared/timeline/selection.js";
 import { show } from "/shared/timeline/view.js";
 import { traffic } from "/shared/wire/panel.js";
+import { onTick, tickEarly } from "/shared/wire/ticker.js";
 
-traffic.addEventListener("crossing", ({ detail }) => drawing.showCrossing(detail));
+traffic.addEventListener("crossing", ({ detail }) => {
+  drawing.showCrossing(detail);
+  tickEarly();
+});
 traffic.addEventListener("exchange", ({ detail }) => drawing.showExchange(detail));
 traffic.addEventListener("removed", ({ detail }) => drawing.removeRow(detail));
 traffic.addEventListener("cleared", ({ detail }) => {
@@ -18,12 +22,10 @@ traffic.addEventListener("cleared", ({ detail }) => {
 
 const sentence = document.getElementById("timeline-pattern");
 
-function describe() {
+onTick(() => {
   const text = describePattern(drawing.drawnCrossings(), drawing.drawnExchanges(), Date.now());
   if (sentence.textContent !== text) sentence.textContent = text;
-}
-
-setInterval(describe, 1000);
+});
 
 // The page knows when it is going to try again: `#status` has the time in milliseconds since 1970.
 const status = document.getElementById("status");

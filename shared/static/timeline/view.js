@@ -3,17 +3,14 @@
 
 import { extendAxis, fit, moveTo, oldestTime } from "/shared/timeline/drawing.js";
 import { VISIBLE_SECONDS, timeOf } from "/shared/timeline/geometry.js";
-
-/** How often the drawing moves, in milliseconds. Each time the browser composes the page again, which takes 2 to 3 ms of
- *  a processor without graphics hardware; all together it shall stay below a hundredth of a core. */
-const STEP = 400;
-/** The same for people who have asked their system for less motion. */
-const REDUCED_STEP = 1000;
+import { onTick } from "/shared/wire/ticker.js";
 
 const svg = document.getElementById("timeline");
 const pause = document.getElementById("timeline-pause");
 const slider = document.getElementById("timeline-scroll");
-const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** How often the slider gets longer while nobody uses it, in milliseconds. */
+const SLIDER_UPDATE = 10_000;
 
 /** The time at the right end while it is paused, and while somebody reads; null otherwise. */
 let pausedAt = null;
@@ -30,15 +27,15 @@ export function show() {
   moveTo(rightTime(), heldAt === null && pausedAt === null);
 }
 
-function step() {
-  if (document.hidden || !isInSight || heldAt !== null || pausedAt !== null) return;
-  show();
-}
-
-/** Once a second: the axis, and how far one can scroll back. */
-function update() {
+onTick(() => {
+  if (!isInSight) return;
   fit(width);
   extendAxis();
+  if (heldAt === null && pausedAt === null) show();
+});
+
+/** Shows how far one can scroll back. */
+function updateSlider() {
   const seconds = Math.max(Math.floor((Date.now() - oldestTime()) / 1000 - VISIBLE_SECONDS), 0);
   slider.min = -seconds;
   slider.disabled = seconds === 0;
@@ -54,8 +51,8 @@ function pauseAt(time) {
   pausedAt = time === null ? null : Math.min(Math.max(time, oldest), Date.now());
   heldAt = null;
   pause.setAttribute("aria-pressed", pausedAt !== null);
+  updateSlider();
   if (pausedAt === null) slider.value = 0;
-  else showPosition();
   show();
 }
 
@@ -102,13 +99,8 @@ new ResizeObserver(() => {
 }).observe(svg);
 new IntersectionObserver(([entry]) => (isInSight = entry.isIntersecting)).observe(svg);
 
-let timer;
-function start() {
-  clearInterval(timer);
-  timer = setInterval(step, reducedMotion.matches ? REDUCED_STEP : STEP);
-}
-reducedMotion.addEventListener("change", start);
-setInterval(update, 1000);
+for (const type of ["pointerenter", "focus"]) slider.addEventListener(type, updateSlider);
+setInterval(updateSlider, SLIDER_UPDATE);
 width = svg.clientWidth;
-update();
-start();
+fit(width);
+show();

@@ -58,7 +58,7 @@ window.EventSource = class extends EventSource {
 
   #onError() {
     const plan = this.readyState === EventSource.CLOSED ? "" : ", the browser will ask again";
-    const reason = this.#isOpen ? "the response has ended" : "no response that the page may see";
+    const reason = this.#isOpen ? "the response has ended" : "no answer that the page may see";
     if (!this.#exchange) this.#request();
     if (!this.#isOpen) this.#exchange.withoutNews();
     this.#exchange.break(`${this.#what}: ${reason}${plan}`);

@@ -1,6 +1,7 @@
 // The totals: what all rows of the wire add up to, and what the bytes were for.
 
 import { showNumber } from "/shared/wire/numbers.js";
+import { onTick } from "/shared/wire/ticker.js";
 
 /**
  * What bytes are for. Only those for updates make up the price of an update, so that it can be compared with the table
@@ -16,12 +17,11 @@ const element = (id) => document.getElementById(id);
 /** The sums since the page was opened or cleared. `updates` and the bytes for them are counted for each topic. */
 const totals = {};
 
-/** Calls each of these when the totals change. */
 const listeners = [];
-/** Whether the totals are going to be shown with the next frame. */
+/** Whether the totals are going to be shown soon. */
 let isScheduled = false;
 
-/** Calls `listener` with the totals after each change, at most once a frame.
+/** Calls `listener` with the totals after each change; changes that come together count as one.
  *  @param {(totals: object) => void} listener */
 export const onTotals = (listener) => listeners.push(listener);
 
@@ -66,7 +66,6 @@ export function setAge(topic, age) {
   changed();
 }
 
-/** Many changes come together, and the page shows them together: each frame has its price. */
 function changed() {
   if (isScheduled) return;
   isScheduled = true;
@@ -120,4 +119,4 @@ function showApproximate(id, number) {
 }
 
 resetTotals();
-setInterval(showTime, 1000);
+onTick(showTime);
