@@ -1,5 +1,7 @@
 // The login page: shows a QR code and asks every second for the status of the login.
 
+import "/shared/wire.js"; // Shows what this page sends and receives.
+
 /** How long to wait after a response before the next request, in milliseconds. A person notices that
  *  an update is a second late, but is not disturbed by it yet. */
 const INTERVAL = 1000;

@@ -45,7 +45,8 @@ async fn a_person_logs_in_with_a_phone() {
     let scan = phone.open(link.as_str().unwrap_or_default()).await;
     login.until(&status_starts_with("Scanned.")).await;
     // The seconds count down, and so does the page.
-    let seconds = "Number(/another (\\d+) s/.exec(document.getElementById('deadline').textContent)[1])";
+    let seconds =
+        "Number(/another (\\d+) s/.exec(document.getElementById('deadline').textContent)[1])";
     let first = login.evaluate(seconds).await.as_u64().unwrap_or_default();
     assert!((100..=120).contains(&first), "{first} s");
     login.until(&format!("{seconds} < {first}")).await;
@@ -67,7 +68,9 @@ async fn a_person_logs_in_with_a_phone() {
     again
         .until("document.querySelector('h1').textContent.includes('used up') && !document.getElementById('confirm')")
         .await;
-    again.is_accessible("the page of a link that is used up").await;
+    again
+        .is_accessible("the page of a link that is used up")
+        .await;
     assert_eq!(laptop.console_errors().await, [""; 0]);
     assert_eq!(phone.console_errors().await, [""; 0]);
 }

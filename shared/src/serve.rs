@@ -35,7 +35,7 @@ use capacity::Capacity;
 use flags::Flags;
 pub use http1::was_head;
 use origin::AllowedOrigins;
-pub(crate) use policy::security_header_bytes;
+pub(crate) use policy::{policy_for_frames, security_header_bytes};
 pub use routes::json_config;
 pub(crate) use running::running_lessons;
 
@@ -215,12 +215,13 @@ struct ServerData {
 
 impl ServerData {
     fn new(lesson: Lesson, flags: &Flags<impl Args>, address: SocketAddr, cut: Cut) -> Self {
+        let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
         let settings = Settings {
             heartbeat: flags.heartbeat,
             lesson,
             can_cut: address.ip().is_loopback() && !flags.no_cut,
+            allowed_origins: allowed_origins.to_text(),
         };
-        let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
         Self {
             cut: web::Data::new(cut),
             settings: web::Data::new(settings),

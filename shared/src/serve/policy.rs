@@ -17,6 +17,12 @@ use crate::settings::Settings;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
                                        frame-ancestors 'self'; object-src 'none'";
 
+/// Returns the policy of a page that pages of the origins `frame_ancestors` may show in a frame.
+pub(crate) fn policy_for_frames(frame_ancestors: &str) -> String {
+    let in_frames = format!("frame-ancestors {frame_ancestors}");
+    CONTENT_SECURITY_POLICY.replace("frame-ancestors 'self'", &in_frames)
+}
+
 /// The headers of every response. A handler may set another value.
 const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),

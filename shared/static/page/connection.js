@@ -95,6 +95,7 @@ function show() {
   setText(element("status-text"), describe(worst));
   setText(element("last-sign"), describeLastSign(worst));
   setText(element("next-try"), describeNextTry(worst));
+  showNextTry(worst);
   // It keeps the focus, so it is not `disabled`.
   element("retry").ariaDisabled = String(!worst || (worst.state === "open" && !worst.isDoubtful));
 }
@@ -123,6 +124,13 @@ function describeNextTry(connection) {
   if (state !== "open" || lastSign === undefined || now - lastSign < LATE) return "";
   const left = lastSign + SILENCE_LIMIT - now;
   return left > 0 ? `counts as broken in ${Math.ceil(left / 1000)} s` : "but client.js has not noticed";
+}
+
+/** Tells the timeline when the next attempt begins, in milliseconds since 1970. */
+function showNextTry({ nextTry } = {}) {
+  const { dataset } = element("status");
+  const time = nextTry === undefined ? "" : String(Math.round(performance.timeOrigin + nextTry));
+  if ((dataset.retryAt ?? "") !== time) dataset.retryAt = time;
 }
 
 setInterval(() => {

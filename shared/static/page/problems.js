@@ -3,7 +3,7 @@
 import { element } from "/shared/page/dom.js";
 
 /** Where an error came from: `client.js:23:5` in the stack of every browser. */
-const PLACE = /\/static\/client\.js[^:\s]*:(\d+)/;
+const POSITION = /\/static\/client\.js[^:\s]*:(\d+)/;
 
 /** The sentences on the page, so that each is there once. */
 const shown = new Set();
@@ -31,8 +31,8 @@ export function thrown(error, what) {
 
 /** Returns the line of client.js at which an error was thrown, if there is one. */
 function lineOf(error) {
-  const place = error instanceof Error && PLACE.exec(error.stack ?? "");
-  return place ? Number(place[1]) : undefined;
+  const position = error instanceof Error && POSITION.exec(error.stack ?? "");
+  return position ? Number(position[1]) : undefined;
 }
 
 function mark(line) {
@@ -56,7 +56,7 @@ document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDir
 // What pages used before `fetch`. It works, but a student who has found it in an old tutorial should know.
 window.XMLHttpRequest = class extends XMLHttpRequest {
   open(...request) {
-    problem("an XMLHttpRequest is sent. It works, too, but the lessons use fetch, and the wire may not count this one");
+    problem("an XMLHttpRequest is sent. It works, too, but the lessons use fetch, which came after it");
     super.open(...request);
   }
 };

@@ -74,6 +74,7 @@ pub async fn check_all(binary: &'static str) {
     access::another_site_changes_nothing(binary).await;
     access::a_hostile_name_is_only_text(binary).await;
     access::the_page_contains_no_secret_of_its_request(binary).await;
+    access::only_allowed_sites_may_frame_the_timeline(binary).await;
     requests::head_of_a_stream_ends(binary).await;
     requests::the_page_shows_a_curl_command_if_it_works(binary).await;
     process::a_users_file_that_cannot_be_used_is_not_changed(binary);

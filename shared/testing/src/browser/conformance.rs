@@ -1,8 +1,10 @@
 //! The promises of every page of lessons 1 to 5, in a real browser. Each lesson's `tests/browser.rs` calls
 //! [`check_all`] with its own binary, and has further tests for its technique.
 
+mod embedding;
 mod list;
 mod mistakes;
+mod timeline;
 mod trouble;
 mod wire;
 
@@ -55,12 +57,15 @@ pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     the_list_is_right_after_a_kill_and_a_restart(&browser, binary).await;
     check_list(&browser, binary, &promise).await;
     check_trouble(&browser, binary, keeps_open, &promise).await;
+    check_timeline(&browser, binary, &promise).await;
     promise("the wire shows what crossed it").await;
     wire::the_wire_shows_what_crossed_it(&browser, binary).await;
     promise("the wire shows what goes wrong").await;
     wire::the_wire_shows_what_goes_wrong(&browser, binary).await;
     promise("a row opens by keyboard and shows its bytes").await;
     wire::a_row_opens_by_keyboard_and_shows_its_bytes(&browser, binary).await;
+    promise("the price of an update is that of the README").await;
+    wire::the_price_of_an_update_is_that_of_the_readme(&browser, binary).await;
     promise("the oldest rows are removed first").await;
     wire::the_oldest_rows_are_removed_first(&browser, binary).await;
     promise("the page can be used by everybody").await;
@@ -83,6 +88,23 @@ async fn check_list(browser: &Browser, binary: &str, promise: &impl AsyncFn(&str
     list::the_steps_are_ticked_when_they_have_happened(browser, binary).await;
 }
 
+async fn check_timeline(browser: &Browser, binary: &str, promise: &impl AsyncFn(&str)) {
+    promise("each technique draws its own pattern").await;
+    timeline::each_technique_draws_its_own_pattern(browser, binary).await;
+    promise("a break is drawn").await;
+    timeline::a_break_is_drawn(browser, binary).await;
+    promise("a mark and its row are selected together").await;
+    timeline::a_mark_and_its_row_are_selected_together(browser, binary).await;
+    promise("a paused timeline stands still").await;
+    timeline::a_paused_timeline_stands_still(browser, binary).await;
+    promise("the reduced page is the timeline and the totals").await;
+    timeline::the_reduced_page_is_the_timeline_and_the_totals(browser, binary).await;
+    promise("an allowed site shows the timeline in a frame").await;
+    embedding::an_allowed_site_shows_the_timeline_in_a_frame(browser, binary).await;
+    promise("another site gets no timeline").await;
+    embedding::another_site_gets_no_timeline(browser, binary).await;
+}
+
 async fn check_trouble(
     browser: &Browser,
     binary: &str,
@@ -95,6 +117,8 @@ async fn check_trouble(
     trouble::a_restart_is_explained(browser, binary).await;
     promise("a request without an answer gets a sentence").await;
     trouble::a_request_without_an_answer_gets_a_sentence(browser, binary).await;
+    promise("a full list gets a sentence").await;
+    trouble::a_full_list_gets_a_sentence(browser, binary).await;
     promise("a cut is explained").await;
     trouble::a_cut_is_explained(browser, binary, keeps_open).await;
 }

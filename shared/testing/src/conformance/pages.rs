@@ -33,11 +33,19 @@ pub(super) async fn a_person_gets_a_page_and_a_program_json(target: Target) {
         assert_eq!(text(header::CONTENT_TYPE), Some("text/html; charset=utf-8"));
         assert_eq!(text(header::ALLOW), allow, "{path}");
         let varies = headers.get_all(header::VARY).iter();
-        assert!(varies.into_iter().any(|names| names.as_bytes().ends_with(b"Accept")), "{headers:?}");
+        assert!(
+            varies
+                .into_iter()
+                .any(|names| names.as_bytes().ends_with(b"Accept")),
+            "{headers:?}"
+        );
         let policy = text(header::CONTENT_SECURITY_POLICY).expect("a policy");
         assert!(policy.starts_with("default-src 'self'"), "{policy}");
         let page = response.text().await.expect("text");
-        assert!(page.contains("<h1>") && page.contains("<a href=\"/\">"), "{page}");
+        assert!(
+            page.contains("<h1>") && page.contains("<a href=\"/\">"),
+            "{page}"
+        );
     }
     a_hostile_address_is_not_repeated(&server).await;
 }

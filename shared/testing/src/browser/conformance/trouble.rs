@@ -1,4 +1,4 @@
-//! The promises for when something goes wrong: the page is never silent, and never says something that is not so.
+//! The promises for when something goes wrong: the page always says something, and what it says is true.
 
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,7 @@ pub(super) async fn a_restart_is_explained(browser: &Browser, binary: &str) {
     );
     tab.until(&counts_down).await;
     let server = Server::start_on(port, binary, &flags);
-    // Whoever does not want to wait need not.
+    // A person who does not want to wait can try now.
     tab.evaluate("document.getElementById('retry').click()")
         .await;
     until_open(&tab, true, PROMPTLY).await;
@@ -161,9 +161,33 @@ pub async fn check_six_connections(browser: &Browser, binary: &str) {
         unreachable!("three tabs")
     };
     last.type_text("input[name=username]", "Bob\n").await;
-    let sentence = format!("/waits in the browser.*keep 6 open/.test({})", text_of("error"));
+    let sentence = format!(
+        "/waits in the browser.*keep 6 open/.test({})",
+        text_of("error")
+    );
     last.until(&sentence).await;
     first.click("#clock-toggle").await;
     last.until_users(&["张三", "Alice", "Bob"]).await;
     last.until(&format!("{} === ''", text_of("error"))).await;
+}
+
+/// A server that is full refuses with a sentence, whichever way the user was sent.
+pub(super) async fn a_full_list_gets_a_sentence(browser: &Browser, binary: &str) {
+    const MAX_USERS: usize = 1_000;
+    let server = Server::start(binary, &[]);
+    for number in 2..MAX_USERS {
+        server.add_user(&format!("user {number}")).await;
+    }
+    let tab = browser.open_lesson(&server).await;
+    tab.until(&format!(
+        "document.querySelectorAll('#users li').length === {MAX_USERS}"
+    ))
+    .await;
+    tab.type_text("input[name=username]", "one too many\n")
+        .await;
+    tab.until(&format!("/full|1,?000/.test({})", text_of("error")))
+        .await;
+    // What was typed is not lost.
+    let typed = "document.querySelector('input[name=username]').value";
+    assert_eq!(tab.evaluate(typed).await, "one too many");
 }
