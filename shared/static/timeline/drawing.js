@@ -1,9 +1,9 @@
 // Draws what crosses the network. Each element with a `data-kind` belongs to a row of the wire: `data-row` is its id.
 
 import { resetAxis, updateAxis } from "/shared/timeline/axis.js";
-import { SLANT, lanesOf, nowX, setScale, timeOf, xOf } from "/shared/timeline/geometry.js";
+import { SLANT, lanesOf, nowX, setScale, timeOf, totalHeight, xOf } from "/shared/timeline/geometry.js";
 import * as shapes from "/shared/timeline/shapes.js";
-import { drawStrips, heightOfStrips, resetStrips, stripOf } from "/shared/timeline/strips.js";
+import { drawStrips, resetStrips, stripCount, stripOf } from "/shared/timeline/strips.js";
 import { svgElement } from "/shared/timeline/svg.js";
 import { clock } from "/shared/wire/rows.js";
 
@@ -58,7 +58,7 @@ export const drawnExchanges = () => [...exchanges.values()].map(({ exchange }) =
 export const oldestTime = () => crossings.values().next().value?.crossing.time ?? Date.now();
 
 /** Adds the lines of the axis that are due. */
-export const extendAxis = () => updateAxis(axis, oldestTime(), heightOfStrips());
+export const extendAxis = () => updateAxis(axis, oldestTime(), totalHeight());
 
 let drawnAt = 0;
 
@@ -71,6 +71,10 @@ export function fit(width) {
   if (isOld) drawnAt = now - (now % 60_000);
   if (!setScale(width, drawnAt)) return;
   clips[0].setAttribute("width", Math.max(nowX(), 0));
+  drawAll();
+}
+
+function drawAll() {
   drawFrame();
   for (const drawn of crossings.values()) draw(drawn);
   for (const drawn of exchanges.values()) drawExchange(drawn);
@@ -78,7 +82,7 @@ export function fit(width) {
 
 /** Draws what does not move, and the axis. */
 function drawFrame() {
-  svg.style.height = `${heightOfStrips()}px`;
+  svg.style.height = `${totalHeight()}px`;
   drawStrips(frame);
   resetAxis(axis);
   extendAxis();
@@ -111,10 +115,11 @@ export function showExchange(exchange) {
 
 /** Returns the strip for an exchange, and draws the lanes of a new one. */
 function stripFor(exchange) {
-  const before = heightOfStrips();
+  const before = stripCount();
   const isFirst = !frame.querySelector(".address")?.textContent;
   const strip = stripOf(exchange);
-  if (isFirst || heightOfStrips() !== before) drawFrame();
+  if (stripCount() !== before) drawAll();
+  else if (isFirst) drawFrame();
   return strip;
 }
 

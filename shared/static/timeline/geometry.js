@@ -7,10 +7,15 @@ export const FUTURE_WIDTH = 34;
 
 /** The height of the axis above the strips. */
 export const AXIS_HEIGHT = 16;
-/** A strip shows one address, with a lane for the browser and one for the server. */
-export const STRIP_HEIGHT = 118;
-/** Where the lanes are inside a strip. */
-export const BROWSER_LANE = 32, SERVER_LANE = 98;
+/** The least height of a strip. A strip shows one address, with a lane for the browser and one for the server. */
+const MIN_STRIP_HEIGHT = 114;
+/** The height of all strips together. With one or two strips it is always the same, so that a second one moves nothing
+ *  on the page. A narrow screen has less room. */
+const WIDE_HEIGHT = 228, NARROW_HEIGHT = 150;
+/** From this width of the timeline on there is room for the larger height. */
+const WIDE = 560;
+/** Where the browser's lane is in a strip, and how far the server's lane is from the strip's end. */
+const BROWSER_LANE = 32, BELOW_SERVER_LANE = 20;
 /** How far a line between the lanes leans, in pixels. It shows the direction; how long a message travels is unknown to
  *  a page. */
 export const SLANT = 6;
@@ -31,7 +36,7 @@ export const MAX_RADIUS = 15;
 export const radius = (bytes) => Math.min(Math.sqrt(bytes) * RADIUS_OF_BYTE, MAX_RADIUS);
 
 /** The scale. `origin` is the time at x = 0 of what moves, in milliseconds since 1970. */
-const scale = { origin: 0, pixelsPerSecond: 1, width: 0 };
+const scale = { origin: 0, pixelsPerSecond: 1, width: 0, strips: 1 };
 
 /** Returns whether the scale has changed, so that everything has to be drawn again.
  *  @param {number} width of the timeline in pixels
@@ -42,6 +47,19 @@ export function setScale(width, origin) {
   Object.assign(scale, { width, origin, pixelsPerSecond });
   return true;
 }
+
+/** Sets the number of strips, which share the height. */
+export function setStrips(count) {
+  scale.strips = count;
+}
+
+function stripHeight() {
+  const height = scale.width < WIDE ? NARROW_HEIGHT : WIDE_HEIGHT;
+  return Math.max(Math.floor(height / scale.strips), MIN_STRIP_HEIGHT);
+}
+
+/** Returns the height of the axis and all strips, in pixels. */
+export const totalHeight = () => AXIS_HEIGHT + scale.strips * stripHeight();
 
 /** Returns the x of a time, in what moves. */
 export const xOf = (time) => ((time - scale.origin) / 1000) * scale.pixelsPerSecond;
@@ -54,6 +72,6 @@ export const nowX = () => scale.width - FUTURE_WIDTH;
 
 /** Returns where the lanes of a strip are: the first strip has the index 0. */
 export function lanesOf(index) {
-  const top = AXIS_HEIGHT + index * STRIP_HEIGHT;
-  return { top, browser: top + BROWSER_LANE, server: top + SERVER_LANE };
+  const top = AXIS_HEIGHT + index * stripHeight();
+  return { top, browser: top + BROWSER_LANE, server: top + stripHeight() - BELOW_SERVER_LANE };
 }

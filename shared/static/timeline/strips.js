@@ -1,7 +1,7 @@
 // The strips of the timeline: one for each address, with a lane for the browser and one for the server. What does not
 // move is drawn here: lanes, names, and the line "now".
 
-import { AXIS_HEIGHT, STRIP_HEIGHT, lanesOf, nowX } from "/shared/timeline/geometry.js";
+import { AXIS_HEIGHT, lanesOf, nowX, setStrips, totalHeight } from "/shared/timeline/geometry.js";
 import { svgElement, svgText } from "/shared/timeline/svg.js";
 
 /** How many strips there can be. Further addresses share the last one. */
@@ -22,19 +22,18 @@ export function stripOf({ path, isOwn }) {
   if (known !== -1) return known;
   if (isOwn) return 0;
   if (paths.length < MAX_STRIPS) paths.push(address);
+  setStrips(stripCount());
   return paths.length - 1;
 }
 
 /** Forgets the addresses of all strips but the first, which keeps its place. */
 export function resetStrips() {
   paths.length = Math.min(paths.length, 1);
+  setStrips(stripCount());
 }
 
 /** Returns the number of strips: at least one. */
-const stripCount = () => Math.max(paths.length, 1);
-
-/** Returns the height of all strips, in pixels. */
-export const heightOfStrips = () => AXIS_HEIGHT + stripCount() * STRIP_HEIGHT;
+export const stripCount = () => Math.max(paths.length, 1);
 
 /** Draws the lanes and their names in the place of what was drawn before. */
 export function drawStrips(frame) {
@@ -46,6 +45,6 @@ export function drawStrips(frame) {
     svgText("server", { class: "lane-name", x: 0, y: server + 16 }, frame);
     for (const y of [browser, server]) svgElement("path", { class: "lane", d: `M0,${y}H${nowX()}` }, frame);
   }
-  svgElement("path", { class: "now", d: `M${nowX()},${AXIS_HEIGHT}V${heightOfStrips()}` }, frame);
+  svgElement("path", { class: "now", d: `M${nowX()},${AXIS_HEIGHT}V${totalHeight()}` }, frame);
   svgText("now", { class: "now-name", x: nowX() + 5, y: AXIS_HEIGHT - 4 }, frame);
 }

@@ -23,6 +23,7 @@ export function reportBody(exchange, response, status, body) {
     if (isSuccess && path.startsWith("/users")) changeMade(exchange.requestedAt);
   } else if (status === 200 && lastBodies.get(path) !== body) {
     lastBodies.set(path, body);
+    response.name = path.split("/")[1]; // `users`, and not the status.
     exchange.update(response, body);
   } else {
     exchange.withoutNews(response);

@@ -1,6 +1,7 @@
 //! The promises of every page of lessons 1 to 5, in a real browser. Each lesson's `tests/browser.rs` calls
 //! [`check_all`] with its own binary, and has further tests for its technique.
 
+mod accessibility;
 mod embedding;
 mod list;
 mod mistakes;
@@ -13,7 +14,6 @@ pub use trouble::check_six_connections;
 pub use wire::check_wire;
 
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -69,7 +69,7 @@ pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     promise("the oldest rows are removed first").await;
     wire::the_oldest_rows_are_removed_first(&browser, binary).await;
     promise("the page can be used by everybody").await;
-    the_page_can_be_used_by_everybody(&browser, binary).await;
+    accessibility::the_page_can_be_used_by_everybody(&browser, binary).await;
     assert_eq!(browser.console_errors().await, [""; 0]);
     promise("an error in a page is noticed").await;
     an_error_in_a_page_is_noticed(&browser, binary).await;
@@ -284,65 +284,4 @@ async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary:
     server.add_user("afterwards").await;
     tab.until_users(&["张三", "Alice", "afterwards"]).await;
     assert_eq!(tab.evaluate("loaded").await, "once", "without a reload");
-}
-
-/// For example with a screen reader, with the keyboard only, with low vision, or on a small screen.
-async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
-    let server = Server::start(binary, &["--heartbeat", "0.4"]);
-    let tab = browser.open_lesson(&server).await;
-    tab.click("#clock-toggle").await;
-    tab.until_clock().await;
-    wire::open_all_rows(&tab).await;
-    tab.type_text("input[name=username]", "   \n").await;
-    tab.until("document.getElementById('error').textContent")
-        .await;
-    for (width, scheme) in [
-        (1600, "light"),
-        (1280, "dark"),
-        (360, "light"),
-        (360, "dark"),
-    ] {
-        tab.emulate(width, scheme).await;
-        let fits = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        assert_eq!(
-            tab.evaluate(fits).await,
-            0,
-            "it scrolls sideways at {width} px"
-        );
-        tab.is_accessible(&format!("{width} px, {scheme}")).await;
-    }
-    // The status has other colours when something is wrong.
-    server.signal(Signal::KILL);
-    tab.until("document.getElementById('status').dataset.state !== 'open'")
-        .await;
-    for scheme in ["light", "dark"] {
-        tab.emulate(360, scheme).await;
-        tab.is_accessible(&format!("without a server, {scheme}"))
-            .await;
-    }
-}
-
-impl Tab<'_> {
-    /// Checks the page with axe-core, <https://github.com/dequelabs/axe-core>. The environment variable `AXE` names its
-    /// file, `axe.min.js` (`npm install axe-core`). Without the variable this prints a line and checks nothing.
-    pub async fn is_accessible(&self, what: &str) {
-        let Some(file) = env::var_os("AXE") else {
-            eprintln!("AXE does not name axe.min.js: {what} is not checked");
-            return;
-        };
-        let axe = fs::read_to_string(file).expect("AXE names axe.min.js");
-        self.evaluate(&format!("(() => {{ {axe}\n return null; }})()"))
-            .await;
-        let found = self.evaluate(
-            "axe.run(document).then(({ violations, passes }) => ({ passes: passes.length,
-                violations: violations.map(({ id, impact, help, nodes }) =>
-                    `${impact}: ${id}: ${help}: ${nodes.map(({ target }) => target).join(', ')}`) }))",
-        );
-        let found = found.await;
-        assert!(
-            found["passes"].as_u64() > Some(10),
-            "axe has looked: {found}"
-        );
-        assert_eq!(found["violations"], json!([]), "{what}");
-    }
 }

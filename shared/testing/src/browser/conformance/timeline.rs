@@ -140,7 +140,7 @@ pub(super) async fn a_break_is_drawn(browser: &Browser, binary: &str) {
     let tab = browser.open_lesson(&server).await;
     assert_eq!(count_kind(&tab, "break").await, 0);
     server.signal(crate::Signal::KILL);
-    server.wait();
+    assert_eq!(server.wait().code, None);
     tab.until("document.querySelector('#timeline [data-kind=break] .tear')")
         .await;
     // And the wait until the next try.
