@@ -8,7 +8,6 @@ import "/shared/page/echo.js";
 import { notOpen } from "/shared/page/connection.js";
 import { announce, element, setText } from "/shared/page/dom.js";
 import { send } from "/shared/page/requests.js";
-import { setCount } from "/shared/page/tabs.js";
 import { complainAboutSnapshot, setUpForm, showUsers } from "/shared/page/users.js";
 import { Watcher, describe, loadClient } from "/shared/page/watchers.js";
 
@@ -36,7 +35,6 @@ const watchers = [users, clock];
 
 setUpForm(client.addUser);
 setUpCut();
-setCount(() => watchers.filter((watcher) => watcher.isOn).length);
 element("retry").addEventListener("click", () => {
   const names = notOpen();
   for (const watcher of watchers) if (names.includes(watcher.name)) watcher.restart();

@@ -1,7 +1,7 @@
 // What the page itself sends, and what it says if there is no answer.
 
 import { doubt } from "/shared/page/connection.js";
-import { explainSlowness } from "/shared/page/tabs.js";
+import { MAX_CONNECTIONS, countOpenRequests } from "/shared/wire/connections.js";
 
 /** After this time the page says that there is no answer yet, in milliseconds. */
 const SLOW = 2000;
@@ -38,6 +38,14 @@ export async function withPatience(answer, say, giveUp) {
     clearTimeout(slow);
     clearTimeout(limit);
   }
+}
+
+/** Resolves to a sentence on why a request is not answered. */
+async function explainSlowness() {
+  const others = (await countOpenRequests()) - 1;
+  if (others < MAX_CONNECTIONS) return "The server has not answered yet. Perhaps it hangs.";
+  return `This request waits in the browser, which gives one server ${MAX_CONNECTIONS} connections for all tabs. `
+    + `Your tabs keep ${MAX_CONNECTIONS} open: close one, or stop watching there.`;
 }
 
 /**

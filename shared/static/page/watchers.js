@@ -85,10 +85,6 @@ export class Watcher {
     return this.#name;
   }
 
-  get isOn() {
-    return this.#stop !== null;
-  }
-
   #showButton() {
     this.#button.setAttribute("aria-pressed", this.#stop !== null);
     element(this.#name).classList.toggle("stale", this.#stop === null);

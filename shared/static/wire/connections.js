@@ -4,7 +4,7 @@
 // browser releases the locks of a tab that is closed. What cannot be known: connections of pages without the wire.
 
 /** How many connections a browser opens to one server (Chromium and Firefox). */
-const MAX_CONNECTIONS = 6;
+export const MAX_CONNECTIONS = 6;
 
 /** How far the clock of the page and that of its timings may differ, in milliseconds. */
 const CLOCK_ERROR = 5;
@@ -35,6 +35,9 @@ export function needConnection() {
     },
   };
 }
+
+/** Resolves to the number of requests that have or need a connection, of all tabs. */
+export const countOpenRequests = async () => (await openRequests()).length;
 
 async function openRequests() {
   if (!navigator.locks) return [...own];
