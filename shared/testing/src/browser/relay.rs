@@ -145,53 +145,82 @@ async fn connect(
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
-    let (mut from_browser, to_browser) = browser.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    // Both directions may write to the browser: what comes from the server, and another client.js.
-    let to_browser = sync::Mutex::new(to_browser);
-    // Whether the last request is counted. A browser sends the next request after the response, so bytes from the
-    // server belong to the last request.
-    let is_counted = AtomicBool::new(false);
-    let count = |more: Crossed| {
-        if is_counted.load(Ordering::SeqCst) {
-            let mut crossed = crossed.lock().unwrap_or_else(PoisonError::into_inner);
-            *crossed = *crossed + more;
-        }
+    let (from_browser, to_browser) = browser.into_split();
+    let (from_server, to_server) = server.into_split();
+    let connection = Connection {
+        to_browser: sync::Mutex::new(to_browser),
+        is_counted: AtomicBool::new(false),
+        crossed,
+        client,
     };
-    let up = async {
+    let up = connection.pass_requests(from_browser, to_server);
+    let down = connection.pass_responses(from_server);
+    tokio::select! { _ = up => (), _ = down => () }
+}
+
+/// A connection of the browser, and what it needs in both directions.
+struct Connection {
+    /// Both directions may write to the browser: what comes from the server, and another client.js.
+    to_browser: sync::Mutex<OwnedWriteHalf>,
+    /// Whether the last request is counted. A browser sends the next request after the response, so bytes from the
+    /// server belong to the last request.
+    is_counted: AtomicBool,
+    crossed: Arc<Mutex<Crossed>>,
+    client: Option<Arc<str>>,
+}
+
+impl Connection {
+    async fn pass_requests(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+    ) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
-        while let Some(bytes) = read(&mut from_browser, &mut buffer).await {
-            if let Some(response) = client.as_ref().filter(|_| bytes.starts_with(CLIENT)) {
-                write(&to_browser, response.as_bytes()).await?;
+        while let Some(bytes) = read(&mut from, &mut buffer).await {
+            if let Some(client) = self.client.as_ref().filter(|_| bytes.starts_with(CLIENT)) {
+                self.write(client.as_bytes()).await?;
                 continue;
             }
             let starts =
                 |words: &[&str]| words.iter().any(|word| bytes.starts_with(word.as_bytes()));
             let is_request = starts(&REQUEST);
             if is_request {
-                is_counted.store(starts(&COUNTED), Ordering::SeqCst);
+                self.is_counted.store(starts(&COUNTED), Ordering::SeqCst);
             }
-            count(Crossed {
+            self.count(Crossed {
                 requests: u64::from(is_request),
                 up: bytes.len() as u64,
                 down: 0,
             });
-            to_server.write_all(bytes).await?;
+            to.write_all(bytes).await?;
         }
-        io::Result::Ok(())
-    };
-    let down = async {
+        Ok(())
+    }
+
+    async fn pass_responses(&self, mut from: OwnedReadHalf) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
-        while let Some(bytes) = read(&mut from_server, &mut buffer).await {
-            count(Crossed {
+        while let Some(bytes) = read(&mut from, &mut buffer).await {
+            self.count(Crossed {
                 down: bytes.len() as u64,
                 ..Crossed::default()
             });
-            write(&to_browser, bytes).await?;
+            self.write(bytes).await?;
         }
-        io::Result::Ok(())
-    };
-    tokio::select! { _ = up => (), _ = down => () }
+        Ok(())
+    }
+
+    fn count(&self, more: Crossed) {
+        if self.is_counted.load(Ordering::SeqCst) {
+            let crossed = self.crossed.lock();
+            let mut crossed = crossed.unwrap_or_else(PoisonError::into_inner);
+            *crossed = *crossed + more;
+        }
+    }
+
+    /// Sends bytes to the browser.
+    async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.to_browser.lock().await.write_all(bytes).await
+    }
 }
 
 /// Returns the bytes that have arrived, or nothing when the connection has ended.
@@ -203,8 +232,4 @@ async fn read<'buffer>(
         Ok(length @ 1..) => buffer.get(..length),
         _ => None,
     }
-}
-
-async fn write(to: &sync::Mutex<OwnedWriteHalf>, bytes: &[u8]) -> io::Result<()> {
-    to.lock().await.write_all(bytes).await
 }

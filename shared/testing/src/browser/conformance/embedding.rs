@@ -63,8 +63,9 @@ impl OtherSite {
         let listener = self.listener.take().expect("it serves once");
         let serving = tokio::spawn(async move {
             while let Ok((mut browser, _)) = listener.accept().await {
-                browser.read(&mut [0; 4096]).await.ok();
-                browser.write_all(response.as_bytes()).await.ok();
+                if matches!(browser.read(&mut [0; 4096]).await, Ok(1..)) {
+                    browser.write_all(response.as_bytes()).await.ok();
+                }
             }
         });
         self.serving = Some(serving.abort_handle());

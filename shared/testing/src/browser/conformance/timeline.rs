@@ -22,42 +22,54 @@ const REQUESTS_OF_POLLING: RangeInclusive<u64> = 7..=14;
 struct Pattern {
     /// How the sentence below the timeline starts.
     name: &'static str,
-    /// A response ends each request, so that each update needs a request of its own.
-    has_request_for_each_update: bool,
-    /// The class of what fills the space between the lanes, and how often it is there; `None`: once for each request.
-    bar: (&'static str, Option<u64>),
-    /// A line in the middle: both sides may send.
+    requests: RangeInclusive<u64>,
+    /// The class of what fills the space between the lanes, once for each request.
+    bar: &'static str,
+    /// Whether a line in the middle shows that both sides may send.
     is_road: bool,
 }
 
 impl Pattern {
     fn of(lesson: &str) -> Self {
-        let stream = Self {
-            name: "One long bar",
-            has_request_for_each_update: false,
-            bar: ("streaming", Some(1)),
-            is_road: false,
+        let (name, requests, bar) = match lesson {
+            "polling" => ("A comb", REQUESTS_OF_POLLING, "short"),
+            // Two requests have got their response, and the next one waits.
+            "long-polling" => ("Bricks", 3..=3, "waiting"),
+            "websocket" => ("A road", 1..=1, "streaming"),
+            _ => ("One long bar", 1..=1, "streaming"),
         };
-        match lesson {
-            "polling" => Self {
-                name: "A comb",
-                has_request_for_each_update: true,
-                bar: ("short", None),
-                is_road: false,
-            },
-            "long-polling" => Self {
-                name: "Bricks",
-                has_request_for_each_update: true,
-                bar: ("waiting", None),
-                is_road: false,
-            },
-            "websocket" => Self {
-                name: "A road",
-                is_road: true,
-                ..stream
-            },
-            _ => stream,
+        Self {
+            name,
+            requests,
+            bar,
+            is_road: lesson == "websocket",
         }
+    }
+
+    /// Checks what the page has drawn.
+    async fn check(&self, tab: &Tab<'_>) {
+        let requests = count_kind(tab, "request").await;
+        let [news, empty] = [
+            count_kind(tab, "news").await,
+            count_kind(tab, "empty").await,
+        ];
+        let bars = count(tab, &format!("#timeline .{}", self.bar)).await;
+        let drawn =
+            format!("{requests} requests, {news} updates, {empty} without news, {bars} bars");
+        eprintln!("{}: {drawn}", self.name);
+        assert!(self.requests.contains(&requests), "{drawn}");
+        assert_eq!((news, bars), (2, requests), "{drawn}");
+        // The last request may still wait for its response. In a stream there is nothing but news.
+        let unanswered = requests.saturating_sub(news + empty);
+        assert!(
+            unanswered <= 1 && empty <= requests.saturating_sub(1),
+            "{drawn}"
+        );
+        assert_eq!(count_kind(tab, "break").await, 0);
+        let roads = count(tab, "#timeline .road").await;
+        assert_eq!(roads, u64::from(self.is_road));
+        let sentence = tab.text("timeline-pattern").await;
+        assert!(sentence.starts_with(self.name), "{sentence}");
     }
 }
 
@@ -86,7 +98,6 @@ pub(super) async fn each_technique_draws_its_own_pattern(browser: &Browser, bina
     let tab = browser.open_lesson(&server).await;
     let lesson = tab.evaluate("document.body.dataset.lesson").await;
     let lesson = lesson.as_str().unwrap_or_default().to_owned();
-    let pattern = Pattern::of(&lesson);
     tab.click("#wire-clear").await;
     for (index, name) in ["one", "two"].into_iter().enumerate() {
         server.add_user(name).await;
@@ -95,40 +106,8 @@ pub(super) async fn each_technique_draws_its_own_pattern(browser: &Browser, bina
     for _ in 0..2 {
         tab.evaluate(FIVE_SECONDS).await;
     }
-
-    let [requests, news, empty, breaks] = [
-        count_kind(&tab, "request").await,
-        count_kind(&tab, "news").await,
-        count_kind(&tab, "empty").await,
-        count_kind(&tab, "break").await,
-    ];
-    let bars = count(&tab, &format!("#timeline .{}", pattern.bar.0)).await;
-    let drawn =
-        format!("{lesson}: {requests} requests, {news} updates, {empty} without news, {bars} bars");
-    eprintln!("{drawn}");
-    assert_eq!((news, breaks), (2, 0), "{drawn}");
-    match lesson.as_str() {
-        "polling" => {
-            assert!(REQUESTS_OF_POLLING.contains(&requests), "{drawn}");
-            // The last request may still be on its way.
-            assert!(
-                (requests.saturating_sub(3)..=requests.saturating_sub(2)).contains(&empty),
-                "{drawn}"
-            );
-        }
-        // Two requests have got their response, and the next one waits.
-        "long-polling" => assert_eq!((requests, empty), (3, 0), "{drawn}"),
-        _ => assert_eq!((requests, empty), (1, 0), "{drawn}"),
-    }
-    assert_eq!(bars, pattern.bar.1.unwrap_or(requests), "{drawn}");
-    assert_eq!(
-        count(&tab, "#timeline .road").await,
-        u64::from(pattern.is_road)
-    );
-    let sentence = tab.text("timeline-pattern").await;
-    assert!(sentence.starts_with(pattern.name), "{sentence}");
+    Pattern::of(&lesson).check(&tab).await;
     each_mark_has_its_row(&tab).await;
-    assert!(pattern.has_request_for_each_update == (requests > news));
 
     // A frame upwards is one more mark. Elsewhere it is a request.
     tab.type_text("input[name=username]", "mine\n").await;
@@ -197,7 +176,7 @@ pub(super) async fn a_mark_and_its_row_are_selected_together(browser: &Browser, 
     .await;
 }
 
-/// Who reads does not want the drawing to run away. What happens meanwhile is there afterwards.
+/// The drawing does not run away from a reader. What happens meanwhile is there afterwards.
 pub(super) async fn a_paused_timeline_stands_still(browser: &Browser, binary: &str) {
     const POSITION: &str = "document.querySelector('#timeline .marks').style.transform";
     let server = Server::start(binary, &[]);
