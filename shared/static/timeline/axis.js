@@ -37,5 +37,5 @@ function drawLine(layer, time, height) {
   for (let second = 1; second * SECOND < STEP; second += 1) ticks += `M${xOf(time + second * SECOND)},${AXIS_HEIGHT}v4`;
   svgElement("path", { class: "tick", d: ticks }, group);
   svgElement("path", { class: "grid-line", d: `M${xOf(time)},${AXIS_HEIGHT}V${height}` }, group);
-  svgText(new Date(time).toLocaleTimeString("en-GB"), { x: xOf(time), y: AXIS_HEIGHT - 4 }, group);
+  svgText(new Date(time).toLocaleTimeString("en-GB"), { x: xOf(time) + 4, y: AXIS_HEIGHT - 4 }, group);
 }

@@ -1,11 +1,11 @@
 // One clock for everything on the page that runs with the time. Each change of a page lets the browser compose it again,
-// which costs 2 to 3 ms of a processor without graphics hardware. So all that moves does so together, twice a second;
+// which costs 2 to 3 ms of a processor without graphics hardware. So all that moves does so together, once a second;
 // the timeline should not take more than a hundredth of a core.
 
 /** How often the page moves, in milliseconds. */
-const TICK = 500;
+const TICK = 1000;
 /** The same for people who have asked their system for less motion. */
-const REDUCED_TICK = 1000;
+const REDUCED_TICK = 2000;
 
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 const listeners = [];

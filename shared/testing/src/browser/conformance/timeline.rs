@@ -15,7 +15,7 @@ const ARROW_LEFT: &str = "\u{E012}";
 const ARROW_DOWN: &str = "\u{E015}";
 
 /// How many requests polling sends in ten seconds and in the time of two changes. On a busy machine a response may be late.
-const REQUESTS_OF_POLLING: RangeInclusive<u64> = 7..=14;
+const REQUESTS_OF_POLLING: RangeInclusive<u64> = 7..=15;
 
 /// What the timeline draws within ten seconds in which the users change twice.
 #[derive(Debug)]
@@ -100,6 +100,9 @@ pub(super) async fn each_technique_draws_its_own_pattern(browser: &Browser, bina
     let lesson = lesson.as_str().unwrap_or_default().to_owned();
     tab.click("#wire-clear").await;
     for (index, name) in ["one", "two"].into_iter().enumerate() {
+        // So long that a held request can be seen to wait.
+        tab.evaluate("new Promise((done) => setTimeout(done, 1000))")
+            .await;
         server.add_user(name).await;
         until_kind(&tab, "news", index as u64 + 1).await;
     }
@@ -188,7 +191,7 @@ pub(super) async fn a_paused_timeline_stands_still(browser: &Browser, binary: &s
     server.add_user("Bob").await;
     tab.until_users(&["张三", "Alice", "Bob"]).await;
     // Longer than two ticks of the drawing. The page measures the time.
-    tab.evaluate("new Promise((done) => setTimeout(done, 1200))")
+    tab.evaluate("new Promise((done) => setTimeout(done, 2200))")
         .await;
     assert_eq!(tab.evaluate(POSITION).await, paused);
     tab.click("#timeline-pause").await;
