@@ -17,7 +17,7 @@ struct Page {
 
 pub(crate) async fn page(request: HttpRequest, settings: web::Data<Settings>) -> HandlerResult {
     html_response(&Page {
-        header: SiteNavigation::new(settings.lesson.name, &request),
+        header: SiteNavigation::new(settings.lesson.name, &request).await,
         heartbeat: settings.heartbeat.as_secs_f64(),
     })
 }

@@ -51,7 +51,7 @@ async fn users(
         function: "setUsers",
         argument: snapshot.json(),
     });
-    document(calls, settings.heartbeat, &cut)
+    document(calls, settings.heartbeat, &settings.frame_ancestors(), &cut)
 }
 
 /// Handles `GET /clock`: returns a document that calls `parent.setTime` at each full second.
@@ -60,7 +60,7 @@ async fn clock(settings: web::Data<Settings>, cut: web::Data<Cut>) -> HttpRespon
         function: "setTime",
         argument: format!(r#""{}""#, clock::format(second)).into(),
     });
-    document(calls, settings.heartbeat, &cut)
+    document(calls, settings.heartbeat, &settings.frame_ancestors(), &cut)
 }
 
 /// A call of one of the page's functions.
@@ -71,16 +71,20 @@ struct ScriptCall {
 }
 
 /// Returns a response whose body never ends: the document's start, a script for each of the `calls`,
-/// and a heartbeat each `heartbeat`. It ends only when the server cuts its streams.
+/// and a heartbeat each `heartbeat`. It ends only when the server cuts its streams. Only pages of the
+/// `frame_ancestors`, first of all the lesson's own page, may show it in a frame.
 fn document(
     calls: impl Stream<Item = ScriptCall> + 'static,
     heartbeat: Duration,
+    frame_ancestors: &str,
     cut: &Cut,
 ) -> HttpResponse {
     // The browser runs only scripts that carry this number (CSP Level 3, 7.1). Nobody can guess it, so
     // a script that an attacker puts into a user's name would not run.
     let nonce = format!("{:032x}", rand::random::<u128>());
-    let policy = format!("default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors 'self'");
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; frame-ancestors {frame_ancestors}"
+    );
     // `stream::select` merges two streams: it takes an item from whichever has one, in turn if both do.
     let scripts =
         stream::select(calls, heartbeats(heartbeat)).map(move |call| script(&nonce, &call));

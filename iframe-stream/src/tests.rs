@@ -62,7 +62,7 @@ async fn next(body: &mut BoxBody) -> Option<String> {
 async fn a_document_starts_at_once_and_sends_heartbeats_until_cut() {
     let cut = Cut::default();
     let heartbeat = Duration::from_secs(15);
-    let mut body = document(stream::pending(), heartbeat, &cut).into_body();
+    let mut body = document(stream::pending(), heartbeat, "'self'", &cut).into_body();
     let start = Instant::now();
 
     assert_eq!(next(&mut body).await.unwrap().as_bytes(), document_start());
@@ -96,7 +96,8 @@ async fn a_client_that_does_not_read_for_ten_heartbeats_gets_one() {
 #[tokio::test(start_paused = true)]
 async fn updates_and_heartbeats_do_not_wait_for_each_other() {
     let flood = stream::repeat_with(|| set_users("{}"));
-    let mut body = document(flood, Duration::from_millis(50), &Cut::default()).into_body();
+    let mut body =
+        document(flood, Duration::from_millis(50), "'self'", &Cut::default()).into_body();
     assert!(next(&mut body).await.is_some(), "the start");
     assert!(next(&mut body).await.unwrap().contains("setUsers"));
     time::advance(Duration::from_millis(50)).await;

@@ -1,33 +1,52 @@
 // iframe streaming: a hidden iframe never finishes loading, and runs one script for each update.
 
-/** After how many heartbeats without any script the frame is given up. One may be late, but not two. */
-const MISSED_HEARTBEATS = 2.5;
-/** How often to check whether the frame shows the browser's error page, in milliseconds. */
-const CHECK_INTERVAL = 500;
-/** The longest back-off before a new frame, in milliseconds. */
-const MAX_BACK_OFF = 30_000;
-
-/** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
+/** Opens a document that never ends, in a frame that nobody sees. Each script in it calls a function of this
+ *  page, for example `parent.setUsers({…})`. */
+function openFrame(path, callback, onUpdate) {
+  window[callback] = onUpdate;
+  const frame = document.createElement("iframe");
+  frame.hidden = true;
+  frame.src = path;
+  document.body.append(frame);
+  return frame;
+}
 
 /**
  * Shows the users, now and whenever they have changed.
- * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {(snapshot: Snapshot) => void} show
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
-  return watch("/users", "setUsers", show, status);
+  return keepOpen("/users", "setUsers", show, status);
 }
 
 /**
  * Shows the server's time, every second.
  * @param {(time: string) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
-  return watch("/clock", "setTime", show, status);
+  return keepOpen("/clock", "setTime", show, status);
 }
+
+// What makes it robust: a new frame whenever the old one has ended, shows an error page, or is silent.
+
+/** How long a frame may be silent, in milliseconds. A connection that breaks raises no event: only the missing
+ *  heartbeats show it. One may be late, but not two. The server writes the time between two, in seconds, into
+ *  the page. */
+const SILENCE_LIMIT = 2.5 * Number(document.body.dataset.heartbeat) * 1000;
+/** How often to check whether the frame shows the browser's error page, in milliseconds. */
+const CHECK_INTERVAL = 500;
+/** The longest pause before a new frame, in milliseconds. */
+const MAX_BACK_OFF = 30_000;
+
+/** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
+
+/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
+ *  with the number of milliseconds until the next attempt.
+ *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
 
 /** The open frames, each with the function to call when one of its scripts has run. */
 const openFrames = new Map();
@@ -38,59 +57,49 @@ window.alive = () => {
   for (const [frame, onActivity] of openFrames) if (frame.contentDocument?.currentScript) onActivity();
 };
 
-/** Opens a frame, and a new one whenever it fails. Its scripts call `window[callback]`. */
-function watch(path, callback, show, status) {
-  // The server writes the time between two heartbeats, in seconds, into the page.
-  const silenceLimit = MISSED_HEARTBEATS * 1000 * Number(document.body.dataset.heartbeat);
-  let frame, timer, errorPageCheck, failures = 0;
+/** Keeps a frame open until the returned function is called. */
+function keepOpen(path, callback, show, status) {
+  let frame, silence, check, retry, failures = 0;
+  const start = () => open("a new frame");
 
-  function open() {
-    status("connecting", "a new frame");
-    frame = document.createElement("iframe");
-    frame.hidden = true;
-    frame.src = path;
-    // `load` fires when the document has ended, or when the frame shows the browser's error page. The
-    // error page belongs to the browser, so `contentDocument` is null.
-    frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
+  function open(detail) {
+    close();
+    status("connecting", detail);
+    frame = openFrame(path, callback, (update) => { onActivity(); show(update); });
     openFrames.set(frame, onActivity);
-    document.body.append(frame);
-    // Firefox fires no event for an error page.
-    errorPageCheck = setInterval(() => { if (!frame.contentDocument) fail("no server"); }, CHECK_INTERVAL);
-    restartSilenceTimer();
+    // `load` fires when the document has ended, or when the frame shows the browser's error page. The
+    // error page belongs to the browser, so `contentDocument` is null. Firefox fires no event for it.
+    frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
+    check = setInterval(() => { if (!frame.contentDocument) fail("no server"); }, CHECK_INTERVAL);
+    limitSilence();
   }
   function onActivity() {
     failures = 0;
     status("open", "the frame is still loading, as it should");
-    restartSilenceTimer();
+    limitSilence();
   }
-  function restartSilenceTimer() {
-    clearTimeout(timer);
-    timer = setTimeout(fail, silenceLimit, "nothing was heard"); // A connection that breaks raises no event.
+  function limitSilence() {
+    clearTimeout(silence);
+    silence = setTimeout(open, SILENCE_LIMIT, `nothing came for ${SILENCE_LIMIT / 1000} s, so a new frame asks`);
   }
   function fail(reason) {
     close();
     // The back-off of lesson 2: 1 s, 2 s, 4 s … 30 s, minus a random part of up to half.
-    const pause = Math.min(1000 * 2 ** failures, MAX_BACK_OFF) * (1 - Math.random() / 2);
-    failures += 1;
-    status("closed", `${reason}, a new frame in ${(pause / 1000).toFixed(1)} s`);
-    timer = setTimeout(open, pause);
+    const pause = Math.min(1000 * 2 ** failures++, MAX_BACK_OFF) * (1 - Math.random() / 2);
+    status("closed", reason, pause);
+    retry = setTimeout(start, pause);
   }
   function close() {
-    clearTimeout(timer);
-    clearInterval(errorPageCheck);
+    for (const timer of [silence, check, retry]) clearTimeout(timer);
     openFrames.delete(frame);
     frame?.remove(); // This also closes its connection.
   }
 
-  window[callback] = (update) => {
-    onActivity();
-    show(update);
-  };
   // A frame that is opened before the page has loaded would keep the page from ever finishing.
-  if (document.readyState === "complete") open();
-  else window.addEventListener("load", open, { once: true });
+  if (document.readyState === "complete") start();
+  else window.addEventListener("load", start, { once: true });
   return () => {
-    window.removeEventListener("load", open);
+    window.removeEventListener("load", start);
     close();
   };
 }

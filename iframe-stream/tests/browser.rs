@@ -21,6 +21,12 @@ async fn the_page_keeps_what_every_page_promises() {
     conformance::check_all(BINARY, KeepsOpen::Connection).await;
 }
 
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn a_request_without_a_connection_gets_a_sentence_as_the_page_promises() {
+    conformance::check_six_connections(&Browser::start().await, BINARY).await;
+}
+
 /// A page is loading while one of its frames is. With a frame in the HTML, `load` would never fire.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]

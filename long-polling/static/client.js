@@ -1,85 +1,103 @@
-// Long polling: the server holds a request until there is an update.
-
-/** How many seconds the server may hold a request for the users. Some proxies give up after 30. */
-const WAIT = 25;
-/** How many seconds the server holds a request for the time at most: until the next second begins. */
-const CLOCK_WAIT = 1;
-/** How much later than that a response may arrive before we give up, in milliseconds. */
-const TIMEOUT_MARGIN = 10_000;
-/** How long to wait after the first error, in milliseconds. Each further error doubles it. */
-const BACK_OFF = 1000;
-/** The longest wait after an error, in milliseconds. */
-const MAX_BACK_OFF = 30_000;
-
-/** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
+// Long polling: the browser asks once, and the server holds the request until something has changed.
 
 /**
  * Shows the users, now and whenever they have changed.
- * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {(snapshot: Snapshot) => void} show
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
-  let version = null;
-  const url = (wait) => (version ? `/users?wait=${wait}&version=${version}` : `/users?wait=${wait}`);
-  return poll(status, WAIT, url, (snapshot) => {
+  let known = "";
+  return poll(status, async (get, wait) => {
+    const response = await get(`/users?wait=${wait}${known}`);
+    if (response.status === 204) return; // Nothing has changed while the server waited.
+    const snapshot = await response.json();
     show(snapshot);
-    version = snapshot.version;
+    known = `&version=${snapshot.version}`;
   });
 }
 
 /**
  * Shows the server's time, now and every second.
  * @param {(time: string) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
   let shown = "";
-  const url = () => `/clock?after=${encodeURIComponent(shown)}`;
-  return poll(status, CLOCK_WAIT, url, ({ time }) => {
-    show(time);
-    shown = time;
+  return poll(status, async (get) => {
+    const response = await get(`/clock?after=${encodeURIComponent(shown)}`);
+    if (response.status === 204) return;
+    shown = (await response.json()).time;
+    show(shown);
   });
 }
 
-/** Sends the next request right after each response, and after an error when the back-off is over.
- *  `url` returns the URL for a request that may be held for so many seconds. */
-function poll(status, longestWait, url, onUpdate) {
+/** Asks again right after each response. The next request waits at the server, not here. */
+function poll(status, ask) {
   const stopped = new AbortController();
-  let timer;
-  let errors = 0;
-  async function sendRequest() {
-    // After an error the server should respond at once: any response shows that it is back.
-    const wait = errors > 0 ? 0 : longestWait;
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(wait * 1000 + TIMEOUT_MARGIN)]);
-    try {
-      // Without "no-store", the browser lets a second tab wait for the response to the first.
-      const response = await fetch(url(wait), { cache: "no-store", signal });
-      if (!response.ok) throw new Error(`the server answered ${response.status}`);
-      if (response.status === 200) onUpdate(await response.json()); // 204 means: no update.
-      errors = 0;
-      status("open", "waiting for news");
-      sendRequest();
-    } catch (error) {
-      if (stopped.signal.aborted) return;
-      const pause = backOff(errors);
-      errors += 1;
-      // Without a response, `fetch` throws a TypeError, whose text differs from browser to browser.
-      const reason = error instanceof TypeError ? "no answer" : error.message;
-      status("closed", `${reason}, asking again in ${(pause / 1000).toFixed(1)} s`);
-      timer = setTimeout(sendRequest, pause);
-    }
+  async function loop() {
+    let errors = 0;
+    while (!stopped.signal.aborted) errors = await attempt(ask, status, stopped.signal, errors);
   }
-  sendRequest();
-  return () => {
-    stopped.abort();
-    clearTimeout(timer);
-  };
+  loop();
+  return () => stopped.abort();
 }
 
-/** Returns how long to wait before the next request, in milliseconds: 1 s, 2 s, 4 s … 30 s, minus a
- *  random part of up to half. So after a restart of the server not all browsers return at once. */
-function backOff(errors) {
-  return Math.min(BACK_OFF * 2 ** errors, MAX_BACK_OFF) * (1 - Math.random() / 2);
+// What makes it robust: a time limit for each request, and a pause after an error that doubles each time.
+
+/** The time between two heartbeats, in seconds. The server writes it into the page. */
+const HEARTBEAT = Number(document.body.dataset.heartbeat);
+/** How many seconds the server may hold a request: 25, or less if the heartbeat is short. Some proxies give
+ *  up after 30. */
+const WAIT = Math.max(1, Math.min(25, Math.floor((HEARTBEAT * 5) / 3)));
+/** How long to wait for a response before giving up, in milliseconds. */
+const TIMEOUT = Math.max(2.5 * HEARTBEAT, WAIT + 1) * 1000;
+/** The longest pause after an error, in milliseconds. */
+const MAX_BACK_OFF = 30_000;
+
+/** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
+
+/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
+ *  with the number of milliseconds until the next attempt.
+ *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+
+/** The server has not answered, or has refused. Any other error is a mistake in this file. */
+class NoAnswer extends Error {}
+
+/** Asks once, reports how that went, and returns how many errors there were in a row. */
+async function attempt(ask, status, stopped, errors) {
+  // After an error the server should respond at once: any response shows that it is back.
+  const wait = errors > 0 ? 0 : WAIT;
+  const limit = AbortSignal.timeout(TIMEOUT);
+  try {
+    await ask((path) => get(path, wait, AbortSignal.any([stopped, limit])), wait);
+    status("open", "waiting for news");
+    return 0;
+  } catch (error) {
+    if (stopped.aborted) return errors;
+    // 1 s, 2 s, 4 s … 30 s, minus a random part of up to half: after a restart of the server not all browsers
+    // return at once. A request that has waited until its limit was a pause itself.
+    const backOff = Math.min(1000 * 2 ** errors, MAX_BACK_OFF) * (1 - Math.random() / 2);
+    const pause = limit.aborted ? 0 : backOff;
+    status("closed", error.message, pause);
+    if (!(error instanceof NoAnswer)) reportError(error); // The page shows mistakes, too.
+    await new Promise((resume) => setTimeout(resume, pause));
+    return errors + 1;
+  }
+}
+
+/** Requests `path`, which the server may hold for `wait` seconds. */
+async function get(path, wait, signal) {
+  const sent = Date.now();
+  // Without "no-store", the browser lets a second tab wait for the response to the first.
+  const response = await fetch(path, { cache: "no-store", signal }).catch(() => {
+    throw new NoAnswer(signal.aborted ? `no answer for ${TIMEOUT / 1000} s` : "no answer");
+  });
+  if (!response.ok) throw new NoAnswer(`the server answered ${response.status}`);
+  // No news, and much too early: the server stops, or somebody has cut all connections. If everybody asked again
+  // at once, all would arrive together; and a proxy that never waits would be asked without a pause.
+  const isEarly = response.status === 204 && Date.now() - sent < (wait * 1000) / 2;
+  if (isEarly) throw new NoAnswer("the server has ended the request early");
+  return response;
 }

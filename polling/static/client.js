@@ -1,28 +1,20 @@
-// Polling: a request every second asks whether something has changed.
+// Polling: the browser asks every second whether something has changed.
 
 /** How long to wait after a response before the next request, in milliseconds. A person notices that
  *  an update is a second late, but is not disturbed by it yet. */
 const INTERVAL = 1000;
-/** How long to wait for a response before giving up, in milliseconds. */
-const TIMEOUT = 10_000;
-
-/** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
 
 /**
  * Shows the users, now and whenever they have changed.
- * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {(snapshot: Snapshot) => void} show
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
   let etag = null;
-  return poll(status, async (signal) => {
-    // Without "no-store" the browser's cache would add an ETag of its own and turn the 304 into a 200
-    // with the stored list. The page would show the same list again and again.
-    const headers = etag ? { "If-None-Match": etag } : {};
-    const response = await fetch("/users", { headers, cache: "no-store", signal });
-    if (response.status === 304) return;
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  return poll(status, async (get) => {
+    const response = await get("/users", etag);
+    if (response.status === 304) return; // Nothing has changed since the response with this tag.
     show(await response.json());
     etag = response.headers.get("ETag");
   });
@@ -31,40 +23,66 @@ export function watchUsers(show, status) {
 /**
  * Shows the server's time, now and every second.
  * @param {(time: string) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
-  return poll(status, async (signal) => {
-    const response = await fetch("/clock", { signal });
-    if (!response.ok) throw new Error(`the server answered ${response.status}`);
+  return poll(status, async (get) => {
+    const response = await get("/clock");
     show((await response.json()).time);
   });
 }
 
-/** Calls `sendRequest` again and again. The timer starts after each response, so polls never overlap.
- *  With `setInterval`, a slow server would get more and more of them. */
-function poll(status, sendRequest) {
+/** Asks again and again. The pause begins after the response, so polls never overlap. With `setInterval`,
+ *  a slow server would get more and more of them. */
+function poll(status, ask) {
   const stopped = new AbortController();
-  let timer;
-  async function pollOnce() {
-    let state = "open";
-    let detail = `asking every ${INTERVAL / 1000} s`;
-    try {
-      await sendRequest(AbortSignal.any([stopped.signal, AbortSignal.timeout(TIMEOUT)]));
-    } catch (error) {
-      // Without a response, `fetch` throws a TypeError, whose text differs from browser to browser.
-      const reason = error instanceof TypeError ? "no answer" : error.message;
-      state = "closed";
-      detail = `${reason}, asking again in ${INTERVAL / 1000} s`;
+  async function loop() {
+    while (!stopped.signal.aborted) {
+      await attempt(ask, status, stopped.signal);
+      await new Promise((resume) => setTimeout(resume, INTERVAL));
     }
-    if (stopped.signal.aborted) return;
-    status(state, detail);
-    timer = setTimeout(pollOnce, INTERVAL);
   }
-  pollOnce();
-  return () => {
-    stopped.abort();
-    clearTimeout(timer);
-  };
+  loop();
+  return () => stopped.abort();
+}
+
+// What makes it robust: each request has a time limit, and the page can show how the last one went.
+
+/** How long to wait for a response before giving up, in milliseconds. The server writes the time between two
+ *  heartbeats, in seconds, into the page. */
+const TIMEOUT = Math.min(10, 2 * Number(document.body.dataset.heartbeat)) * 1000;
+
+/** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
+
+/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
+ *  with the number of milliseconds until the next attempt.
+ *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+
+/** The server has not answered, or has refused. Any other error is a mistake in this file. */
+class NoAnswer extends Error {}
+
+/** Asks once, and reports how that went. */
+async function attempt(ask, status, stopped) {
+  const signal = AbortSignal.any([stopped, AbortSignal.timeout(TIMEOUT)]);
+  try {
+    await ask((path, etag) => get(path, etag, signal));
+    status("open", `asking every ${INTERVAL / 1000} s`);
+  } catch (error) {
+    if (stopped.aborted) return;
+    status("closed", error.message, INTERVAL);
+    if (!(error instanceof NoAnswer)) reportError(error); // The page shows mistakes, too.
+  }
+}
+
+/** Requests `path`. If the server still has the version with this tag, it answers 304 and sends nothing else. */
+async function get(path, etag, signal) {
+  const headers = etag ? { "If-None-Match": etag } : {};
+  // Without "no-store" the browser's cache would add an ETag of its own and turn the 304 into a 200
+  // with the stored list. The page would show the same list again and again.
+  const response = await fetch(path, { headers, cache: "no-store", signal }).catch(() => {
+    throw new NoAnswer(signal.aborted ? `no answer for ${TIMEOUT / 1000} s` : "no answer");
+  });
+  if (!response.ok && response.status !== 304) throw new NoAnswer(`the server answered ${response.status}`);
+  return response;
 }

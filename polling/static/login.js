@@ -1,5 +1,7 @@
 // The login page: shows a QR code and asks every second for the status of the login.
 
+import "/shared/wire.js"; // Shows what this page sends and receives.
+
 /** How long to wait after a response before the next request, in milliseconds. A person notices that
  *  an update is a second late, but is not disturbed by it yet. */
 const INTERVAL = 1000;
@@ -18,10 +20,18 @@ const MESSAGES = {
 
 const element = (id) => document.getElementById(id);
 
+/** Until when the code can be used, on the clock of `performance.now()`. */
+let deadline = 0;
+/** Whether the login can still succeed, so that the seconds count. */
+let isPending = false;
+/** How many times this page has asked for the status. */
+let polls = 0;
+
 /** Creates a ticket, shows its code, and polls until the login has ended. */
 async function startLogin() {
   element("again").hidden = true;
   element("error").textContent = "";
+  polls = 0;
   try {
     const response = await send("/login", "POST");
     const ticket = await response.json();
@@ -31,6 +41,7 @@ async function startLogin() {
   } catch (error) {
     showStatus("closed", "There is no code.");
     element("error").textContent = errorMessage(error);
+    element("again").textContent = "New code";
     element("again").hidden = false;
   }
 }
@@ -38,6 +49,8 @@ async function startLogin() {
 /** Requests the status of the ticket, and again one second after the response, so that polls never
  *  overlap. An error does not end this: the next poll may succeed. */
 async function poll(id) {
+  polls += 1;
+  showTimes();
   try {
     const response = await send(`/login/${id}`);
     // After a restart the server has no tickets.
@@ -63,7 +76,7 @@ function errorMessage(error) {
 function showCode({ url, svg, expires_in }) {
   element("qr").src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
   element("link").href = url;
-  element("seconds").textContent = expires_in;
+  deadline = performance.now() + expires_in * 1000;
   element("host").textContent = location.hostname;
   element("loopback").hidden = !/^(localhost|127\..*|\[::1\])$/.test(location.hostname);
   element("code").hidden = false;
@@ -72,15 +85,24 @@ function showCode({ url, svg, expires_in }) {
 
 /** Shows the status of the ticket. Returns whether the login has ended. */
 function showTicket({ status, username }) {
-  const isPending = status === "waiting" || status === "scanned";
+  isPending = status === "waiting" || status === "scanned";
   const isConfirmed = status === "confirmed";
   let state = "closed";
   if (isPending) state = "connecting";
   if (isConfirmed) state = "open";
   showStatus(state, MESSAGES[status] ?? status, username);
   element("code").hidden = status !== "waiting";
-  element("again").hidden = isPending || isConfirmed;
+  element("again").textContent = isConfirmed ? "Log in again" : "New code";
+  element("again").hidden = isPending;
+  showTimes();
   return !isPending;
+}
+
+/** Shows how long the code can still be used, and what the polling has cost so far. */
+function showTimes() {
+  const seconds = Math.max(0, Math.ceil((deadline - performance.now()) / 1000));
+  element("deadline").textContent = isPending ? `The code can be used once, for another ${seconds} s.` : "";
+  element("polls").textContent = `This page has asked ${polls === 1 ? "once" : `${polls} times`}.`;
 }
 
 /** Shows a message, and after it a name, if there is one. `<bdi>` isolates the name, because it may be
@@ -100,4 +122,5 @@ function showStatus(state, text, name) {
 }
 
 element("again").addEventListener("click", startLogin);
+setInterval(showTimes, INTERVAL / 2);
 startLogin();

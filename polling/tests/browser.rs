@@ -1,7 +1,7 @@
 //! The page in a real browser. `cargo test -p polling --test browser -- --ignored`
 
 use testing::Server;
-use testing::browser::conformance::{self, KeepsOpen};
+use testing::browser::conformance::{self, KeepsOpen, check_mistakes};
 use testing::browser::{Browser, Tab};
 
 /// The lesson itself, as `cargo run` starts it.
@@ -11,6 +11,13 @@ const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
 #[ignore = "needs a browser and its driver"]
 async fn the_page_keeps_what_every_page_promises() {
     conformance::check_all(BINARY, KeepsOpen::Nothing).await;
+}
+
+/// One lesson stands for all: what checks `client.js` is the same.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_page_explains_mistakes_in_client_js_as_it_promises() {
+    check_mistakes(&Browser::start().await, BINARY).await;
 }
 
 /// Opens the login page and waits until it shows a code.
@@ -37,6 +44,12 @@ async fn a_person_logs_in_with_a_phone() {
     let link = login.evaluate("document.getElementById('link').href").await;
     let scan = phone.open(link.as_str().unwrap_or_default()).await;
     login.until(&status_starts_with("Scanned.")).await;
+    // The seconds count down, and so does the page.
+    let seconds =
+        "Number(/another (\\d+) s/.exec(document.getElementById('deadline').textContent)[1])";
+    let first = login.evaluate(seconds).await.as_u64().unwrap_or_default();
+    assert!((100..=120).contains(&first), "{first} s");
+    login.until(&format!("{seconds} < {first}")).await;
     scan.until("!document.getElementById('choice').disabled")
         .await;
     scan.is_accessible("the phone's page").await;
@@ -45,10 +58,18 @@ async fn a_person_logs_in_with_a_phone() {
         .until(&status_starts_with("Logged in as <b>李四</b>"))
         .await;
 
-    // The link is used up: there is no form any more.
+    login.click("#again").await;
+    login
+        .until(&status_starts_with("Waiting for a phone"))
+        .await;
+
+    // The link is used up: a page says so, and there is no form any more.
     let again = phone.open(link.as_str().unwrap_or_default()).await;
     again
-        .until("document.body.textContent.length > 20 && !document.getElementById('confirm')")
+        .until("document.querySelector('h1').textContent.includes('used up') && !document.getElementById('confirm')")
+        .await;
+    again
+        .is_accessible("the page of a link that is used up")
         .await;
     assert_eq!(laptop.console_errors().await, [""; 0]);
     assert_eq!(phone.console_errors().await, [""; 0]);

@@ -1,17 +1,24 @@
 //! The page of lessons 1 to 5, from `shared/templates/lesson.html`, and the top of every page.
 
+mod client_code;
 mod header_bytes;
+mod network;
 
-use std::io;
-
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::{Template, filters::HtmlSafe};
 
 use crate::catalog::{LESSONS, LessonInfo};
 use crate::error::Error;
 use crate::host::Host;
+use crate::serve::{policy_for_frames, running_lessons};
 use crate::settings::Settings;
+use client_code::ClientCode;
 use header_bytes::HeaderBytes;
+pub use network::NetworkPanel;
+
+/// After how many heartbeats without a sign of life each `client.js` gives up a connection.
+const MISSED_HEARTBEATS: f64 = 2.5;
 
 /// What the template shows. Askama escapes each value for HTML.
 #[derive(Template)]
@@ -19,19 +26,25 @@ use header_bytes::HeaderBytes;
 struct LessonPage {
     lesson: LessonInfo,
     header: SiteNavigation,
-    /// The host name that the browser asked for, without the port.
-    host: String,
-    /// The port that this server listens on.
-    port: u16,
+    /// Whether to show only the timeline and the totals, for a frame in a page of one of the `allowed_origins`.
+    is_reduced: bool,
+    /// Separated by spaces.
+    allowed_origins: String,
     /// Whether the page may cut the connections.
     can_cut: bool,
     /// In seconds.
     heartbeat: f64,
+    /// After how many seconds without a heartbeat a connection counts as broken.
+    silence: f64,
     /// From which the wire estimates the headers that a page cannot see: as JSON, and their sum.
     header_bytes: String,
     repeated_bytes: usize,
-    /// The text of the lesson's `client.js`.
-    client: String,
+    /// What to ask for without a browser, if that is possible.
+    curl_url: Option<String>,
+    /// Whether the page shows users and the server's clock.
+    has_clock: bool,
+    /// The lesson's `client.js`.
+    client: ClientCode,
 }
 
 /// The top of every page, with links to the other lessons, from `shared/templates/header.html`.
@@ -41,17 +54,19 @@ pub struct SiteNavigation {
     /// The lesson that the page belongs to.
     name: &'static str,
     lessons: &'static [LessonInfo],
+    /// The names of the lessons that run on this machine.
+    running: Vec<&'static str>,
     /// Without the port: each lesson has one of its own.
     host: String,
 }
 
 impl SiteNavigation {
-    /// Creates it for a page of the lesson `name`.
-    #[must_use]
-    pub fn new(name: &'static str, request: &HttpRequest) -> Self {
+    /// Creates it for a page of the lesson `name`, and checks which of the others run.
+    pub async fn new(name: &'static str, request: &HttpRequest) -> Self {
         Self {
             name,
             lessons: LESSONS,
+            running: running_lessons(request).await,
             host: host_name(request),
         }
     }
@@ -60,29 +75,44 @@ impl SiteNavigation {
 /// It is HTML already: its own template escapes every value.
 impl HtmlSafe for SiteNavigation {}
 
-/// `GET /`
+/// The query of the page that is reduced to the timeline and the totals. Pages of the allowed origins may show it in a
+/// frame.
+const TIMELINE_VIEW: &str = "view=timeline";
+
+/// `GET /`, and `GET /?view=timeline`
 pub(crate) async fn lesson_page(
     request: HttpRequest,
     settings: web::Data<Settings>,
 ) -> Result<HttpResponse, Error> {
     let lesson = settings.lesson;
-    let client_path = lesson.static_folder().join("client.js");
-    // Read at each request: a student edits the file while the server runs.
-    let client = web::block(move || std::fs::read_to_string(client_path)).await;
-    let client = client.map_err(io::Error::other).flatten();
+    let client = web::block(move || ClientCode::read(&lesson)).await;
     let header_bytes = HeaderBytes::of(&request);
-    html_response(&LessonPage {
+    let is_reduced = request
+        .query_string()
+        .split('&')
+        .any(|pair| pair == TIMELINE_VIEW);
+    let mut response = html_response(&LessonPage {
         lesson: lesson.info(),
-        header: SiteNavigation::new(lesson.name, &request),
-        host: host_name(&request),
-        port: request.app_config().local_addr().port(),
+        header: SiteNavigation::new(lesson.name, &request).await,
+        is_reduced,
+        allowed_origins: settings.allowed_origins.clone(),
         can_cut: settings.can_cut,
         heartbeat: settings.heartbeat.as_secs_f64(),
+        silence: (MISSED_HEARTBEATS * settings.heartbeat.as_secs_f64()).round(),
         header_bytes: serde_json::json!(header_bytes).to_string(),
         repeated_bytes: header_bytes.repeated(),
-        client: client
-            .unwrap_or_else(|error| format!("// static/client.js could not be read: {error}")),
-    })
+        curl_url: lesson.info().works_with_curl.then(|| users_url(&request)),
+        has_clock: true,
+        client: client.map_err(|_| Error::internal())?,
+    })?;
+    if is_reduced {
+        let policy = policy_for_frames(&settings.frame_ancestors());
+        let policy = HeaderValue::try_from(policy).map_err(|_| Error::internal())?;
+        response
+            .headers_mut()
+            .insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
 }
 
 /// Renders `page` as a response.
@@ -97,6 +127,12 @@ pub fn html_response(page: &impl Template) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .body(html))
+}
+
+/// Returns the URL of the users, as a person would type it.
+fn users_url(request: &HttpRequest) -> String {
+    let port = request.app_config().local_addr().port();
+    format!("http://{}:{port}/users", host_name(request))
 }
 
 /// Returns the name that the browser has used for this server, without the port. If the request has none that is valid,

@@ -7,12 +7,14 @@
 
 mod capacity;
 mod chunked;
+mod error_page;
 mod flags;
 mod http1;
 mod origin;
 mod pieces;
 mod policy;
 mod routes;
+mod running;
 mod sockets;
 
 use std::fmt::Display;
@@ -34,8 +36,9 @@ use capacity::Capacity;
 use flags::Flags;
 pub use http1::was_head;
 use origin::AllowedOrigins;
-pub(crate) use policy::security_header_bytes;
+pub(crate) use policy::{policy_for_frames, security_header_bytes};
 pub use routes::json_config;
+pub(crate) use running::running_lessons;
 
 /// How long an idle connection stays open. It must be longer than the second between two polls of lesson 1. Otherwise
 /// each poll would need a new connection. With half a minute, a page that somebody uses now and then keeps its
@@ -174,9 +177,9 @@ where
             .wrap(origin::cors(&server_data.allowed_origins))
             .wrap(from_fn(http1::head_as_get))
             .wrap(from_fn(http1::unchunked_for_http_1_0))
-            // These three are before everything that may refuse a request. So a refusal gets JSON, the headers and a
-            // line in the log, too. (The 408 of `request_timeout` is an `Err`, and gets only JSON.)
-            .wrap(from_fn(policy::json_errors))
+            // These three are before everything that may refuse a request. So a refusal gets a sentence, the headers and
+            // a line in the log, too. (The 408 of `request_timeout` is an `Err`, and gets only JSON.)
+            .wrap(from_fn(policy::readable_errors))
             .wrap(policy::security_headers())
             .wrap(from_fn(policy::log_requests))
             // Before everything that may replace the response's body. `send_in_pieces` only wraps it.
@@ -215,12 +218,13 @@ struct ServerData {
 
 impl ServerData {
     fn new(lesson: Lesson, flags: &Flags<impl Args>, address: SocketAddr, cut: Cut) -> Self {
+        let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
         let settings = Settings {
             heartbeat: flags.heartbeat,
             lesson,
             can_cut: address.ip().is_loopback() && !flags.no_cut,
+            allowed_origins: allowed_origins.to_text(),
         };
-        let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
         Self {
             cut: web::Data::new(cut),
             settings: web::Data::new(settings),

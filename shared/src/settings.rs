@@ -15,6 +15,20 @@ pub struct Settings {
     pub lesson: Lesson,
     /// Whether `POST /cut` is allowed: only this machine can reach the server, and no flag switches the route off.
     pub can_cut: bool,
+    /// The origins besides the server's own whose pages may send changes and show the timeline in a frame, separated by
+    /// spaces.
+    pub allowed_origins: String,
+}
+
+impl Settings {
+    /// Returns which pages may show something of this server in a frame, as a Content-Security-Policy lists them
+    /// (CSP Level 3, 6.4.2).
+    #[must_use]
+    pub fn frame_ancestors(&self) -> String {
+        format!("'self' {}", self.allowed_origins)
+            .trim_end()
+            .to_owned()
+    }
 }
 
 /// Parses a time in seconds, such as `15` or `0.5`, which must be in `range`.

@@ -1,80 +1,92 @@
 // Server-Sent Events: EventSource reads a response that never ends.
 
-/** After how many heartbeats without any event the connection is given up. One may be late, but not two. */
-const MISSED_HEARTBEATS = 2.5;
-/** How long to wait before a new EventSource when the browser has given up the old one, in milliseconds. */
-const REOPEN_AFTER = 3000;
-/** The names of the values of `EventSource.readyState`: 0, 1 and 2. */
-const STATES = ["connecting", "open", "closed"];
-
-/** @typedef {(state: "connecting" | "open" | "closed", detail?: string) => void} Status */
-
 /**
  * Shows the users, now and whenever they have changed.
- * @param {(snapshot: {version: number, users: {id: number, username: string}[]}) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {(snapshot: Snapshot) => void} show
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
-  return watch("/users", "users", (data) => show(JSON.parse(data)), status);
+  return keepOpen("/users", status, (url) => {
+    const source = new EventSource(url);
+    source.addEventListener("users", (event) => show(JSON.parse(event.data)));
+    return source;
+  });
 }
 
 /**
  * Shows the server's time, every second.
  * @param {(time: string) => void} show
- * @param {Status} status receives the state of the connection
+ * @param {Status} status
  * @returns {() => void} stops watching
  */
 export function watchClock(show, status) {
-  return watch("/clock", "message", show, status);
+  return keepOpen("/clock", status, (url) => {
+    const source = new EventSource(url);
+    source.onmessage = (event) => show(event.data); // An event without a name is a "message".
+    return source;
+  });
 }
 
-/** Opens an EventSource, and a new one when the browser gives it up or nothing arrives any more. */
-function watch(path, eventName, show, status) {
-  // The server writes the time between two heartbeats, in seconds, into the page.
-  const silenceLimit = MISSED_HEARTBEATS * 1000 * Number(document.body.dataset.heartbeat);
-  let source, timer, lastId;
+// What makes it robust. The browser asks again by itself when the response has ended. It does not when the
+// status is not 200, and it cannot notice a connection that is silent.
 
-  function open() {
-    source?.close();
+/** How long a connection may be silent, in milliseconds. A "ping" comes with each heartbeat; one may be late,
+ *  but not two. The server writes the time between two heartbeats, in seconds, into the page. */
+const SILENCE_LIMIT = 2.5 * Number(document.body.dataset.heartbeat) * 1000;
+/** How long to wait before a new EventSource when the browser has given up the old one, in milliseconds. A
+ *  random part is added, so that not all browsers return at once. */
+const REOPEN_AFTER = 3000;
+
+/** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
+
+/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
+ *  with the number of milliseconds until the next attempt.
+ *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+
+/** Keeps an EventSource open until the returned function is called. Makes a new one with `connect` when the
+ *  browser has given up the old one, or when it is silent. */
+function keepOpen(path, status, connect) {
+  let source, lastId, silence, retry;
+
+  function open(detail) {
+    close();
+    status("connecting", `${detail} (readyState 0)`);
     // The browser sends Last-Event-ID by itself, but a new EventSource does not know the id of the old one.
-    source = new EventSource(lastId ? `${path}?lastEventId=${lastId}` : path);
-    source.addEventListener(eventName, (event) => {
-      onActivity();
-      lastId = event.lastEventId;
-      show(event.data);
-    });
-    source.addEventListener("ping", onActivity);
+    source = connect(lastId ? `${path}?lastEventId=${lastId}` : path);
     source.onopen = onActivity;
     source.onerror = onError;
-    report();
-    reopenAfter(silenceLimit);
+    for (const name of ["users", "message", "ping"]) source.addEventListener(name, onEvent);
+    limitSilence();
+  }
+  function onEvent(event) {
+    lastId = event.lastEventId || lastId;
+    onActivity();
   }
   function onActivity() {
-    report();
-    reopenAfter(silenceLimit); // A connection that breaks may raise no error: then only the silence shows it.
+    status("open", "the response goes on (readyState 1)");
+    limitSilence();
   }
-  /** The browser reconnects by itself when the connection ends, but not after a status other than 200. */
+  function limitSilence() {
+    clearTimeout(silence);
+    silence = setTimeout(open, SILENCE_LIMIT, `nothing came for ${SILENCE_LIMIT / 1000} s, so the page asks again`);
+  }
   function onError() {
-    if (source.readyState === EventSource.CLOSED) {
-      const pause = REOPEN_AFTER * (1 + Math.random());
-      report(`no stream, a new EventSource in ${(pause / 1000).toFixed(1)} s`);
-      reopenAfter(pause);
-    } else {
-      report("no connection, the browser tries again every 1.5 to 3 s");
+    if (source.readyState === EventSource.CONNECTING) {
+      status("connecting", "no connection, the browser asks again within 3 s (readyState 0)");
+      return;
     }
+    const pause = REOPEN_AFTER * (1 + Math.random());
+    status("closed", "no stream, and the browser has given up (readyState 2)", pause);
+    clearTimeout(silence);
+    retry = setTimeout(open, pause, "asking");
   }
-  function reopenAfter(milliseconds) {
-    clearTimeout(timer);
-    timer = setTimeout(open, milliseconds);
-  }
-  function report(detail = source.readyState === EventSource.OPEN ? "the answer goes on" : "asking") {
-    status(STATES[source.readyState], `${detail} (readyState ${source.readyState})`);
+  function close() {
+    clearTimeout(silence);
+    clearTimeout(retry);
+    source?.close();
   }
 
-  open();
-  return () => {
-    clearTimeout(timer);
-    source.close();
-  };
+  open("asking");
+  return close;
 }

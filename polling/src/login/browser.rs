@@ -6,7 +6,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use askama::Template;
 use serde_json::json;
-use shared::page::html_response;
+use shared::page::{NetworkPanel, html_response};
 use shared::{error::Error, host::Host, was_head};
 
 use super::secret::Secret;
@@ -24,11 +24,14 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:;
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct LoginPage;
+struct LoginPage {
+    network: NetworkPanel,
+}
 
 /// Handles `GET /login`: returns the page.
-pub(super) async fn page() -> Result<HttpResponse, Error> {
-    let mut response = html_response(&LoginPage)?;
+pub(super) async fn page(request: HttpRequest) -> Result<HttpResponse, Error> {
+    let network = NetworkPanel::new(&request);
+    let mut response = html_response(&LoginPage { network })?;
     let policy = header::HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);

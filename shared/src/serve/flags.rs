@@ -30,7 +30,7 @@ pub(super) struct Flags<Extra: Args> {
     #[arg(long, env, value_name = "SECONDS", default_value = "15", value_parser = parse_heartbeat)]
     pub(super) heartbeat: Duration,
 
-    /// Another origin whose pages may send changes and open a WebSocket; repeatable
+    /// Another origin whose pages may send changes, open a WebSocket and show the timeline in a frame; repeatable
     #[arg(long, env, value_name = "ORIGIN", value_delimiter = ',')]
     pub(super) allow_origin: Vec<Origin>,
 

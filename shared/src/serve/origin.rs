@@ -28,7 +28,9 @@ impl FromStr for Origin {
         let host = origin
             .strip_prefix("http://")
             .or_else(|| origin.strip_prefix("https://"));
-        let is_host = |host: &str| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+        // The origin becomes a part of headers, so it may hold nothing that separates their parts.
+        let is_in_host = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+        let is_host = |host: &str| !host.is_empty() && host.chars().all(is_in_host);
         if host.is_some_and(is_host) {
             Ok(Self(origin))
         } else {
@@ -40,9 +42,18 @@ impl FromStr for Origin {
     }
 }
 
-/// The other origins whose pages may send changes and open a WebSocket. The server's own origin is always allowed.
+/// The other origins whose pages may send changes, open a WebSocket, and show the timeline in a frame. The server's own
+/// origin is always allowed.
 #[derive(Debug)]
 pub(super) struct AllowedOrigins(pub(super) Vec<Origin>);
+
+impl AllowedOrigins {
+    /// Returns the origins as a text, separated by spaces.
+    pub(super) fn to_text(&self) -> String {
+        let origins: Vec<_> = self.0.iter().map(|origin| &*origin.0).collect();
+        origins.join(" ")
+    }
+}
 
 /// Refuses a request with 403 if it could change something and comes from a page of another origin. The handler does
 /// not run then.
@@ -161,6 +172,9 @@ mod tests {
             "https://",
             "https://a/",
             "https://a/b",
+            "https://a;b",
+            "https://a b",
+            "https://a'",
             "ftp://a",
             "null",
         ] {

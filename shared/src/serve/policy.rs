@@ -1,18 +1,27 @@
-//! What the server does for every response: it adds security headers, gives every error a JSON body, and logs a line.
+//! What the server does for every response: it adds security headers, gives every error a sentence, and logs a line.
 
-use actix_web::Error;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{DefaultHeaders, Next};
+use actix_web::{Error, web};
+use askama::Template as _;
 
+use super::error_page::{self, ErrorPage};
 use crate::error;
+use crate::settings::Settings;
 
 /// The policy of every page (CSP Level 3). The browser loads only files of this server, runs no script in the HTML, and
 /// shows the page in a frame only inside a page of this server.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; \
                                        frame-ancestors 'self'; object-src 'none'";
+
+/// Returns the policy of a page that pages of the origins `frame_ancestors` may show in a frame.
+pub(crate) fn policy_for_frames(frame_ancestors: &str) -> String {
+    let in_frames = format!("frame-ancestors {frame_ancestors}");
+    CONTENT_SECURITY_POLICY.replace("frame-ancestors 'self'", &in_frames)
+}
 
 /// The headers of every response. A handler may set another value.
 const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
@@ -56,31 +65,58 @@ pub(super) async fn log_requests(
     Ok(response)
 }
 
-/// Gives every error a JSON body, including the errors of actix and actix-files.
-pub(super) async fn json_errors(
+/// Gives every error a body with a sentence, including the errors of actix and actix-files: a page for a person who has
+/// opened the address in a browser, and JSON for a program.
+pub(super) async fn readable_errors(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let mut response = next.call(request).await?;
+    let mut response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
-    let is_json = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/json");
-    if is_json || !(status.is_client_error() || status.is_server_error()) {
-        return Ok(response.map_into_boxed_body());
+    if !(status.is_client_error() || status.is_server_error()) {
+        return Ok(response);
     }
-    let mut message = error::Error::for_status(status).to_string();
+    let own = response.response().error();
+    let own = own.and_then(|error| error.as_error::<error::Error>());
+    let message = own.map_or_else(|| message_for(&response), ToString::to_string);
+    let headers = response.headers_mut();
+    // A cache must not send the page to a program.
+    headers.append(header::VARY, HeaderValue::from_static("Accept"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = HeaderValue::try_from(allowed_methods(headers))?;
+        headers.insert(header::ALLOW, methods);
+    }
+    let page = error_page::is_preferred(response.request()).then(|| render(&response, &message));
+    let (kind, body) = match page.flatten() {
+        Some(page) => ("text/html; charset=utf-8", page),
+        None => (
+            "application/json",
+            serde_json::json!({ "error": message }).to_string(),
+        ),
+    };
+    let kind = HeaderValue::from_static(kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response.map_body(|_, _| BoxBody::new(body)))
+}
+
+/// Returns the sentence for an error that has none, such as actix's own.
+fn message_for(response: &ServiceResponse<BoxBody>) -> String {
+    let status = response.status();
     if status == StatusCode::METHOD_NOT_ALLOWED {
         let methods = allowed_methods(response.headers());
-        message = format!("This address does not take that method, only {methods}.");
-        let methods = HeaderValue::try_from(methods)?;
-        response.headers_mut().insert(header::ALLOW, methods);
+        return format!("This address does not take that method, only {methods}.");
     }
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
-    let body = serde_json::json!({ "error": message }).to_string();
-    Ok(response.map_body(|_, _| BoxBody::new(body)))
+    error::Error::for_status(status).to_string()
+}
+
+fn render(response: &ServiceResponse<BoxBody>, message: &str) -> Option<String> {
+    let settings = response.request().app_data::<web::Data<Settings>>()?;
+    let page = ErrorPage {
+        lesson: settings.lesson.info(),
+        status: response.status(),
+        message,
+    };
+    page.render().ok()
 }
 
 /// Returns the methods that an address allows, such as `GET, HEAD`, from the response's `Allow` header. Only a

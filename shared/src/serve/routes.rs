@@ -6,6 +6,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::running;
 use crate::catalog::static_folder;
 use crate::cut::Cut;
 use crate::error::{Error, MAX_BODY};
@@ -25,6 +26,8 @@ pub(super) fn common_routes(app: &mut ServiceConfig, app_folder: &str) {
         .app_data(path)
         .app_data(query)
         .service(web::resource("/cut").route(web::post().to(cut)))
+        // Before the folder that it seems to be in.
+        .service(web::resource("/shared/running.json").route(web::get().to(running::running)))
         .service(files("/static", app_folder))
         .service(files("/shared", env!("CARGO_MANIFEST_DIR")));
 }

@@ -1,52 +1,85 @@
-// How old an update was when it arrived.
+// The age of an update: how much time has passed since the change, when the update arrives.
 //
-// The clock's news says of which second it is. The users' news does not say when they changed, but a tab that
-// changes them knows when it asked for that, and tells all tabs of this browser. Which comes first here, that word
-// or the update itself, is open; a change that was made elsewhere has no such word.
+// An update of the clock contains its second. An update of the users does not say when they changed, but a tab that
+// changes them knows when it asked for the change, and notifies all tabs of this browser. The notification and the
+// update may arrive in either order. Changes made outside this browser have no notification.
 
-/** An update older than this was not measured on one machine, in milliseconds. */
+import { topicOf } from "/shared/wire/topics.js";
+
+/** An update that seems to be older was not measured with one clock, in milliseconds. */
 const MAX_AGE = 60_000;
-/** How much later than the update the word of the change may come, in milliseconds. */
-const SOON = 2000;
+/** How much later than its update the notification of a change may arrive, in milliseconds. */
+const MATCH_WINDOW = 2000;
+/** All time zones differ by a multiple of this, in milliseconds. The server's clock may show another one. */
+const ZONE_STEP = 15 * 60_000;
 
 const tabs = new BroadcastChannel("wire");
-/** When a change was asked for whose update has not arrived, and when the last update did. */
-let changeAsked = null, updateArrived = null;
-let show;
+/** When a change was asked for whose update has not arrived, or null. */
+let changeTime = null;
+/** The last update of the users, and when it arrived, or null. */
+let lastUpdate = null;
+/** Receives each age, null if it is unknown. */
+let report = () => {};
 
-/** Calls `tell` with the age of each update in milliseconds, or null, and what it is an update of. */
-export function whenMeasured(tell) {
-  show = (age, of) => tell(age !== null && age >= 0 && age < MAX_AGE ? age : null, of);
+/** Calls `listener` with each update, its age in milliseconds or null, and its topic.
+ *  @param {(update: object, age: number | null, topic: string) => void} listener */
+export function onAge(listener) {
+  report = (update, age, topic) => listener(update, age !== null && age >= 0 && age < MAX_AGE ? age : null, topic);
 }
 
-/** What was asked for before is of no more interest. */
-export function forget() {
-  changeAsked = updateArrived = null;
+/** Forgets the changes that were asked for so far. */
+export function forgetChanges() {
+  changeTime = null;
+  lastUpdate = null;
 }
 
-/** A change that was asked for at `time` has been made. */
-export function changed(time) {
-  tabs.postMessage(time);
-  note(time);
+/** Tells all tabs that a change was made which a page asked for at `time`.
+ *  @param {number} time in milliseconds since 1970 */
+export function changeMade(time) {
+  tabs.postMessage({ time });
+  onChange(time);
 }
 
-tabs.onmessage = ({ data }) => note(data);
-
-function note(time) {
-  if (updateArrived !== null && updateArrived >= time && Date.now() - updateArrived < SOON) {
-    show(updateArrived - time, "users");
-  } else changeAsked ??= time;
+/** Tells all tabs that the last change that was asked for has been refused. */
+export function changeRefused() {
+  tabs.postMessage({ time: null });
+  changeTime = null;
 }
 
-/** An update of what is at `path` has just arrived. */
-export function arrived(path, text) {
+tabs.onmessage = ({ data }) => {
+  if (data.time === null) changeTime = null;
+  else onChange(data.time);
+};
+
+function onChange(time) {
   const now = Date.now();
-  if (path === "/clock") {
-    const time = text.match(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)/);
-    show(time && now - new Date(`${time[1]}T${time[2]}`).getTime(), "clock");
-    return;
+  if (lastUpdate !== null && lastUpdate.time >= time && now - lastUpdate.time < MATCH_WINDOW) {
+    report(lastUpdate.update, lastUpdate.time - time, "users");
+  } else {
+    changeTime ??= time;
   }
-  show(changeAsked === null ? null : now - changeAsked, "users");
-  updateArrived = now;
-  changeAsked = null;
+}
+
+/**
+ * Measures the age of an update that has just arrived.
+ * @param {object} update what `onAge` gets
+ * @param {string} path where it was asked for
+ * @param {string} text its text
+ */
+export function updateArrived(update, path, text) {
+  const now = Date.now();
+  const topic = topicOf(path);
+  if (topic === "clock") report(update, ageOfSecond(text, now), topic);
+  if (topic !== "users") return;
+  report(update, changeTime === null ? null : now - changeTime, topic);
+  lastUpdate = { update, time: now };
+  changeTime = null;
+}
+
+/** Returns how long ago the second began that the text of the clock contains, or null if there is none. */
+function ageOfSecond(text, now) {
+  const second = text.match(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)/);
+  if (!second) return null;
+  const difference = now - new Date(`${second[1]}T${second[2]}`).getTime();
+  return ((difference % ZONE_STEP) + ZONE_STEP) % ZONE_STEP;
 }

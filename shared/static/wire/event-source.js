@@ -1,87 +1,87 @@
-// What an EventSource asks for, and the events that come.
+// What an EventSource asks for, and the events that it receives.
 
+import { Exchange } from "/shared/wire/exchange.js";
 import { eventSourceHeaders, streamHeaders } from "/shared/wire/headers.js";
-import { add, chunk, computed, inVain, note, request, seen, update } from "/shared/wire/panel.js";
+import { chunkFraming, estimated, observed } from "/shared/wire/parts.js";
 
-/** The `retry:` with which the stream begins. The browser keeps it to itself. */
+/** The `retry:` with which the stream begins. The browser does not show it to the page. */
 const RETRY = "retry: ????\n\n";
 
 window.EventSource = class extends EventSource {
   #url;
-  /** The id that the browser names when it asks again. */
+  /** The id that the browser sends when it reconnects. */
   #lastId = "";
-  /** The events that somebody listens for. */
-  #observed = new Set();
-  /** The request that waits for an answer, or whose answer goes on. */
-  #crossing;
+  /** The events that have a listener. */
+  #observedTypes = new Set();
+  /** @type {Exchange | null} */
+  #exchange = null;
   #isOpen = false;
 
   constructor(address, options) {
     super(address, options);
     this.#url = new URL(address, location.href);
-    this.#ask();
-    super.addEventListener("open", () => this.#opened());
-    super.addEventListener("error", () => this.#failed());
+    this.#request();
+    super.addEventListener("open", () => this.#onOpen());
+    super.addEventListener("error", () => this.#onError());
     this.#observe("message");
   }
 
-  // An event that nobody listens for is invisible to the page, and so it is here.
+  // An event without a listener is invisible to the page, and therefore also here.
   addEventListener(type, ...rest) {
     if (type !== "open" && type !== "error") this.#observe(type);
     super.addEventListener(type, ...rest);
   }
 
   close() {
-    if (this.readyState !== EventSource.CLOSED) note(`GET ${this.#shown}: closed by the page`);
-    this.#crossing?.end();
-    this.#crossing = null;
+    this.#exchange?.end(this.readyState === EventSource.CLOSED ? null : `${this.#what}: closed by the page`);
+    this.#exchange = null;
     super.close();
   }
 
-  get #shown() {
-    return this.#url.pathname + this.#url.search;
+  get #what() {
+    return `GET ${this.#url.pathname}${this.#url.search}`;
   }
 
-  #ask() {
+  #request() {
     const id = this.#lastId && `, Last-Event-ID ${this.#lastId}`;
-    this.#crossing = request(`GET ${this.#shown}${id}`, [eventSourceHeaders(this.#url, this.#lastId)]);
+    const headers = eventSourceHeaders(this.#url, this.#lastId);
+    this.#exchange = new Exchange(`${this.#what}${id}`, [headers], { path: this.#url.pathname });
   }
 
-  #opened() {
-    // After a break the browser asks again by itself. The page learns of it when there is an answer.
-    if (!this.#crossing) this.#ask();
-    this.#crossing.goesOn();
+  #onOpen() {
+    // The browser reconnects by itself. The page learns of that request when its response arrives.
+    if (!this.#exchange) this.#request();
     this.#isOpen = true;
-    const parts = [streamHeaders("text/event-stream"), chunk(RETRY.length), computed("First chunk", RETRY)];
-    add("down", `GET ${this.#shown} → 200 OK, and it goes on`, parts);
+    const parts = [streamHeaders("text/event-stream"), chunkFraming(RETRY.length), estimated("First chunk", RETRY)];
+    this.#exchange.receiveStart(`${this.#what} → 200 OK, and it goes on`, parts);
   }
 
-  #failed() {
+  #onError() {
     const plan = this.readyState === EventSource.CLOSED ? "" : ", the browser will ask again";
-    if (!this.#isOpen) {
-      if (!this.#crossing) this.#ask();
-      inVain();
-    }
-    note(`GET ${this.#shown}: ${this.#isOpen ? "the answer has ended" : "no answer that the page may see"}${plan}`);
-    this.#crossing?.end();
-    this.#crossing = null;
+    const reason = this.#isOpen ? "the response has ended" : "no answer that the page may see";
+    if (!this.#exchange) this.#request();
+    if (!this.#isOpen) this.#exchange.withoutNews();
+    this.#exchange.break(`${this.#what}: ${reason}${plan}`);
+    this.#exchange = null;
     this.#isOpen = false;
   }
 
   #observe(type) {
-    if (this.#observed.has(type)) return;
-    this.#observed.add(type);
-    super.addEventListener(type, ({ data, lastEventId }) => {
-      // An event without an id has that of the one before it.
-      const id = lastEventId === this.#lastId ? "" : lastEventId;
-      this.#lastId = lastEventId;
-      const named = type !== "message";
-      const lines = data.split("\n").map((line) => `data: ${line}\n`);
-      const text = [id && `id: ${id}\n`, named && `event: ${type}\n`, ...lines, "\n"].filter(Boolean).join("");
-      const event = seen("Event", text);
-      const name = named ? `event: ${type}` : "event without a name";
-      add("down", `${name}${id && `, id ${id}`}`, [chunk(event.bytes), event]);
-      if (type !== "ping") update(this.#url.pathname, data);
-    });
+    if (this.#observedTypes.has(type)) return;
+    this.#observedTypes.add(type);
+    super.addEventListener(type, ({ data, lastEventId }) => this.#onEvent(type, data, lastEventId));
+  }
+
+  #onEvent(type, data, lastEventId) {
+    // An event without an id has that of the event before it.
+    const id = lastEventId === this.#lastId ? "" : lastEventId;
+    this.#lastId = lastEventId;
+    const hasName = type !== "message";
+    const lines = data.split("\n").map((line) => `data: ${line}\n`);
+    const text = [id && `id: ${id}\n`, hasName && `event: ${type}\n`, ...lines, "\n"].filter(Boolean).join("");
+    const event = observed("Event", text);
+    const title = `${hasName ? `event: ${type}` : "event without a name"}${id && `, id ${id}`}`;
+    const crossing = this.#exchange.receive(title, [chunkFraming(event.bytes), event], { name: type });
+    if (type !== "ping") this.#exchange.update(crossing, data);
   }
 };

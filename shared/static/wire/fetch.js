@@ -1,35 +1,33 @@
 // What `fetch` sends and receives: polling and long polling, and the page's own POST and DELETE.
 
-import { changed } from "/shared/wire/age.js";
+import { whenComplete } from "/shared/wire/connections.js";
+import { Exchange } from "/shared/wire/exchange.js";
 import { fetchHeaders } from "/shared/wire/headers.js";
-import { add, extend, inVain, note, request, seen, update } from "/shared/wire/panel.js";
+import { observed } from "/shared/wire/parts.js";
+import { reportBody } from "/shared/wire/responses.js";
 
 const realFetch = window.fetch;
 
-/** The last body at each path: an answer that repeats it is no news. */
-const last = new Map();
+/** What the row says about a request that ended without a response. */
+const REASONS = { AbortError: "given up by the page", TimeoutError: "given up after a time" };
 
-// It hands on what it is given and what comes back, as it is: a body can be read once, and belongs to the page.
+// The request and the response are passed on as they are: a body can be read once, and belongs to the page.
 window.fetch = async (resource, options) => {
-  const asked = describe(resource, options ?? {});
-  const what = `${asked.method} ${asked.shown}`;
-  const crossing = request(what, [fetchHeaders(asked, asked.body?.bytes ?? null), ...(asked.body ? [asked.body] : [])]);
-  const sent = Date.now();
+  const request = describe(resource, options ?? {});
+  const what = `${request.method} ${request.shown}`;
+  const parts = [fetchHeaders(request, request.body?.bytes ?? null), ...(request.body ? [request.body] : [])];
+  const exchange = new Exchange(what, parts, { path: request.path, isOwn: request.method !== "GET" });
   try {
     const response = await realFetch.call(window, resource, options);
-    readAnswer(asked, what, response, sent);
+    readResponse(exchange, what, request.url, response);
     return response;
   } catch (error) {
-    const reason = { AbortError: "given up by the page", TimeoutError: "given up after a time" }[error.name];
-    note(`${what}: ${reason ?? "no answer"}`);
-    if (asked.method === "GET") inVain();
+    fail(exchange, what, error);
     throw error;
-  } finally {
-    crossing.end();
   }
 };
 
-/** What is asked for, without taking the body from whoever asks. */
+/** Returns what is asked for, without taking the body from the page. */
 function describe(resource, { method, headers, cache, body }) {
   const isRequest = resource instanceof Request;
   const text = typeof body === "string" || body instanceof URLSearchParams ? body : undefined;
@@ -42,33 +40,43 @@ function describe(resource, { method, headers, cache, body }) {
   const { pathname, search } = new URL(request.url);
   return {
     method: request.method, url: request.url, headers: request.headers, cache: request.cache,
-    body: text === undefined ? null : seen("Body", String(text)), path: pathname, shown: pathname + search,
+    body: text === undefined ? null : observed("Body", String(text)), path: pathname, shown: pathname + search,
   };
 }
 
-/** The headers of a response, which a page sees if `fetch` has sent the request. */
-function responseHeaders({ status, statusText, headers }) {
-  const lines = [...headers].map(([name, value]) => `${name}: ${value}`);
-  return seen("Headers", [`HTTP/1.1 ${status} ${statusText}`, ...lines, "", ""].join("\r\n"));
+function fail(exchange, what, error) {
+  exchange.withoutNews();
+  const reason = REASONS[error.name];
+  if (!exchange.hasLeft) exchange.end(`${what}: ${reason ?? "ended"}, and it has never left the browser`);
+  else if (error.name === "AbortError") exchange.end(`${what}: ${reason}`);
+  else exchange.break(`${what}: ${reason ?? "no answer"}`);
 }
 
-async function readAnswer(asked, what, response, sent) {
-  const row = add("down", `${what} → ${response.status} ${response.statusText}`, [responseHeaders(response)]);
-  // A body without a known length may be a stream: it is left to whoever asked for it, and not counted.
-  if (response.headers.has("transfer-encoding")) return;
-  let text;
-  try {
-    text = await response.clone().text();
-  } catch {
-    note(`${what}: the answer broke off`);
-    inVain();
+/** Returns the headers of a response, which a page sees if `fetch` has sent the request. */
+function responseHeaders({ status, statusText, headers }) {
+  const lines = [...headers].map(([name, value]) => `${name}: ${value}`);
+  return observed("Headers", [`HTTP/1.1 ${status} ${statusText}`, ...lines, "", ""].join("\r\n"));
+}
+
+async function readResponse(exchange, what, url, response) {
+  const title = `${what} → ${response.status} ${response.statusText}`;
+  const parts = [responseHeaders(response)];
+  const { wasQueued, requestedAt } = exchange;
+  // A body without a known length may be a stream: it is left to the page, and not counted.
+  if (response.headers.has("transfer-encoding")) {
+    exchange.receiveStart(`${title}, and it goes on`, parts);
+    await whenComplete(url, requestedAt);
+    exchange.end();
     return;
   }
-  if (text) extend(row, seen("Body", text));
-  if (asked.method !== "GET") {
-    if (response.ok && asked.path.startsWith("/users")) changed(sent);
-  } else if (response.status === 200 && last.get(asked.path) !== text) {
-    last.set(asked.path, text);
-    update(asked.path, text);
-  } else inVain();
+  const crossing = exchange.receive(title, parts, { name: String(response.status) });
+  try {
+    reportBody(exchange, crossing, response.status, await response.clone().text());
+  } catch (error) {
+    exchange.withoutNews(crossing);
+    if (error.name === "AbortError") exchange.end(`${what}: ${REASONS.AbortError}`);
+    else exchange.break(`${what}: the response broke off`);
+    return;
+  }
+  if (wasQueued) exchange.left(await whenComplete(url, requestedAt));
 }

@@ -1,7 +1,7 @@
 // The headers that a page cannot see: those that the browser adds to a request, and those of a stream's response. Only
 // their length is shown. It is estimated, within 5 %, from the request for this page, which the server has seen.
 
-import { computed } from "/shared/wire/panel.js";
+import { estimated } from "/shared/wire/parts.js";
 
 /** Numbers of bytes: see `HeaderBytes` in `shared/src/page/header_bytes.rs`. */
 const page = JSON.parse(document.getElementById("wire").dataset.headerBytes);
@@ -22,7 +22,7 @@ const lengthOf = (lines) => lines.reduce((sum, line) => sum + line.length + 2, 0
 /** The headers of a message: the lines that are known, and the number of bytes that the `sender` adds. */
 function headers(known, added, sender) {
   const text = [...known, `… and ≈ ${added} bytes of headers that the ${sender} adds`].join("\n");
-  return computed("Headers", text, lengthOf([...known, ""]) + added);
+  return estimated("Headers", text, lengthOf([...known, ""]) + added);
 }
 
 /** The headers of a GET or another request: lines that the page has set, and lines that the browser adds. */

@@ -1,92 +1,108 @@
-// What a hidden iframe asks for, and the scripts that run in it: watched from outside.
+// What a hidden iframe asks for, and the scripts that run in it: observed from outside.
 
+import { Exchange } from "/shared/wire/exchange.js";
 import { frameHeaders, streamHeaders } from "/shared/wire/headers.js";
-import { add, chunk, computed, inVain, note, request, seen, update } from "/shared/wire/panel.js";
+import { chunkFraming, estimated, observed } from "/shared/wire/parts.js";
 
-/** How long the start of the document is, in bytes: it is padded with a comment (`iframe-stream/src/main.rs`). */
-const START = 1024;
+/** The length of the start of the document, in bytes: a comment fills it up (`iframe-stream/src/main.rs`). */
+const START_LENGTH = 1024;
 
-/** What is known of each iframe in the page: its address, its request, and whether that was answered. */
+/**
+ * The iframes in the page, and what is known of each.
+ * @type {Map<HTMLIFrameElement, { url: URL, what: string, exchange: Exchange, end: string | null }>}
+ */
 const frames = new Map();
 
 new MutationObserver((changes) => {
   for (const { addedNodes, removedNodes } of changes) {
-    for (const node of addedNodes) if (node instanceof HTMLIFrameElement) opened(node);
-    for (const node of removedNodes) if (frames.has(node)) removed(node);
+    for (const node of addedNodes) if (node instanceof HTMLIFrameElement) onAdded(node);
+    for (const node of removedNodes) if (frames.has(node)) onRemoved(node);
   }
 }).observe(document.body, { childList: true });
 
-function opened(node) {
+function onAdded(node) {
+  observeFunctions();
   const url = new URL(node.src, location.href);
-  const shown = url.pathname + url.search;
-  const crossing = request(`GET ${shown}, in an iframe`, [frameHeaders(url)]);
-  frames.set(node, { url, shown, crossing, asked: Date.now(), isAnswered: false, end: "taken away by the page" });
+  const what = `GET ${url.pathname}${url.search}`;
+  const exchange = new Exchange(`${what}, in an iframe`, [frameHeaders(url)], { path: url.pathname });
+  frames.set(node, { url, what, exchange, end: null });
 }
 
-// While it is caught on its way to the frame: the page may take the frame away when it arrives there.
+// Use the capture phase: the page's own `onload` may remove the iframe.
 document.addEventListener("load", ({ target }) => {
-  const state = frames.get(target);
-  if (state && target.contentDocument) state.end = "the document has ended";
+  const frame = frames.get(target);
+  if (frame && target.contentDocument) frame.end = "the document has ended";
 }, { capture: true });
 
-// In the place of a page that it could not load, the browser shows one of its own, which nobody may look into.
-// That can be seen for as long as the frame is there, and Firefox has no event for it.
+// Instead of a page that it could not load, the browser shows an error page, into which nobody may look. That can be seen
+// only while the frame is in the document, and Firefox has no event for it.
 const { remove } = HTMLIFrameElement.prototype;
 HTMLIFrameElement.prototype.remove = function () {
-  const state = frames.get(this);
-  if (state && !this.contentDocument) state.end = "no answer";
+  const frame = frames.get(this);
+  if (frame && !this.contentDocument) frame.end = "no answer";
   return remove.call(this);
 };
 
-function removed(node) {
-  const { shown, crossing, isAnswered, end } = frames.get(node);
+function onRemoved(node) {
+  const { what, exchange, end } = frames.get(node);
   frames.delete(node);
-  crossing.end();
-  if (!isAnswered) inVain();
-  note(`GET ${shown}: ${end}`);
+  if (exchange.openedAt === null) exchange.withoutNews();
+  if (end) exchange.break(`${what}: ${end}`);
+  else exchange.end(`${what}: removed by the page`);
 }
 
-/** The answer shows when its first script runs. When it came, the frame's own clock tells. */
-function answered(node, state) {
-  state.isAnswered = true;
-  state.crossing.goesOn();
+/** Reports the response, which shows when its first script runs. The frame's own clock tells when it arrived. */
+function reportStart(node, { what, exchange }) {
   const { performance } = node.contentWindow;
   const [timing] = performance.getEntriesByType("navigation");
-  const came = performance.timeOrigin + (timing?.responseStart ?? 0);
+  const arrived = performance.timeOrigin + (timing?.responseStart ?? 0);
   const parts = [
-    streamHeaders("text/html; charset=utf-8"), chunk(START),
-    computed("Start of the document", "<!DOCTYPE html>… and a comment of spaces", START),
+    streamHeaders("text/html; charset=utf-8"), chunkFraming(START_LENGTH),
+    estimated("Start of the document", "<!DOCTYPE html>… and a comment of spaces", START_LENGTH),
   ];
-  add("down", `GET ${state.shown} → 200 OK, and it goes on`, parts, Math.max(came, state.asked));
+  const time = Math.max(arrived, exchange.requestedAt);
+  exchange.receiveStart(`${what} → 200 OK, and it goes on`, parts, { time });
 }
 
-/** The scripts that were seen: a page that wraps its functions is called once and not twice. */
-const scripts = new WeakSet();
+/** The scripts that were seen: a page whose function calls another observed one is called once. */
+const seenScripts = new WeakSet();
 
-/** A script in a frame has called the page's function `name`. */
-function called(name) {
-  for (const [node, state] of frames) {
+/** Reports the script of a frame that has called the page's function `name`. Without an argument it is a heartbeat. */
+function onCall(name, isHeartbeat) {
+  for (const [node, frame] of frames) {
     const script = node.contentDocument?.currentScript;
-    if (!script || scripts.has(script)) continue;
-    scripts.add(script);
-    if (!state.isAnswered) answered(node, state);
-    const text = seen("Script", `<script nonce="${script.nonce}">${script.textContent}</script>`);
-    add("down", name === "alive" ? "script: alive" : `script: ${name}(…)`, [chunk(text.bytes), text]);
-    if (name !== "alive") update(state.url.pathname, script.textContent);
+    if (!script || seenScripts.has(script)) continue;
+    seenScripts.add(script);
+    if (frame.exchange.openedAt === null) reportStart(node, frame);
+    const text = observed("Script", `<script nonce="${script.nonce}">${script.textContent}</script>`);
+    const what = isHeartbeat ? `script: ${name}()` : `script: ${name}(…)`;
+    const crossing = frame.exchange.receive(what, [chunkFraming(text.bytes), text], { name });
+    if (!isHeartbeat) frame.exchange.update(crossing, script.textContent);
   }
 }
 
-// client.js gives the page these functions later; whatever it gives is called through `called`.
-for (const name of ["setUsers", "setTime", "alive"]) {
-  let observed;
-  Object.defineProperty(window, name, {
-    configurable: true,
-    get: () => observed,
-    set(own) {
-      observed = (...news) => {
-        called(name);
-        return own(...news);
-      };
-    },
-  });
+/** What the browser itself has put on the page. */
+const builtIn = new Set(Object.getOwnPropertyNames(window));
+
+/** Observes the functions that client.js has given the page, whatever their names are: a script in a frame calls one of
+ *  them. They are there before the frame is, or its script would fail. */
+function observeFunctions() {
+  for (const name of Object.keys(window)) {
+    if (builtIn.has(name) || typeof window[name] !== "function") continue;
+    builtIn.add(name);
+    observeFunction(name);
+  }
+}
+
+/** Calls `onCall` before the page's function `name`, also if the page replaces the function. */
+function observeFunction(name) {
+  let wrapped;
+  const wrap = (own) => {
+    wrapped = typeof own !== "function" ? own : (...args) => {
+      onCall(name, args.length === 0);
+      return own(...args);
+    };
+  };
+  wrap(window[name]);
+  Object.defineProperty(window, name, { configurable: true, enumerable: true, get: () => wrapped, set: wrap });
 }

@@ -1,100 +1,138 @@
 // What a WebSocket asks for, and the frames in both directions.
 
+import { changeMade, changeRefused } from "/shared/wire/age.js";
+import { Exchange } from "/shared/wire/exchange.js";
 import { handshakeHeaders, upgradeHeaders } from "/shared/wire/headers.js";
-import { add, computed, hex, inVain, note, request, seen, update } from "/shared/wire/panel.js";
+import { estimated, hex, observed } from "/shared/wire/parts.js";
+import { topicOf } from "/shared/wire/topics.js";
 
-/** Kinds of frames (RFC 6455 §5.2). */
+/** Opcodes of frames (RFC 6455 §5.2). */
 const TEXT = 1, BINARY = 2, CLOSE = 8;
 
 /** Close codes that never cross the network (RFC 6455 §7.4.1): the frame had none, and there was no frame. */
 const NO_CODE = 1005, NO_FRAME = 1006;
 
+/** How often to check whether a Close frame has arrived, in milliseconds. There is no event for it: `close` comes when
+ *  the connection has ended, up to a second later. */
+const CLOSE_CHECK_INTERVAL = 100;
+
 window.WebSocket = class extends WebSocket {
   #path;
+  #what;
+  #exchange;
   #isOpen = false;
-  /** The page has sent a Close frame. */
+  /** Whether the page has sent a Close frame. */
   #isClosing = false;
+  /** When a Close frame arrived, in milliseconds since 1970. */
+  #closeTime = null;
+  #closeCheck;
 
   constructor(address, ...rest) {
     super(address, ...rest);
     const url = new URL(address, location.href);
     this.#path = url.pathname;
-    const what = `GET ${url.pathname}${url.search}`;
-    const crossing = request(`${what}, upgrade`, [handshakeHeaders(url)]);
-    this.addEventListener("open", () => {
-      this.#isOpen = true;
-      crossing.goesOn();
-      add("down", `${what} → 101 Switching Protocols`, [upgradeHeaders()]);
-    });
-    this.addEventListener("message", ({ data }) => {
-      this.#show("down", data);
-      if (isUpdate(data)) update(this.#path, String(data));
-    });
-    this.addEventListener("close", ({ code, reason }) => {
-      crossing.end();
-      if (!this.#isOpen) inVain();
-      if (code !== NO_FRAME) this.#closed(code === NO_CODE ? undefined : code, reason);
-      else note(`${what}: ${this.#isOpen ? "ended without a Close frame" : "no answer that the page may see"}`);
-    });
+    this.#what = `GET ${url.pathname}${url.search}`;
+    // The limit of six connections does not include WebSockets.
+    const options = { path: url.pathname, isLimited: false };
+    this.#exchange = new Exchange(`${this.#what}, upgrade`, [handshakeHeaders(url)], options);
+    this.addEventListener("open", () => this.#onOpen());
+    this.addEventListener("message", ({ data }) => this.#onMessage(data));
+    this.addEventListener("close", ({ code, reason }) => this.#onClose(code, reason));
   }
 
   send(data) {
     super.send(data);
-    if (this.readyState === WebSocket.OPEN) this.#show("up", data);
+    if (this.readyState !== WebSocket.OPEN) return;
+    const { name, parts } = describe(data, "up");
+    this.#exchange.send(`${name} frame, ${this.#path}`, parts, { name });
+    if (topicOf(this.#path) === "users") changeMade(Date.now());
   }
 
-  close(...how) {
+  close(...args) {
     const wasOpen = this.readyState === WebSocket.OPEN;
-    super.close(...how);
+    super.close(...args);
     if (!wasOpen) return;
     this.#isClosing = true;
-    const [code, reason = ""] = how;
-    this.#showClose("up", code, reason, "");
+    const [code, reason = ""] = args;
+    this.#reportClose("up", code, reason, "");
   }
 
-  #show(direction, data) {
-    const bytes = bytesOf(data);
-    const [opcode, kind, body] = bytes ? [BINARY, "binary", bytes] : [TEXT, "text", seen("Text", String(data))];
-    add(direction, `${kind} frame, ${this.#path}`, frame(opcode, body, direction));
+  #onOpen() {
+    this.#isOpen = true;
+    const what = `${this.#what} → 101 Switching Protocols`;
+    this.#exchange.receiveStart(what, [upgradeHeaders()], { isDuplex: true });
+    this.#closeCheck = setInterval(() => {
+      if (this.readyState === WebSocket.CLOSING) this.#closeTime ??= Date.now();
+    }, CLOSE_CHECK_INTERVAL);
   }
 
-  #closed(code, reason) {
-    this.#showClose("down", code, reason, "");
-    if (!this.#isClosing) this.#showClose("up", code, reason, ", the browser's echo");
+  #onMessage(data) {
+    const { name, parts } = describe(data, "down");
+    const event = eventOf(data);
+    const crossing = this.#exchange.receive(`${name} frame, ${this.#path}`, parts, { name: event ?? name });
+    if (event === "error") changeRefused();
+    const isUpdate = topicOf(this.#path) !== null && event !== "error" && event !== "ping";
+    if (isUpdate) this.#exchange.update(crossing, String(data));
   }
 
-  #showClose(direction, code, reason, remark) {
+  #onClose(code, reason) {
+    clearInterval(this.#closeCheck);
+    if (!this.#isOpen) this.#exchange.withoutNews();
+    if (code !== NO_FRAME) {
+      this.#reportClose("down", code === NO_CODE ? undefined : code, reason, "");
+      if (!this.#isClosing) this.#reportClose("up", code === NO_CODE ? undefined : code, reason, ", the browser's echo");
+    }
+    const end = this.#isOpen ? "ended without a Close frame" : "no answer that the page may see";
+    if (this.#isClosing) this.#exchange.end();
+    else this.#exchange.break(`${this.#what}: ${code === NO_FRAME ? end : "ended by the server"}`);
+  }
+
+  #reportClose(direction, code, reason, remark) {
     const bytes = code ? [code >> 8, code & 255, ...new TextEncoder().encode(reason)] : [];
-    const body = computed("Close code and reason", `${hex(bytes)}  ${reason}`, bytes.length);
-    add(direction, `Close frame${code ? ` ${code}` : ""}, ${this.#path}${remark}`, frame(CLOSE, body, direction));
+    const parts = frame(CLOSE, estimated("Close code and reason", `${hex(bytes)}  ${reason}`, bytes.length), direction);
+    const what = `Close frame${code ? ` ${code}` : ""}, ${this.#path}${remark}`;
+    // The page's own Close frame has left just now. The server's came before the connection ended.
+    const isOwn = direction === "up" && !remark;
+    const time = isOwn ? Date.now() : (this.#closeTime ?? Date.now());
+    const fields = { name: "close", cost: "connecting", time, isLate: !isOwn };
+    if (direction === "up") this.#exchange.send(what, parts, fields);
+    else this.#exchange.receive(what, parts, fields);
   }
 };
 
-/** What a binary message carries; null for a text. */
-function bytesOf(data) {
-  // To look into it takes time, in which the next message may come.
-  if (data instanceof Blob) return seen("Bytes", "a Blob", data.size);
-  if (data instanceof ArrayBuffer) return seen("Bytes", hex(new Uint8Array(data)), data.byteLength);
+/** Returns what a frame with this message is made of, and what kind of frame it is. */
+function describe(data, direction) {
+  const bytes = binaryPart(data);
+  if (bytes) return { name: "binary", parts: frame(BINARY, bytes, direction) };
+  return { name: "text", parts: frame(TEXT, observed("Text", String(data)), direction) };
+}
+
+/** Returns the content of a binary message; null for a text. */
+function binaryPart(data) {
+  // To read a Blob takes time, in which the next message may arrive.
+  if (data instanceof Blob) return observed("Bytes", "a Blob", data.size);
+  if (data instanceof ArrayBuffer) return observed("Bytes", hex(new Uint8Array(data)), data.byteLength);
   if (!ArrayBuffer.isView(data)) return null;
-  return seen("Bytes", hex(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)), data.byteLength);
+  return observed("Bytes", hex(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)), data.byteLength);
 }
 
-/** A frame as parts: its head (RFC 6455 §5.2) and what it carries. What a client sends is masked. */
-function frame(opcode, body, direction) {
+/** Returns a frame as parts: its header (RFC 6455 §5.2) and its payload. A client masks its payloads. */
+function frame(opcode, payload, direction) {
   const isMasked = direction === "up";
-  const [short, extra] = body.bytes < 126 ? [body.bytes, 0] : body.bytes < 65_536 ? [126, 2] : [127, 8];
+  const [short, extra] = payload.bytes < 126 ? [payload.bytes, 0] : payload.bytes < 65_536 ? [126, 2] : [127, 8];
   const length = new DataView(new ArrayBuffer(8));
-  length.setBigUint64(0, BigInt(body.bytes));
-  const head = [128 | opcode, short | (isMasked ? 128 : 0), ...new Uint8Array(length.buffer, 8 - extra)];
+  length.setBigUint64(0, BigInt(payload.bytes));
+  const header = [128 | opcode, short | (isMasked ? 128 : 0), ...new Uint8Array(length.buffer, 8 - extra)];
   const mask = isMasked ? "  and 4 random bytes, which mask what follows" : "";
-  return [computed("Frame head", hex(head) + mask, head.length + (isMasked ? 4 : 0)), body];
+  return [estimated("Frame header", hex(header) + mask, header.length + (isMasked ? 4 : 0)), payload];
 }
 
-/** Whether a message is an update: not a ping, and not the answer to something that was refused. */
-function isUpdate(data) {
+/** Returns the event that a message names, or null if it names none. */
+function eventOf(data) {
   try {
-    return !["error", "ping"].includes(JSON.parse(data).event);
+    const { event } = JSON.parse(data);
+    return typeof event === "string" ? event : null;
   } catch {
-    return true; // Not JSON: an echo.
+    return null;
   }
 }

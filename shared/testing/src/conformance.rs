@@ -7,6 +7,7 @@
 mod access;
 mod files;
 mod memory;
+mod pages;
 mod process;
 mod requests;
 
@@ -73,6 +74,7 @@ pub async fn check_all(binary: &'static str) {
     access::another_site_changes_nothing(binary).await;
     access::a_hostile_name_is_only_text(binary).await;
     access::the_page_contains_no_secret_of_its_request(binary).await;
+    access::only_allowed_sites_may_frame_the_timeline(binary).await;
     requests::head_of_a_stream_ends(binary).await;
     requests::the_page_shows_a_curl_command_if_it_works(binary).await;
     process::a_users_file_that_cannot_be_used_is_not_changed(binary);
@@ -87,6 +89,7 @@ pub async fn check_every_server(target: Target) {
     access::another_site_may_not_change_anything(target).await;
     access::a_site_that_a_flag_allows_may_change_things(target).await;
     access::only_the_local_machine_may_cut(target).await;
+    pages::a_person_gets_a_page_and_a_program_json(target).await;
     requests::head_is_get_without_a_body(target).await;
     requests::a_thousand_concurrent_requests_all_get_a_response(target).await;
     process::a_server_that_cannot_start_says_why(target);

@@ -1,12 +1,19 @@
 //! The promises of every page of lessons 1 to 5, in a real browser. Each lesson's `tests/browser.rs` calls
 //! [`check_all`] with its own binary, and has further tests for its technique.
 
+mod accessibility;
+mod embedding;
+mod list;
+mod mistakes;
+mod timeline;
+mod trouble;
 mod wire;
 
+pub use mistakes::check_mistakes;
+pub use trouble::check_six_connections;
 pub use wire::check_wire;
 
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -31,7 +38,7 @@ pub enum KeepsOpen {
 /// Checks every promise of this module against the lesson `binary`.
 pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     let browser = Browser::start().await;
-    let promise = async |name| {
+    let promise = async |name: &str| {
         // In Firefox, a new WebSocket can be late while old pages try to connect to servers that have ended.
         browser.leave_all().await;
         eprintln!("{name}"); // The test runner shows it if the promise is broken.
@@ -48,19 +55,72 @@ pub async fn check_all(binary: &str, keeps_open: KeepsOpen) {
     the_page_recovers_from_a_cut(&browser, binary, keeps_open).await;
     promise("the list is right after a kill and a restart").await;
     the_list_is_right_after_a_kill_and_a_restart(&browser, binary).await;
+    check_list(&browser, binary, &promise).await;
+    check_trouble(&browser, binary, keeps_open, &promise).await;
+    check_timeline(&browser, binary, &promise).await;
     promise("the wire shows what crossed it").await;
     wire::the_wire_shows_what_crossed_it(&browser, binary).await;
     promise("the wire shows what goes wrong").await;
     wire::the_wire_shows_what_goes_wrong(&browser, binary).await;
     promise("a row opens by keyboard and shows its bytes").await;
     wire::a_row_opens_by_keyboard_and_shows_its_bytes(&browser, binary).await;
+    promise("the price of an update is that of the README").await;
+    wire::the_price_of_an_update_is_that_of_the_readme(&browser, binary).await;
     promise("the oldest rows are removed first").await;
     wire::the_oldest_rows_are_removed_first(&browser, binary).await;
     promise("the page can be used by everybody").await;
-    the_page_can_be_used_by_everybody(&browser, binary).await;
+    accessibility::the_page_can_be_used_by_everybody(&browser, binary).await;
     assert_eq!(browser.console_errors().await, [""; 0]);
     promise("an error in a page is noticed").await;
     an_error_in_a_page_is_noticed(&browser, binary).await;
+}
+
+async fn check_list(browser: &Browser, binary: &str, promise: &impl AsyncFn(&str)) {
+    promise("removing a user keeps focus and the others").await;
+    list::removing_a_user_keeps_focus_and_the_others(browser, binary).await;
+    promise("the newest user is in sight").await;
+    list::the_newest_user_is_in_sight(browser, binary).await;
+    promise("an error goes when the name changes").await;
+    list::an_error_goes_when_the_name_changes(browser, binary).await;
+    promise("nothing jumps while news comes").await;
+    list::nothing_jumps_while_news_comes(browser, binary).await;
+    promise("the steps are ticked when they have happened").await;
+    list::the_steps_are_ticked_when_they_have_happened(browser, binary).await;
+}
+
+async fn check_timeline(browser: &Browser, binary: &str, promise: &impl AsyncFn(&str)) {
+    promise("each technique draws its own pattern").await;
+    timeline::each_technique_draws_its_own_pattern(browser, binary).await;
+    promise("a break is drawn").await;
+    timeline::a_break_is_drawn(browser, binary).await;
+    promise("a mark and its row are selected together").await;
+    timeline::a_mark_and_its_row_are_selected_together(browser, binary).await;
+    promise("a paused timeline stands still").await;
+    timeline::a_paused_timeline_stands_still(browser, binary).await;
+    promise("the reduced page is the timeline and the totals").await;
+    timeline::the_reduced_page_is_the_timeline_and_the_totals(browser, binary).await;
+    promise("an allowed site shows the timeline in a frame").await;
+    embedding::an_allowed_site_shows_the_timeline_in_a_frame(browser, binary).await;
+    promise("another site gets no timeline").await;
+    embedding::another_site_gets_no_timeline(browser, binary).await;
+}
+
+async fn check_trouble(
+    browser: &Browser,
+    binary: &str,
+    keeps_open: KeepsOpen,
+    promise: &impl AsyncFn(&str),
+) {
+    promise("a hung server is noticed and welcomed back").await;
+    trouble::a_hung_server_is_noticed_and_welcomed_back(browser, binary).await;
+    promise("a restart is explained").await;
+    trouble::a_restart_is_explained(browser, binary).await;
+    promise("a request without an answer gets a sentence").await;
+    trouble::a_request_without_an_answer_gets_a_sentence(browser, binary).await;
+    promise("a full list gets a sentence").await;
+    trouble::a_full_list_gets_a_sentence(browser, binary).await;
+    promise("a cut is explained").await;
+    trouble::a_cut_is_explained(browser, binary, keeps_open).await;
 }
 
 async fn a_user_added_in_one_tab_shows_in_the_other(browser: &Browser, binary: &str) {
@@ -224,65 +284,4 @@ async fn the_list_is_right_after_a_kill_and_a_restart(browser: &Browser, binary:
     server.add_user("afterwards").await;
     tab.until_users(&["张三", "Alice", "afterwards"]).await;
     assert_eq!(tab.evaluate("loaded").await, "once", "without a reload");
-}
-
-/// For example with a screen reader, with the keyboard only, with low vision, or on a small screen.
-async fn the_page_can_be_used_by_everybody(browser: &Browser, binary: &str) {
-    let server = Server::start(binary, &["--heartbeat", "0.4"]);
-    let tab = browser.open_lesson(&server).await;
-    tab.click("#clock-toggle").await;
-    tab.until_clock().await;
-    wire::open_all_rows(&tab).await;
-    tab.type_text("input[name=username]", "   \n").await;
-    tab.until("document.getElementById('error').textContent")
-        .await;
-    for (width, scheme) in [
-        (1600, "light"),
-        (1280, "dark"),
-        (360, "light"),
-        (360, "dark"),
-    ] {
-        tab.emulate(width, scheme).await;
-        let fits = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        assert_eq!(
-            tab.evaluate(fits).await,
-            0,
-            "it scrolls sideways at {width} px"
-        );
-        tab.is_accessible(&format!("{width} px, {scheme}")).await;
-    }
-    // The status has other colours when something is wrong.
-    server.signal(Signal::KILL);
-    tab.until("document.getElementById('status').dataset.state !== 'open'")
-        .await;
-    for scheme in ["light", "dark"] {
-        tab.emulate(360, scheme).await;
-        tab.is_accessible(&format!("without a server, {scheme}"))
-            .await;
-    }
-}
-
-impl Tab<'_> {
-    /// Checks the page with axe-core, <https://github.com/dequelabs/axe-core>. The environment variable `AXE` names its
-    /// file, `axe.min.js` (`npm install axe-core`). Without the variable this prints a line and checks nothing.
-    pub async fn is_accessible(&self, what: &str) {
-        let Some(file) = env::var_os("AXE") else {
-            eprintln!("AXE does not name axe.min.js: {what} is not checked");
-            return;
-        };
-        let axe = fs::read_to_string(file).expect("AXE names axe.min.js");
-        self.evaluate(&format!("(() => {{ {axe}\n return null; }})()"))
-            .await;
-        let found = self.evaluate(
-            "axe.run(document).then(({ violations, passes }) => ({ passes: passes.length,
-                violations: violations.map(({ id, impact, help, nodes }) =>
-                    `${impact}: ${id}: ${help}: ${nodes.map(({ target }) => target).join(', ')}`) }))",
-        );
-        let found = found.await;
-        assert!(
-            found["passes"].as_u64() > Some(10),
-            "axe has looked: {found}"
-        );
-        assert_eq!(found["violations"], json!([]), "{what}");
-    }
 }

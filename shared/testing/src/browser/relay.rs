@@ -1,12 +1,16 @@
-//! [`Relay`]: a proxy between a browser and a lesson, which counts the bytes of the lesson's requests.
+//! [`Relay`]: a proxy between a browser and a lesson, which counts the bytes of the lesson's requests. It can also replace
+//! the lesson's `client.js`.
 
+use std::io;
 use std::net::SocketAddr;
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// The start of the requests that are counted. Requests for the page, its files and its icon are not counted.
@@ -18,6 +22,12 @@ const COUNTED: [&str; 6] = [
     "DELETE /users",
     "POST /cut",
 ];
+
+/// The start of the request for the lesson's script.
+const CLIENT: &[u8] = b"GET /static/client.js";
+
+/// How many bytes are passed on at once.
+const BUFFER: usize = 64 * 1024;
 
 /// The start of every request.
 const REQUEST: [&str; 4] = ["GET /", "POST /", "DELETE /", "HEAD /"];
@@ -31,6 +41,18 @@ pub struct Crossed {
     pub up: u64,
     /// Bytes from the server.
     pub down: u64,
+}
+
+impl Add for Crossed {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            requests: self.requests + more.requests,
+            up: self.up + more.up,
+            down: self.down + more.down,
+        }
+    }
 }
 
 impl Sub for Crossed {
@@ -56,10 +78,23 @@ pub struct Relay {
 impl Relay {
     /// Listens on a free port for the server at `target`.
     pub async fn start(target: SocketAddr) -> Self {
+        Self::listen(target, None).await
+    }
+
+    /// Does the same, and answers the request for `client.js` with the text `client`.
+    pub async fn start_with_client(target: SocketAddr, client: &str) -> Self {
+        let length = client.len();
+        let headers = "HTTP/1.1 200 OK\r\ncontent-type: text/javascript\r\ncache-control: no-store";
+        let response = format!("{headers}\r\ncontent-length: {length}\r\n\r\n{client}");
+        Self::listen(target, Some(response.into())).await
+    }
+
+    async fn listen(target: SocketAddr, client: Option<Arc<str>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let crossed = Arc::default();
-        let running = tokio::spawn(accept(listener, target, Arc::clone(&crossed))).abort_handle();
+        let accepting = accept(listener, target, Arc::clone(&crossed), client);
+        let running = tokio::spawn(accepting).abort_handle();
         Self {
             address,
             crossed,
@@ -87,57 +122,114 @@ impl Drop for Relay {
 }
 
 /// Accepts connections until the task is aborted. Then all its connections end.
-async fn accept(listener: TcpListener, target: SocketAddr, crossed: Arc<Mutex<Crossed>>) {
+async fn accept(
+    listener: TcpListener,
+    target: SocketAddr,
+    crossed: Arc<Mutex<Crossed>>,
+    client: Option<Arc<str>>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((browser, _)) = listener.accept().await {
-        connections.spawn(connect(browser, target, Arc::clone(&crossed)));
+        let (crossed, client) = (Arc::clone(&crossed), client.clone());
+        connections.spawn(connect(browser, target, crossed, client));
     }
 }
 
 /// Connects a browser with the server until one of them closes the connection.
-async fn connect(browser: TcpStream, target: SocketAddr, crossed: Arc<Mutex<Crossed>>) {
+async fn connect(
+    browser: TcpStream,
+    target: SocketAddr,
+    crossed: Arc<Mutex<Crossed>>,
+    client: Option<Arc<str>>,
+) {
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
-    let (mut from_browser, mut to_browser) = browser.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    // Whether the last request is counted. A browser sends the next request after the response, so bytes from the
-    // server belong to the last request.
-    let is_counted = AtomicBool::new(false);
-    let count = |add: &dyn Fn(&mut Crossed)| {
-        if is_counted.load(Ordering::SeqCst) {
-            add(&mut crossed.lock().unwrap_or_else(PoisonError::into_inner));
-        }
+    let (from_browser, to_browser) = browser.into_split();
+    let (from_server, to_server) = server.into_split();
+    let connection = Connection {
+        to_browser: sync::Mutex::new(to_browser),
+        is_counted: AtomicBool::new(false),
+        crossed,
+        client,
     };
-    let up = pump(&mut from_browser, &mut to_server, |bytes| {
-        let starts = |words: &[&str]| words.iter().any(|word| bytes.starts_with(word.as_bytes()));
-        let is_request = starts(&REQUEST);
-        if is_request {
-            is_counted.store(starts(&COUNTED), Ordering::SeqCst);
-        }
-        count(&|crossed| {
-            crossed.requests += u64::from(is_request);
-            crossed.up += bytes.len() as u64;
-        });
-    });
-    let down = pump(&mut from_server, &mut to_browser, |bytes| {
-        count(&|crossed| crossed.down += bytes.len() as u64);
-    });
-    tokio::select! { () = up => (), () = down => () }
+    let up = connection.pass_requests(from_browser, to_server);
+    let down = connection.pass_responses(from_server);
+    tokio::select! { _ = up => (), _ = down => () }
 }
 
-/// Passes on bytes until one side closes its connection. Calls `observe` with the bytes before it passes them on.
-async fn pump(
-    from: &mut (impl AsyncRead + Unpin),
-    to: &mut (impl AsyncWrite + Unpin),
-    observe: impl Fn(&[u8]),
-) {
-    let mut buffer = vec![0; 64 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let bytes = &buffer[..length];
-        observe(bytes);
-        if to.write_all(bytes).await.is_err() {
-            return;
+/// A connection of the browser, and what it needs in both directions.
+struct Connection {
+    /// Both directions may write to the browser: what comes from the server, and another client.js.
+    to_browser: sync::Mutex<OwnedWriteHalf>,
+    /// Whether the last request is counted. A browser sends the next request after the response, so bytes from the
+    /// server belong to the last request.
+    is_counted: AtomicBool,
+    crossed: Arc<Mutex<Crossed>>,
+    client: Option<Arc<str>>,
+}
+
+impl Connection {
+    async fn pass_requests(
+        &self,
+        mut from: OwnedReadHalf,
+        mut to: OwnedWriteHalf,
+    ) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        while let Some(bytes) = read(&mut from, &mut buffer).await {
+            if let Some(client) = self.client.as_ref().filter(|_| bytes.starts_with(CLIENT)) {
+                self.write(client.as_bytes()).await?;
+                continue;
+            }
+            let starts =
+                |words: &[&str]| words.iter().any(|word| bytes.starts_with(word.as_bytes()));
+            let is_request = starts(&REQUEST);
+            if is_request {
+                self.is_counted.store(starts(&COUNTED), Ordering::SeqCst);
+            }
+            self.count(Crossed {
+                requests: u64::from(is_request),
+                up: bytes.len() as u64,
+                down: 0,
+            });
+            to.write_all(bytes).await?;
         }
+        Ok(())
+    }
+
+    async fn pass_responses(&self, mut from: OwnedReadHalf) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        while let Some(bytes) = read(&mut from, &mut buffer).await {
+            self.count(Crossed {
+                down: bytes.len() as u64,
+                ..Crossed::default()
+            });
+            self.write(bytes).await?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, more: Crossed) {
+        if self.is_counted.load(Ordering::SeqCst) {
+            let crossed = self.crossed.lock();
+            let mut crossed = crossed.unwrap_or_else(PoisonError::into_inner);
+            *crossed = *crossed + more;
+        }
+    }
+
+    /// Sends bytes to the browser.
+    async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.to_browser.lock().await.write_all(bytes).await
+    }
+}
+
+/// Returns the bytes that have arrived, or nothing when the connection has ended.
+async fn read<'buffer>(
+    from: &mut OwnedReadHalf,
+    buffer: &'buffer mut [u8],
+) -> Option<&'buffer [u8]> {
+    match from.read(buffer).await {
+        Ok(length @ 1..) => buffer.get(..length),
+        _ => None,
     }
 }

@@ -261,3 +261,24 @@ pub(super) async fn the_page_contains_no_secret_of_its_request(binary: &str) {
     let cookie = "Cookie: login=c00kie\r\n".len();
     assert_eq!(lengths[1], lengths[0] + cookie, "the cookie counts");
 }
+
+/// The page reduced to its timeline may be shown in a frame by the pages of allowed origins, and the whole page by none.
+pub(super) async fn only_allowed_sites_may_frame_the_timeline(binary: &str) {
+    const ORIGIN: &str = "http://127.0.0.1:9";
+    for (flags, ancestors) in [
+        (&[][..], "'self'".to_owned()),
+        (&["--allow-origin", ORIGIN][..], format!("'self' {ORIGIN}")),
+    ] {
+        let server = Server::start(binary, flags);
+        for (path, ancestors) in [("/", "'self'"), ("/?view=timeline", &*ancestors)] {
+            let response = server.get(path).await;
+            let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str();
+            let policy = policy.expect("text");
+            assert!(
+                policy.contains(&format!("frame-ancestors {ancestors};")),
+                "{path}: {policy}"
+            );
+            assert!(policy.starts_with("default-src 'self';"), "{policy}");
+        }
+    }
+}

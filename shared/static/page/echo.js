@@ -1,0 +1,31 @@
+// The echo of lesson 5: what is sent over a WebSocket comes back over the same one.
+
+import { announce, element, setText } from "/shared/page/dom.js";
+
+let socket = null;
+
+/** Opens the connection when it is needed first, or again. */
+function open() {
+  const opened = new WebSocket(`${location.origin.replace("http", "ws")}/echo`);
+  opened.onmessage = ({ data }) => {
+    setText(element("echo-answer"), data);
+    announce("echo");
+  };
+  opened.onclose = () => {
+    if (opened === socket) socket = null;
+    setText(element("echo-answer"), "The connection has ended. The next text opens a new one.");
+  };
+  return opened;
+}
+
+element("echo")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const input = event.target.elements.text;
+  const { value } = input;
+  setText(element("echo-answer"), "…");
+  socket ??= open();
+  // `send` throws as long as the connection is not open.
+  if (socket.readyState === WebSocket.OPEN) socket.send(value);
+  else socket.addEventListener("open", ({ target }) => target.send(value));
+  input.value = "";
+});
