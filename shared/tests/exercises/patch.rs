@@ -6,7 +6,7 @@
 //! Why the solution is as it is, for who has solved the exercise.
 //!
 //! Breaks: a_test_that_fails_now, another::one
-//! May break: a_test_that_fails_sometimes
+//! May break: a_test_that_fails_sometimes, reader::tests::*
 //!
 //! diff --git a/chat/src/reader.rs b/chat/src/reader.rs
 //! ```
@@ -26,8 +26,8 @@ pub(crate) struct Patch {
     pub(crate) files: BTreeSet<PathBuf>,
     /// The tests of the lesson that fail with it.
     pub(crate) breaks: BTreeSet<String>,
-    /// The tests of the lesson that may fail with it.
-    pub(crate) may_break: BTreeSet<String>,
+    /// The tests of the lesson that may fail with it; `reader::*` is all tests of a module.
+    may_break: BTreeSet<String>,
 }
 
 impl Patch {
@@ -40,6 +40,16 @@ impl Patch {
             .collect();
         paths.sort();
         paths.into_iter().map(Self::read).collect()
+    }
+
+    /// Returns whether this test may fail with the patch.
+    pub(crate) fn may_break(&self, test: &str) -> bool {
+        self.may_break
+            .iter()
+            .any(|name| match name.strip_suffix('*') {
+                Some(start) => test.starts_with(start),
+                None => test == name,
+            })
     }
 
     fn read(path: PathBuf) -> Result<Self, String> {
