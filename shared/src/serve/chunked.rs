@@ -1,5 +1,5 @@
-//! Requests whose body arrives in chunks (RFC 9112 §7.1). Such a body has no length, so it may never end. Browsers do
-//! not send one.
+//! Request bodies that nobody reads, and bodies that arrive in chunks (RFC 9112 §7.1): such a body has no length, so it
+//! may never end. Browsers do not send one.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -16,14 +16,18 @@ use futures_util::Stream;
 
 use crate::error;
 
-/// Refuses a GET that has a body. No handler reads such a body, so up to 160 KiB of it would stay in memory for as long
-/// as the response is open.
+/// How many bytes the body of a GET may have. Such a body is allowed, but no handler reads it.
+const MAX_GET_BODY: u64 = 4 * 1024;
+
+/// Refuses a GET whose body is long, or arrives in chunks. No handler reads the body, so up to 160 KiB of it would stay
+/// in memory for as long as the response is open.
 pub(super) async fn refuse_get_body(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let length = request.headers().get(header::CONTENT_LENGTH);
-    let has_body = is_chunked(&request) || length.is_some_and(|length| length != "0");
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let has_body = is_chunked(&request) || length.is_some_and(|length| length > MAX_GET_BODY);
     if request.method() == Method::GET && has_body {
         let error = error::Error::bad_request("A GET or HEAD has no body.");
         return Ok(request.error_response(error));
