@@ -72,4 +72,5 @@ for (const item of document.querySelectorAll("nav li[data-lesson]")) {
 // On a narrow screen the menu is a strip that scrolls.
 const strip = document.querySelector("nav ol");
 const current = strip.querySelector("[aria-current]");
-strip.scrollLeft = current.offsetLeft - (strip.clientWidth - current.offsetWidth) / 2;
+const [box, inside] = [strip, current].map((element) => element.getBoundingClientRect());
+strip.scrollLeft += inside.left - box.left - (box.width - inside.width) / 2;

@@ -17,7 +17,7 @@ let last = 0;
  *  @param {number} height of the lines in pixels */
 export function updateAxis(layer, oldest, height) {
   const first = Math.floor(Math.min(oldest, Date.now() - VISIBLE_SECONDS * SECOND) / STEP) * STEP;
-  for (let time = Math.max(first, last + STEP); time <= Date.now() + STEP; time += STEP) {
+  for (let time = Math.max(first, last + STEP); time <= Date.now(); time += STEP) {
     drawLine(layer, time, height);
     last = time;
   }

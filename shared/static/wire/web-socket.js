@@ -41,11 +41,12 @@ window.WebSocket = class extends WebSocket {
   }
 
   send(data) {
+    const time = Date.now(); // Before it is sent: another tab may have the update before this function ends.
     super.send(data);
     if (this.readyState !== WebSocket.OPEN) return;
     const { name, parts } = describe(data, "up");
     this.#exchange.send(`${name} frame, ${this.#path}`, parts, { name });
-    if (topicOf(this.#path) === "users") changeMade(Date.now());
+    if (topicOf(this.#path) === "users") changeMade(time);
   }
 
   close(...args) {
