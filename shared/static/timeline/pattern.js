@@ -19,16 +19,16 @@ export function describePattern(crossings, exchanges, now) {
   const lastBreak = recent.findLast(({ kind }) => kind === "break");
 
   if (streams.some(({ isDuplex }) => isDuplex)) {
-    return `A road: ${openOnes(streams, "connection is", "connections are")} open; in the last ${VISIBLE_SECONDS} s ${updates} came up and ${amount(count("send"), "message")} went down on it.`;
+    return `A road: ${openOnes(streams, "connection is", "connections are")} open; in the last ${VISIBLE_SECONDS} s ${updates} came from the server on it, and ${amount(count("send"), "message")} went to the server.`;
   }
   if (streams.length > 0) {
-    return `One long bar: ${openOnes(streams, "response goes", "responses go")} on and on; in the last ${VISIBLE_SECONDS} s ${updates} came up, and ${amount(count("request"), "request")} went down.`;
+    return `One long bar: ${openOnes(streams, "response goes", "responses go")} on and on; in the last ${VISIBLE_SECONDS} s ${updates} came, and ${amount(count("request"), "request")} went to the server.`;
   }
   if (held.length > 0) {
     return `Bricks: ${openOnes(held, "request waits", "requests wait")} for news. Each response ends one, and the next follows at once: ${updates} in the last ${VISIBLE_SECONDS} s.`;
   }
   if (lastBreak && open.every(({ requestedAt }) => requestedAt < lastBreak.time)) {
-    return "A gap: the connection is broken, and nothing can come up until the next try.";
+    return "A gap: the connection is broken, and nothing can come until the next try.";
   }
   if (count("request") === 0) return "Nothing: no request and no connection.";
   return `A comb: ${amount(count("request"), "request")} in the last ${VISIBLE_SECONDS} s, ${count("empty")} of them without news. Between them nothing is open.`;
