@@ -73,6 +73,9 @@ pub(crate) trait Backend: Send + Sync {
         message: NewMessage,
     ) -> Reply<'a, Receipt>;
 
+    /// Checks that messages can be stored and read now. Fails with 503 and the reason.
+    fn check(&self) -> Reply<'_, ()>;
+
     /// Returns the page of the log after `cursor`. Without a cursor, it starts at the first of the latest `PAGE_SIZE`
     /// messages. A cursor outside the log has the same effect, and then `Page::reset` is set.
     fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page>;

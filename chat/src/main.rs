@@ -63,6 +63,7 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<ChatState>) {
         .service(web::resource("/typing").route(web::post().to(post::typing)));
     app.app_data(chat.clone())
         .route("/", web::get().to(page::page))
+        .route("/health", web::get().to(state::health))
         .service(web::resource("/session").route(web::post().to(session::create_session)))
         .route("/names/{name}", web::get().to(session::find_holder))
         .service(room);

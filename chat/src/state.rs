@@ -48,6 +48,12 @@ impl ChatState {
     }
 }
 
+/// Handles `GET /health`: returns 200 if messages can be stored and read, or 503 with the reason.
+pub(crate) async fn health(chat: web::Data<ChatState>) -> HandlerResult {
+    chat.backend.check().await?;
+    Ok(shared::healthy())
+}
+
 /// Returns a value that the app shares with its handlers, such as [`ChatState`].
 pub(crate) fn app_data<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Error> {
     request.app_data().cloned().ok_or_else(Error::internal)

@@ -8,6 +8,7 @@ use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
 use clap::Args;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::catalog::Lesson;
 use crate::error::Error;
@@ -63,10 +64,27 @@ where
         configure(app, extra);
         app.app_data(users.clone())
             .route("/", web::get().to(page::lesson_page))
+            .route("/health", web::get().to(health))
             .service(web::resource("/users").route(web::post().to(add_user)))
             .service(web::resource("/users/{id}").route(web::delete().to(remove_user)));
     })
     .await
+}
+
+/// Handles `GET /health`: returns 200 `{"status":"ok"}`, or 503 with the reason if a change could not be saved now.
+async fn health(users: web::Data<Users>) -> Result<HttpResponse, Error> {
+    let unsaved =
+        |error| Error::service_unavailable(format!("The users cannot be saved: {error}."));
+    users.check_saving().await.map_err(unsaved)?;
+    Ok(healthy())
+}
+
+/// Returns the response of `GET /health` if the server can do its work.
+#[must_use]
+pub fn healthy() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .json(json!({ "status": "ok" }))
 }
 
 /// Handles `POST /users` with `{"username":"…"}`: adds a user, and returns 201 with the new user.

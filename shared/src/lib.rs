@@ -26,7 +26,7 @@ pub mod websocket;
 pub use catalog::Lesson;
 pub use file_lock::FileLock;
 pub use json_object::JsonObject;
-pub use lesson::{serve, serve_with_flags};
+pub use lesson::{healthy, serve, serve_with_flags};
 pub use serve::{json_config, serve_app, was_head};
 pub use settings::{Settings, parse_seconds};
 pub use visible_text::is_visible;

@@ -221,6 +221,19 @@ impl Users {
         .await
     }
 
+    /// Checks that the list can be saved, by saving it. A list in memory always can.
+    ///
+    /// # Errors
+    /// Why it cannot be saved.
+    pub async fn check_saving(&self) -> io::Result<()> {
+        let store = Arc::clone(&self.store);
+        let save = task::spawn_blocking(move || {
+            let list = store.list.lock().unwrap_or_else(PoisonError::into_inner);
+            store.file.as_ref().map_or(Ok(()), |file| file.save(&list))
+        });
+        save.await.map_err(io::Error::other)?
+    }
+
     /// Makes one change, on a thread that may wait for the disk. If the caller drops the future, the change is still
     /// completed, so a change that is on disk is also published.
     async fn change<T: Send + 'static>(

@@ -87,6 +87,10 @@ impl Backend for RedisBackend {
         Box::pin(messages::append(&self.redis, room, author, message))
     }
 
+    fn check(&self) -> Reply<'_, ()> {
+        Box::pin(self.redis.check())
+    }
+
     fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page> {
         Box::pin(messages::page_after(&self.redis, view, cursor))
     }

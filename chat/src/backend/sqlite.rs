@@ -106,6 +106,15 @@ impl Backend for Sqlite {
         })
     }
 
+    fn check(&self) -> Reply<'_, ()> {
+        let read = |connection: &_| messages::check_reading(connection);
+        let write = |connection: &_| messages::check_writing(connection);
+        Box::pin(async move {
+            self.database.reader.read(read).await?;
+            self.database.writer.write(0, write).await
+        })
+    }
+
     fn page_after(&self, view: View, cursor: Option<i64>) -> Reply<'_, Page> {
         let read = move |connection: &_| messages::page_after(connection, &view, cursor);
         Box::pin(self.database.reader.read(read))

@@ -288,6 +288,7 @@ async fn a_locked_database_delays_no_stop() {
     let path = format!("{LOBBY}/messages");
     let body = json!({ "key": "k", "text": "x" });
     expect_error(ann.post(&server, &path, &body).await, 503, "locked").await;
+    expect_error(ann.get(&server, "/health").await, 503, "locked").await;
     let waiting: Vec<_> = (0..5)
         .map(|_| {
             let (ann, client) = (ann.clone(), server.client.clone());

@@ -79,6 +79,7 @@ pub async fn check_all(binary: &'static str) {
     requests::the_page_shows_a_curl_command_if_it_works(binary).await;
     process::a_users_file_that_cannot_be_used_is_not_changed(binary);
     process::the_users_file_can_be_set_by_the_environment(binary).await;
+    process::a_users_file_that_cannot_be_written_is_not_healthy(binary).await;
     process::an_acknowledged_user_survives_a_kill(binary).await;
     check_every_server(Target::lesson(binary)).await;
 }
@@ -90,6 +91,7 @@ pub async fn check_every_server(target: Target) {
     access::a_site_that_a_flag_allows_may_change_things(target).await;
     access::only_the_local_machine_may_cut(target).await;
     pages::a_person_gets_a_page_and_a_program_json(target).await;
+    requests::a_healthy_server_says_so(target).await;
     requests::head_is_get_without_a_body(target).await;
     requests::a_thousand_concurrent_requests_all_get_a_response(target).await;
     process::a_server_that_cannot_start_says_why(target);

@@ -94,6 +94,13 @@ impl Redis {
         response.map_err(|error| unavailable(&error))
     }
 
+    /// Checks that Redis accepts writes now.
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        let mut connection = self.lock().clone();
+        let checked = respond_in_time(check_writable_v7(&mut connection)).await;
+        checked.map_err(|error| unavailable(&error))
+    }
+
     /// Opens another connection and subscribes to these channels.
     pub(super) async fn subscribe(&self, channels: &[&str]) -> Result<PubSub, RedisError> {
         let subscribing = async {

@@ -145,6 +145,21 @@ fn insert(
         .optional()
 }
 
+/// Reads from the table of the messages.
+pub(super) fn check_reading(connection: &Connection) -> SqlResult<()> {
+    connection.query_row(
+        "SELECT count(*) FROM (SELECT 1 FROM messages LIMIT 1)",
+        [],
+        |_| Ok(()),
+    )
+}
+
+/// Writes a row without changing it.
+pub(super) fn check_writing(connection: &Connection) -> SqlResult<()> {
+    connection.execute("UPDATE deleted SET id = id", [])?;
+    Ok(())
+}
+
 /// Returns the page after `cursor`. Without a valid cursor, the page begins with the latest `PAGE_SIZE` messages.
 pub(super) fn page_after(
     connection: &Connection,

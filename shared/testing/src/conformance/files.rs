@@ -32,6 +32,7 @@ pub(super) async fn clients_beyond_the_limit_of_files_wait(target: Target) {
     const REQUEST: &str = "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n";
     let server = start_with_few_files(target.binary, target.flags);
     server.get("/").await; // Now all worker threads have started.
+    server.settle().await; // Now the page has looked which lessons run, which takes a few files for a moment.
     let before = server.open_files();
     let mut connected = connect(&server, SERVED, REQUEST).await;
     all_read(&mut connected, "\r\n\r\n").await;

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, thread};
 
 use serde_json::Value;
 
-use super::{STOP_LIMIT, Server, Target};
+use super::{STOP_LIMIT, Server, Target, expect_error};
 use crate::{Signal, run};
 
 /// A flag with a value that prevents the start, the exit code, and two parts of the message on stderr.
@@ -99,6 +99,23 @@ pub(super) async fn flags_can_be_set_by_the_environment(target: Target) {
 fn in_environment<'text>(flag: &[&'text str]) -> (String, &'text str) {
     let name = flag[0].trim_start_matches('-').replace('-', "_");
     (name.to_uppercase(), flag[1])
+}
+
+pub(super) async fn a_users_file_that_cannot_be_written_is_not_healthy(binary: &'static str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("users.json");
+    let server = Server::start(binary, &["--users", path.to_str().expect("UTF-8")]);
+    let health = async || {
+        let response = server.client.get(server.url("/health")).send().await;
+        response.expect("a response")
+    };
+    assert_eq!(health().await.status(), 200);
+    // The new file is written beside the old one under this name, which is now taken.
+    let new_file = folder.path().join("users.json.new");
+    fs::create_dir(&new_file).expect("a folder");
+    expect_error(health().await, 503, "not writable").await;
+    fs::remove_dir(&new_file).expect("an empty folder");
+    assert_eq!(health().await.status(), 200);
 }
 
 pub(super) async fn the_users_file_can_be_set_by_the_environment(binary: &str) {

@@ -109,6 +109,16 @@ pub(super) async fn bad_input_gets_a_clear_error(binary: &str) {
     assert_eq!(add_probe(&server).await, 3, "nothing of that added a user");
 }
 
+pub(super) async fn a_healthy_server_says_so(target: Target) {
+    let server = target.start(&[]);
+    let response = server.client.get(server.url("/health")).send().await;
+    let response = response.expect("a response");
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+    let body: Value = response.json().await.expect("JSON");
+    assert_eq!(body, json!({ "status": "ok" }));
+}
+
 pub(super) async fn a_large_or_incomplete_body_changes_nothing(binary: &str) {
     let server = Server::start(binary, &[]);
     let body = format!(r#"{{"username":"Bob"{}}}"#, " ".repeat(4096));
