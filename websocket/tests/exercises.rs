@@ -5,6 +5,7 @@
 //! `README.md` has a hint for each, and `solutions/` has the answers.
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "an exercise that is not solved ends the test"
 )]
