@@ -1,11 +1,14 @@
 //! The example `examples/echo.rs`, the smallest server of this lesson, over a real socket.
 //!
-//! `cargo test -p websocket echo` (without `--test`, because then cargo does not build the example)
+//! `cargo test -p websocket --test echo`
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     reason = "a broken promise ends the test"
 )]
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use testing::{Server, TEST_TIMEOUT, eventually};
@@ -16,13 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 #[tokio::test]
 async fn the_smallest_echo_answers_text_bytes_pings_and_close_frames() {
-    // target/debug/deps/echo-0123456789abcdef
-    let test = std::env::current_exe().unwrap();
-    let example = test.ancestors().nth(2).unwrap().join("examples/echo");
-    assert!(
-        example.is_file(),
-        "run: cargo build -p websocket --example echo"
-    );
+    let example = build_example();
     let server = Server::start_with(example.to_str().unwrap(), &[("PORT", "0")]);
     let (mut socket, _) = connect_async(format!("ws://{}/echo", server.address()))
         .await
@@ -49,4 +46,18 @@ async fn the_smallest_echo_answers_text_bytes_pings_and_close_frames() {
         server.connections() == 0
     })
     .await;
+}
+
+/// Builds the example as it is now, and returns its path. Cargo builds no examples if a command names a test.
+fn build_example() -> PathBuf {
+    // target/debug/deps/echo-0123456789abcdef
+    let test = std::env::current_exe().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "websocket", "--example", "echo"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("CARGO_TARGET_DIR", target)
+        .status();
+    assert!(status.unwrap().success(), "examples/echo.rs compiles");
+    target.join("debug/examples/echo")
 }
