@@ -5,6 +5,8 @@
     reason = "a file that breaks a rule, or cannot be read, ends the test"
 )]
 
+#[path = "house_style/excerpts.rs"]
+mod excerpts;
 #[path = "house_style/exercises.rs"]
 mod exercises;
 #[path = "house_style/layers.rs"]
