@@ -56,8 +56,8 @@ struct Document {
     response: Response,
     /// How each script must begin, so that the browser runs it.
     start: String,
-    /// What has not been searched yet.
-    text: String,
+    /// The bytes after the last script that was read.
+    received: Vec<u8>,
 }
 
 impl Document {
@@ -78,7 +78,7 @@ impl Document {
         Self {
             response,
             start,
-            text: String::new(),
+            received: Vec::new(),
         }
     }
 
@@ -86,23 +86,12 @@ impl Document {
     async fn expect(&mut self, wanted: &str, promise: &str) {
         let reading = async {
             loop {
-                while let Some((script, rest)) = self.text.split_once("</script>") {
-                    let call = script.split_once(&self.start).map(|(_, call)| call);
-                    let call = call.unwrap_or_else(|| {
-                        panic!("exercise 1: a script must carry the nonce of its document, not: {script}")
-                    });
-                    let is_wanted = call.contains(wanted);
-                    self.text = rest.to_owned();
-                    if is_wanted {
-                        return;
-                    }
+                let call = self.next_call().await;
+                let call = call
+                    .unwrap_or_else(|| panic!("exercise 1: {promise}, but the document has ended"));
+                if call.contains(wanted) {
+                    return;
                 }
-                let chunk = self.response.chunk().await.unwrap();
-                let Some(chunk) = chunk else {
-                    panic!("exercise 1: {promise}, but the document has ended")
-                };
-                // Each chunk is one script, so it ends with a whole character.
-                self.text += &String::from_utf8_lossy(&chunk);
             }
         };
         let result = timeout(LIMIT, reading).await;
@@ -110,6 +99,27 @@ impl Document {
             result.is_ok(),
             "exercise 1: {promise}; nothing with {wanted:?} comes. Are the streams one after the other?"
         );
+    }
+
+    /// Returns the call of the next script; `None` at the end of the document.
+    async fn next_call(&mut self) -> Option<String> {
+        loop {
+            // The last character may be incomplete. It is not a part of a whole script then.
+            let text = String::from_utf8_lossy(&self.received);
+            if let Some((script, _)) = text.split_once("</script>") {
+                let Some((_, call)) = script.split_once(&self.start) else {
+                    panic!(
+                        "exercise 1: a script must begin with {}, not: {script}",
+                        self.start
+                    )
+                };
+                let (call, length) = (call.to_owned(), script.len() + "</script>".len());
+                self.received.drain(..length);
+                return Some(call);
+            }
+            let chunk = self.response.chunk().await.unwrap()?;
+            self.received.extend_from_slice(&chunk);
+        }
     }
 
     /// Reads until the end of the document.

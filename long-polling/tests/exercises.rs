@@ -38,7 +38,7 @@ async fn exercise_1_collect_changes() {
     let server = Server::start(BINARY, &[]);
     let version = version_of(server.get("/users").await).await;
 
-    let poll = poll(&server, format!("version={version}&wait=60&collect=1000"));
+    let poll = poll(&server, &format!("version={version}&wait=60&collect=1000"));
     for _ in 0..CHANGES {
         server.add_user("Bob").await;
     }
@@ -49,10 +49,12 @@ async fn exercise_1_collect_changes() {
     );
     let version = version + CHANGES;
 
+    expect_no_wait_for_silence(&server, version).await;
+    let version = version_of(server.get("/users").await).await;
     expect_the_usual_wait(&server, version).await;
     for collect in ["5001", "-1", "soon", ""] {
         let query = format!("version={version}&wait=0&collect={collect}");
-        let status = poll_now(&server, query).await.status();
+        let status = poll_now(&server, &query).await.status();
         assert_eq!(
             status, 400,
             "exercise 1: collect={collect} is not valid, so the server must refuse it; see `bad_query`"
@@ -61,11 +63,25 @@ async fn exercise_1_collect_changes() {
     expect_a_cut_to_end_it(&server, version).await;
 }
 
+/// Checks that the time to collect begins with the first change, while changes come without a pause.
+async fn expect_no_wait_for_silence(server: &Server, version: u64) {
+    let poll = poll(server, &format!("version={version}&wait=60&collect=400"));
+    let start = Instant::now();
+    while !poll.is_finished() {
+        server.add_user("Bob").await;
+        sleep(Duration::from_millis(100)).await;
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "exercise 1: the response must come 400 ms after the first change, also if changes go on"
+        );
+    }
+}
+
 /// Checks that `collect` does not make a poll longer for which there is nothing to collect.
 async fn expect_the_usual_wait(server: &Server, version: u64) {
     let start = Instant::now();
     let query = format!("version={version}&wait=1&collect=5000");
-    let response = poll_now(server, query).await;
+    let response = poll_now(server, &query).await;
     assert!(
         response.status() == 204 && start.elapsed() < Duration::from_secs(4),
         "exercise 1: without a change the poll must end after `wait` with 204, not with {} after {:?}",
@@ -77,10 +93,10 @@ async fn expect_the_usual_wait(server: &Server, version: u64) {
 /// Checks that the server stops collecting when it cuts its connections.
 async fn expect_a_cut_to_end_it(server: &Server, version: u64) {
     let start = Instant::now();
-    let poll = poll(server, format!("version={version}&wait=60&collect=5000"));
+    let poll = poll(server, &format!("version={version}&wait=60&collect=5000"));
     server.add_user("Bob").await;
-    // The poll needs some time to arrive, and it must not arrive after the cut.
-    sleep(Duration::from_millis(500)).await;
+    // The poll must not arrive after the cut.
+    server.settle().await;
     assert!(
         !poll.is_finished(),
         "exercise 1: a change has come, but the time to collect is not over"
@@ -94,7 +110,7 @@ async fn expect_a_cut_to_end_it(server: &Server, version: u64) {
 }
 
 /// Polls in the background.
-fn poll(server: &Server, query: String) -> JoinHandle<Response> {
+fn poll(server: &Server, query: &str) -> JoinHandle<Response> {
     let request = server.client.get(server.url(&format!("/users?{query}")));
     tokio::spawn(async {
         let response = timeout(TEST_TIMEOUT, request.send()).await;
@@ -107,7 +123,7 @@ fn poll(server: &Server, query: String) -> JoinHandle<Response> {
 }
 
 /// Polls, and waits for the response.
-async fn poll_now(server: &Server, query: String) -> Response {
+async fn poll_now(server: &Server, query: &str) -> Response {
     poll(server, query).await.unwrap()
 }
 
