@@ -101,6 +101,15 @@ pub(super) async fn an_allowed_site_shows_the_timeline_in_a_frame(browser: &Brow
             && totals.age.users !== null && totals.cost > 50"
     ))
     .await;
+    // The prices of the single updates add up to what the totals say of all of them.
+    tab.until(
+        "(() => {
+            const prices = new Map(updates.map((update) => [update.id, update.bytes]));
+            const sum = [...prices.values()].reduce((sum, bytes) => sum + bytes, 0);
+            return prices.size < totals.updates || Math.round(sum / prices.size) === totals.cost;
+        })()",
+    )
+    .await;
 }
 
 pub(super) async fn another_site_gets_no_timeline(browser: &Browser, binary: &str) {
