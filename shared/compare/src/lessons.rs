@@ -11,7 +11,7 @@ use shared::catalog::LessonInfo;
 use tokio::sync::oneshot;
 use tokio::time;
 
-use crate::StartError;
+use crate::error::StartError;
 use crate::programs::{compared_lessons, program_in};
 
 /// How long a lesson may take until it listens. It takes a hundredth of that, even on a slow machine.
@@ -102,7 +102,7 @@ impl RunningLesson {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| StartError::Spawn { name, error })?;
         let (first_line, receiver) = oneshot::channel();
-        let (is_open, output) = mpsc::channel();
+        let (is_open, output) = mpsc::sync_channel(0);
         if let Some(stdout) = child.stdout.take() {
             thread::spawn(move || read_output(stdout, first_line, is_open));
         }
@@ -135,7 +135,7 @@ impl RunningLesson {
 fn read_output(
     stdout: ChildStdout,
     first_line: oneshot::Sender<String>,
-    _is_open: mpsc::Sender<()>,
+    _is_open: mpsc::SyncSender<()>,
 ) {
     let mut reader = BufReader::new(stdout);
     let mut line = String::new();

@@ -4,6 +4,7 @@
 //! shows the timeline of one lesson. A button on the page makes the same change in all five, and a table shows what the
 //! change and a minute of silence cost. Ctrl-C ends this program and the lessons.
 
+mod error;
 mod lessons;
 mod page;
 mod programs;
@@ -18,6 +19,7 @@ use actix_web::{App, HttpServer};
 use clap::Parser;
 use shared::parse_seconds;
 
+use error::StartError;
 use lessons::RunningLessons;
 use page::Page;
 
@@ -39,38 +41,6 @@ struct Flags {
     /// How long the page counts silence after a change, in seconds
     #[arg(long, env, value_name = "SECONDS", default_value = "60", value_parser = parse_silence)]
     silence: Duration,
-}
-
-/// Why the comparison could not start or had to end, and how to solve the problem.
-#[derive(Debug, thiserror::Error)]
-enum StartError {
-    #[error(
-        "port {0} is taken. Stop the program that uses it, or choose another port with --port (0 picks a free one)"
-    )]
-    PortTaken(u16),
-    #[error("cannot listen on port {port}: {error}. Choose another port with --port")]
-    Listen { port: u16, error: io::Error },
-    #[error("cannot build the lessons with cargo: {0}")]
-    Cargo(io::Error),
-    #[error("the lessons cannot be built. Solve the problem that cargo reports above")]
-    Build,
-    #[error("cannot find the folder of this program: {0}")]
-    Folder(io::Error),
-    #[error("lesson {name} is not built. Run `cargo run -p compare`, which builds all lessons")]
-    Missing { name: &'static str },
-    #[error("cannot run the program of lesson {name}: {error}")]
-    Spawn {
-        name: &'static str,
-        error: io::Error,
-    },
-    #[error(
-        "lesson {name} has ended before it listened, so all lessons end. Start it alone to see the reason: cargo run -p {name}"
-    )]
-    Ended { name: &'static str },
-    #[error("lesson {name} has not started in {} s, so all lessons end", .limit.as_secs())]
-    Silent { name: &'static str, limit: Duration },
-    #[error("the server failed: {0}")]
-    Server(#[from] io::Error),
 }
 
 #[actix_web::main]

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use shared::catalog::{LESSONS, LessonInfo};
 
-use crate::StartError;
+use crate::error::StartError;
 
 /// The lesson that is not compared: it is an app of its own, without the list of users.
 const CHAT: &str = "chat";

@@ -106,7 +106,7 @@ export class Lesson {
   /** Removes the user that was added last. */
   async removeUser() {
     if (this.#user === null) {
-      this.#fail("there is no user to remove");
+      this.#fail("the last change was not made here, so there is nothing to remove");
       return;
     }
     await this.#request(this.#user, { method: "DELETE" });

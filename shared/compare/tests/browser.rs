@@ -7,8 +7,7 @@ mod started;
 
 use folder::Folder;
 use serde_json::json;
-use started::{LESSONS, lesson_origins, program_of, start};
-use testing::Server;
+use started::{Comparison, LESSONS, lesson_origins, program_of};
 use testing::browser::{Browser, Tab};
 
 /// The number in the cell of a figure, or null.
@@ -36,7 +35,10 @@ const PRESS_AFTER_POLL: &str = "new Promise((resolve) => {
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn one_press_shows_what_the_change_and_the_silence_cost_in_each_lesson() {
-    let (server, browser) = (start(&["--silence", "2"]), Browser::start().await);
+    let (server, browser) = (
+        Comparison::start(&["--silence", "2"]),
+        Browser::start().await,
+    );
     let tab = open(&browser, &server.url("/")).await;
     tab.evaluate(PRESS_AFTER_POLL).await;
     until_news(&tab).await;
@@ -77,7 +79,7 @@ async fn one_press_shows_what_the_change_and_the_silence_cost_in_each_lesson() {
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_second_press_removes_the_user_of_the_first() {
-    let (server, browser) = (start(&[]), Browser::start().await);
+    let (server, browser) = (Comparison::start(&[]), Browser::start().await);
     let tab = open(&browser, &server.url("/")).await;
     let mut names = Vec::new();
     for _ in 0..3 {
@@ -103,7 +105,7 @@ async fn a_lesson_that_does_not_answer_is_named() {
         .collect();
     let folder = Folder::with(&others);
     let (server, browser) = (
-        Server::start(&folder.path("compare"), &[]),
+        Comparison::of(&folder.path("compare"), &[]),
         Browser::start().await,
     );
     let tab = browser.open(&server.url("/")).await;
@@ -128,7 +130,10 @@ async fn a_lesson_that_does_not_answer_is_named() {
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_can_be_used_by_everybody() {
-    let (server, browser) = (start(&["--silence", "1"]), Browser::start().await);
+    let (server, browser) = (
+        Comparison::start(&["--silence", "1"]),
+        Browser::start().await,
+    );
     let tab = open(&browser, &server.url("/")).await;
     tab.click("#change").await;
     until_news(&tab).await;

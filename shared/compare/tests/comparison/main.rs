@@ -7,13 +7,13 @@ use std::fs;
 use std::net::TcpListener;
 
 use folder::Folder;
-use started::{LESSONS, lesson_origins, start};
-use testing::{Server, Signal, TEST_TIMEOUT, eventually, run};
+use started::{Comparison, LESSONS, lesson_origins};
+use testing::{Signal, TEST_TIMEOUT, eventually, run};
 use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn each_lesson_may_be_shown_and_changed_by_the_page() {
-    let server = start(&[]);
+    let server = Comparison::start(&[]);
     let page = server.get("/").await;
     let policy = page.headers()["content-security-policy"].clone();
     let policy = policy.to_str().unwrap().to_owned();
@@ -39,7 +39,7 @@ async fn each_lesson_may_be_shown_and_changed_by_the_page() {
 
 #[tokio::test]
 async fn the_files_of_the_page_are_there_and_other_files_are_not() {
-    let server = start(&[]);
+    let server = Comparison::start(&[]);
     for path in [
         "/static/compare.js",
         "/static/lesson.js",
@@ -61,10 +61,9 @@ async fn the_files_of_the_page_are_there_and_other_files_are_not() {
 #[tokio::test]
 async fn ctrl_c_and_sigterm_end_all_lessons() {
     for signal in [Signal::TERM, Signal::INT] {
-        let server = start(&[]);
+        let server = Comparison::start(&[]);
         let origins = lesson_origins(&server).await;
-        server.signal(signal);
-        let exit = server.wait();
+        let exit = server.end(signal);
         assert_eq!(exit.code, Some(0), "{signal:?}: {}", exit.stderr);
         for origin in origins {
             let address = origin.trim_start_matches("http://");
@@ -96,9 +95,8 @@ async fn if_one_lesson_does_not_start_all_others_end() {
 #[tokio::test]
 async fn a_lesson_that_ignores_sigterm_is_killed() {
     let folder = Folder::with(&[("sse", "ignores-stop.sh")]);
-    let server = Server::start(&folder.path("compare"), &[]);
-    server.signal(Signal::TERM);
-    assert_eq!(server.wait().code, Some(0));
+    let server = Comparison::of(&folder.path("compare"), &[]);
+    assert_eq!(server.end(Signal::TERM).code, Some(0));
     for lesson in LESSONS {
         assert!(!is_running(folder.process(lesson).unwrap()), "{lesson}");
     }

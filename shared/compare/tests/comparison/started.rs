@@ -1,11 +1,12 @@
 //! Starts the comparison with the real lessons.
 #![allow(dead_code, reason = "each of the two test programs uses a part of it")]
 
+use std::ops::Deref;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Once;
 
-use testing::Server;
+use testing::{Exit, Server, Signal};
 
 /// The program, as `cargo run -p compare` starts it.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_compare");
@@ -19,10 +20,44 @@ pub(crate) const LESSONS: [&str; 5] = [
     "websocket",
 ];
 
-/// Starts the comparison on a free port.
-pub(crate) fn start(flags: &[&str]) -> Server {
-    build_missing_lessons();
-    Server::start(BINARY, flags)
+/// A running comparison. Dropping it ends it as Ctrl-C does: a killed one could not end its lessons.
+pub(crate) struct Comparison(Option<Server>);
+
+impl Comparison {
+    /// Starts the comparison with the real lessons.
+    pub(crate) fn start(flags: &[&str]) -> Self {
+        build_missing_lessons();
+        Self::of(BINARY, flags)
+    }
+
+    /// Starts the comparison that is at `path`, with what is beside it.
+    pub(crate) fn of(path: &str, flags: &[&str]) -> Self {
+        Self(Some(Server::start(path, flags)))
+    }
+
+    /// Sends a signal, and waits for the end.
+    pub(crate) fn end(mut self, signal: Signal) -> Exit {
+        let server = self.0.take().unwrap();
+        server.signal(signal);
+        server.wait()
+    }
+}
+
+impl Deref for Comparison {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl Drop for Comparison {
+    fn drop(&mut self) {
+        if let Some(server) = self.0.take() {
+            server.signal(Signal::TERM);
+            drop(server.wait());
+        }
+    }
 }
 
 /// Returns the origins of the lessons that the page shows.
