@@ -24,8 +24,8 @@ use shared::catalog::{LESSONS, LessonInfo};
 /// The lesson that is an app of its own: it has no list of users, and more than one file to read.
 const CHAT: &str = "chat";
 
-/// The crates that are no lessons: what lessons link, and what only their tests use.
-const OTHER_CRATES: [&str; 2] = ["shared", "shared/testing"];
+/// The crates that are no lessons: what lessons link, what shows them side by side, and what only their tests use.
+const OTHER_CRATES: [&str; 3] = ["shared", "shared/compare", "shared/testing"];
 
 /// Code lines of any source file: what one reading can hold. There is no limit for a crate as a whole, because
 /// such a limit is met by squeezing out names, line breaks and files.

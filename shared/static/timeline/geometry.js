@@ -10,10 +10,12 @@ export const AXIS_HEIGHT = 16;
 /** The least height of a strip. A strip shows one address, with a lane for the browser and one for the server. */
 const MIN_STRIP_HEIGHT = 114;
 /** The height of all strips together. With one or two strips it is always the same, so that a second one moves nothing
- *  on the page. A narrow screen has less room. */
+ *  on the page. A narrow screen and a frame have less room. */
 const WIDE_HEIGHT = 228, NARROW_HEIGHT = 150;
 /** From this width of the timeline on there is room for the larger height. */
 const WIDE = 560;
+/** Whether the page is a frame in another page, which shows several of them. */
+const isReduced = document.body.dataset.view === "timeline";
 /** Where the browser's lane is in a strip, and how far the server's lane is from the strip's end. */
 const BROWSER_LANE = 32, BELOW_SERVER_LANE = 20;
 /** How far a line between the lanes leans, in pixels. It shows the direction; how long a message travels is unknown to
@@ -54,7 +56,7 @@ export function setStrips(count) {
 }
 
 function stripHeight() {
-  const height = scale.width < WIDE ? NARROW_HEIGHT : WIDE_HEIGHT;
+  const height = scale.width < WIDE || isReduced ? NARROW_HEIGHT : WIDE_HEIGHT;
   return Math.max(Math.floor(height / scale.strips), MIN_STRIP_HEIGHT);
 }
 

@@ -1,5 +1,5 @@
-// For `/?view=timeline` in a frame: tells the page around it the totals, and learns from it when a change was made. Only
-// pages of origins that the server allows (--allow-origin) take part.
+// For `/?view=timeline` in a frame: tells the page around it the totals and each update, and learns from it when a change
+// was made. Only pages of origins that the server allows (--allow-origin) take part.
 
 import { changeMade } from "/shared/wire/age.js";
 import { traffic } from "/shared/wire/panel.js";
@@ -26,6 +26,10 @@ onTotals((current) => {
   send({ type: "totals", totals });
 });
 
+// What an update has cost. On a stream it needs no request of its own; otherwise its request is part of the price.
 traffic.addEventListener("crossing", ({ detail: { id, kind, time, bytes, exchange } }) => {
-  if (kind === "news") send({ type: "update", id, path: exchange.path, time, bytes });
+  if (kind !== "news") return;
+  const isStreamed = exchange.openedAt !== null;
+  const price = isStreamed ? { requests: 0, bytes } : { requests: 1, bytes: bytes + exchange.request.bytes };
+  send({ type: "update", id, path: exchange.path, time, ...price });
 });

@@ -48,6 +48,9 @@ const CHAT: [&str; 12] = [
     "transport",
 ];
 
+/// The modules of the comparison, lowest first.
+const COMPARE: [&str; 4] = ["error", "programs", "lessons", "page"];
+
 #[test]
 fn the_modules_of_shared_are_layers() {
     refuse_imports_upwards("shared", &SHARED);
@@ -56,6 +59,11 @@ fn the_modules_of_shared_are_layers() {
 #[test]
 fn the_modules_of_the_chat_are_layers() {
     refuse_imports_upwards("chat", &CHAT);
+}
+
+#[test]
+fn the_modules_of_the_comparison_are_layers() {
+    refuse_imports_upwards("shared/compare", &COMPARE);
 }
 
 /// Which store the chat has is decided when it starts (`--redis`), behind `backend.rs`, not when it is compiled.

@@ -94,11 +94,17 @@ pub(super) async fn an_allowed_site_shows_the_timeline_in_a_frame(browser: &Brow
     let tab = open_other(browser, &site).await;
     tab.until("totals !== null && totals.updates >= 1").await;
     let before = tab.evaluate("updates.length").await;
+    let paid = tab.evaluate("totals.cost * totals.updates").await;
     assert_eq!(tab.evaluate("add('Bob')").await, 201);
     // The frame knows when the change was made, so it can say how late the update is.
     tab.until(&format!(
         "updates.length > {before} && updates.at(-1).bytes > 50 && updates.at(-1).path.startsWith('/users')
             && totals.age.users !== null && totals.cost > 50"
+    ))
+    .await;
+    // The price of the update is what the totals have grown by. They contain a rounded average.
+    tab.until(&format!(
+        "Math.abs(totals.cost * totals.updates - {paid} - updates.at(-1).bytes) <= totals.updates"
     ))
     .await;
 }

@@ -1,0 +1,196 @@
+//! The page in a real browser. `cargo test -p compare --test browser -- --ignored`
+
+#[path = "comparison/folder.rs"]
+mod folder;
+#[path = "comparison/started.rs"]
+mod started;
+
+use folder::Folder;
+use serde_json::json;
+use started::{Comparison, LESSONS, lesson_origins, program_of};
+use testing::browser::{Browser, Tab};
+
+/// The number in the cell of a figure, or null.
+const FIGURE: &str = "(lesson, name) => {
+    const text = document.querySelector(`[data-lesson='${lesson}'] [data-figure='${name}']`).textContent;
+    return text === '–' ? null : Number(text.replace(/\\D/g, ''));
+}";
+
+/// Presses the button at the moment at which polling has just asked in vain: the next question is a second away.
+const PRESS_AFTER_POLL: &str = "new Promise((resolve) => {
+    const frame = document.querySelector('iframe[data-lesson=polling]');
+    let withoutNews = Infinity;
+    const listen = ({ source, data }) => {
+        if (source !== frame.contentWindow || data.type !== 'totals') return;
+        const isAnswered = data.totals.withoutNews > withoutNews;
+        withoutNews = data.totals.withoutNews;
+        if (!isAnswered) return;
+        removeEventListener('message', listen);
+        document.getElementById('change').click();
+        resolve(true);
+    };
+    addEventListener('message', listen);
+})";
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn one_press_shows_what_the_change_and_the_silence_cost_in_each_lesson() {
+    let (server, browser) = (
+        Comparison::start(&["--silence", "2"]),
+        Browser::start().await,
+    );
+    let tab = open(&browser, &server.url("/")).await;
+    tab.evaluate(PRESS_AFTER_POLL).await;
+    until_news(&tab).await;
+    let [polling, long_polling, iframe, sse, websocket] = figures(&tab, "delay").await;
+    let others = [long_polling, iframe, sse, websocket];
+    assert!(
+        others.iter().all(|delay| *delay < polling),
+        "{polling}, {others:?}"
+    );
+    assert!(
+        polling > 300,
+        "{polling} ms: a second between two questions"
+    );
+    assert_eq!(figures(&tab, "requests").await, [1, 1, 0, 0, 0]);
+    let [polling, long_polling, iframe, sse, websocket] = figures(&tab, "bytes").await;
+    assert!(
+        polling > 500 && long_polling > 500,
+        "headers: {polling}, {long_polling}"
+    );
+    assert!(long_polling > 2 * iframe, "{long_polling}, {iframe}");
+    assert!(
+        iframe > sse && sse > websocket,
+        "{iframe}, {sse}, {websocket}"
+    );
+
+    tab.until("document.getElementById('silence-time').textContent === '0:02.'")
+        .await;
+    let [polling, others @ ..] = figures(&tab, "silence-requests").await;
+    assert!(polling >= 1, "polling asks in vain");
+    assert_eq!(others, [0; 4]);
+    let [polling, others @ ..] = figures(&tab, "silence-bytes").await;
+    assert!(polling > 500, "{polling}");
+    assert!(others.iter().all(|bytes| *bytes < 500), "{others:?}");
+    assert_eq!(browser.console_errors().await, [""; 0]);
+}
+
+/// So the lists do not grow, and each press costs the same. It also works by keyboard.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_second_press_removes_the_user_of_the_first() {
+    let (server, browser) = (Comparison::start(&[]), Browser::start().await);
+    let tab = open(&browser, &server.url("/")).await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        tab.type_text("#change", "\n").await;
+        until_news(&tab).await;
+        let polling = &lesson_origins(&server).await[0];
+        let list = server.client.get(format!("{polling}/users")).send().await;
+        names.push(list.unwrap().text().await.unwrap().contains("One change"));
+    }
+    assert_eq!(names, [true, false, true]);
+    assert_eq!(browser.console_errors().await, [""; 0]);
+}
+
+/// A lesson without a server gets a sentence, and delays no other.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn a_lesson_that_does_not_answer_is_named() {
+    let others = LESSONS.iter().filter(|name| **name != "sse");
+    let others: Vec<_> = others.map(|name| (*name, program_of(name))).collect();
+    let others: Vec<_> = others
+        .iter()
+        .map(|(name, program)| (*name, &**program))
+        .collect();
+    let folder = Folder::with(&others);
+    let (server, browser) = (
+        Comparison::of(&folder.path("compare"), &[]),
+        Browser::start().await,
+    );
+    let tab = browser.open(&server.url("/")).await;
+    let ready = "document.getElementById('change').ariaDisabled === 'false'";
+    let problems = "document.getElementById('problems').textContent";
+    tab.until(ready).await;
+    let named = "Server-Sent Events: the frame has no list of users yet.";
+    assert_eq!(tab.evaluate(problems).await, named);
+    tab.click("#change").await;
+    tab.until(&format!(
+        "{ready} && {problems}.includes('cannot be reached')"
+    ))
+    .await;
+    for lesson in LESSONS {
+        let delay = tab
+            .evaluate(&format!("({FIGURE})('{lesson}', 'delay')"))
+            .await;
+        assert_eq!(delay.is_null(), lesson == "sse", "{lesson}: {delay}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_page_can_be_used_by_everybody() {
+    let (server, browser) = (
+        Comparison::start(&["--silence", "1"]),
+        Browser::start().await,
+    );
+    let tab = open(&browser, &server.url("/")).await;
+    tab.click("#change").await;
+    until_news(&tab).await;
+    for (width, scheme) in [
+        (1280, "light"),
+        (1280, "dark"),
+        (360, "light"),
+        (360, "dark"),
+    ] {
+        tab.emulate(width, scheme).await;
+        let fits = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(
+            tab.evaluate(fits).await,
+            0,
+            "it scrolls sideways at {width} px"
+        );
+        tab.is_accessible(&format!("{width} px, {scheme}")).await;
+    }
+}
+
+/// Opens the page and waits until all lessons are connected.
+async fn open<'browser>(browser: &'browser Browser, url: &str) -> Tab<'browser> {
+    let tab = browser.open(url).await;
+    until_ready(&tab).await;
+    tab
+}
+
+async fn until_ready(tab: &Tab<'_>) {
+    tab.until("document.getElementById('change').ariaDisabled === 'false'")
+        .await;
+    assert_eq!(
+        tab.evaluate("document.getElementById('problems').textContent")
+            .await,
+        ""
+    );
+}
+
+/// Waits until all lessons have the news of a change.
+async fn until_news(tab: &Tab<'_>) {
+    until_ready(tab).await;
+    tab.until(&format!(
+        "{}.every((lesson) => ({FIGURE})(lesson, 'delay') !== null)",
+        json!(LESSONS)
+    ))
+    .await;
+}
+
+/// Returns a figure of each lesson.
+async fn figures(tab: &Tab<'_>, name: &str) -> [i64; 5] {
+    let mut figures = [0; 5];
+    for (lesson, figure) in LESSONS.iter().zip(&mut figures) {
+        let value = tab
+            .evaluate(&format!("({FIGURE})('{lesson}', '{name}')"))
+            .await;
+        *figure = value
+            .as_i64()
+            .unwrap_or_else(|| panic!("{lesson}, {name}: {value}"));
+    }
+    figures
+}
