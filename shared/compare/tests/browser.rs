@@ -1,4 +1,11 @@
 //! The page in a real browser. `cargo test -p compare --test browser -- --ignored`
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a wrong response ends the test"
+)]
 
 #[path = "comparison/folder.rs"]
 mod folder;
