@@ -7,11 +7,8 @@
     reason = "a broken promise ends the test"
 )]
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use futures_util::{SinkExt as _, StreamExt as _};
-use testing::{Server, TEST_TIMEOUT, eventually};
+use testing::{Server, TEST_TIMEOUT, build_example, eventually};
 use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -19,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 #[tokio::test]
 async fn the_smallest_echo_answers_text_bytes_pings_and_close_frames() {
-    let example = build_example();
+    let example = build_example("websocket", "echo");
     let server = Server::start_with(example.to_str().unwrap(), &[("PORT", "0")]);
     let (mut socket, _) = connect_async(format!("ws://{}/echo", server.address()))
         .await
@@ -46,18 +43,4 @@ async fn the_smallest_echo_answers_text_bytes_pings_and_close_frames() {
         server.connections() == 0
     })
     .await;
-}
-
-/// Builds the example as it is now, and returns its path. Cargo builds no examples if a command names a test.
-fn build_example() -> PathBuf {
-    // target/debug/deps/echo-0123456789abcdef
-    let test = std::env::current_exe().unwrap();
-    let target = test.ancestors().nth(3).unwrap();
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "-p", "websocket", "--example", "echo"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("CARGO_TARGET_DIR", target)
-        .status();
-    assert!(status.unwrap().success(), "examples/echo.rs compiles");
-    target.join("debug/examples/echo")
 }

@@ -1,12 +1,10 @@
 //! The small chat of `examples/small.rs` and the chat itself, side by side. Each test does the same in both.
 //!
-//! `cargo test -p chat small::` (without `--test`, because then cargo does not build the example)
-
-use std::path::PathBuf;
+//! `cargo test -p chat small::`
 
 use serde_json::json;
 use tempfile::TempDir;
-use testing::{Server, Signal, TEST_TIMEOUT};
+use testing::{Server, Signal, TEST_TIMEOUT, build_example};
 use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -37,7 +35,10 @@ impl Chat {
 
     fn start_in(folder: TempDir, kind: Kind) -> Self {
         let server = match kind {
-            Kind::Small => Server::start_with(small_chat().to_str().unwrap(), &[("PORT", "0")]),
+            Kind::Small => {
+                let small = build_example("chat", "small");
+                Server::start_with(small.to_str().unwrap(), &[("PORT", "0")])
+            }
             Kind::Real => Server::start(BINARY, &["--database", &database(&folder)]),
         };
         Self {
@@ -53,14 +54,6 @@ impl Chat {
         assert_eq!(self.server.wait().code, None);
         Self::start_in(self.folder, self.kind)
     }
-}
-
-/// Returns the path of the example. Cargo passes the paths of binaries to a test, but not those of examples.
-fn small_chat() -> PathBuf {
-    let test = std::env::current_exe().unwrap(); // target/debug/deps/chat-0123456789abcdef
-    let small = test.ancestors().nth(2).unwrap().join("examples/small");
-    assert!(small.is_file(), "run: cargo build -p chat --example small");
-    small
 }
 
 /// Somebody who uses one of the chats over WebSocket.

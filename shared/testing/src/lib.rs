@@ -21,11 +21,13 @@
 pub mod bench;
 pub mod browser;
 pub mod conformance;
+mod example;
 mod proc;
 pub mod redis;
 mod server;
 mod wait;
 
+pub use example::build_example;
 pub use proc::ThreadTimes;
 pub use server::{Exit, Server, Signal, run};
 pub use wait::{TEST_TIMEOUT, eventually, read_until};

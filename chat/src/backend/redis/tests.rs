@@ -139,7 +139,8 @@ async fn redis_out_of_memory_deletes_from_the_longest_silent_room() {
     for key in 300..900 {
         let start = Instant::now();
         append(&lobby, key).await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(1));
+        // A second on a quiet machine; Redis waits for the disk at each message here.
+        assert!(start.elapsed() < Duration::from_secs(3));
     }
     let stored = async |room: &RoomName| {
         let mut counting = Pipeline::new();
