@@ -31,8 +31,9 @@ function frameOf({ dataset: { lesson } }) {
   return document.querySelector(`iframe[data-lesson="${lesson}"]`);
 }
 
-/** Shows a sentence, and when something was counted from.
- *  @param {string} sentence */
+/** Shows a sentence, and a time after it. The time is apart, so that a screen reader does not read it each second.
+ *  @param {string} sentence
+ *  @param {string} [time] */
 function say(sentence, time = "") {
   if (element("progress").textContent !== sentence) element("progress").textContent = sentence;
   element("silence-time").textContent = time;
@@ -101,10 +102,10 @@ async function countSilence(sentence) {
     for (const lesson of lessons) lesson.showSilence();
     compareFigures();
     if (elapsed >= silence) {
-      say(`${sentence} Then nothing has changed, and this is what it has cost to wait:`, `${minutes(elapsed)}.`);
+      say(`${sentence} Then nothing changed. Silence that was counted:`, minutes(elapsed));
       return;
     }
-    say(`${sentence} Now nothing changes, and this is what it costs to wait:`, `${minutes(elapsed)} of ${minutes(silence)}.`);
+    say(`${sentence} Now nothing changes. Silence so far:`, `${minutes(elapsed)} of ${minutes(silence)}`);
     await pause(Math.min(TICK, silence - elapsed));
     if (hasEnded) return;
   }

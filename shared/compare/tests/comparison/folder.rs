@@ -1,5 +1,9 @@
 //! A folder with `compare` and programs that stand in for the lessons beside it.
-#![allow(dead_code, reason = "each of the two test programs uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each of the two test programs uses a part of this"
+)]
+#![allow(clippy::unwrap_used, reason = "a failure ends the test")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

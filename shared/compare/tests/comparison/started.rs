@@ -1,5 +1,9 @@
 //! Starts the comparison with the real lessons.
-#![allow(dead_code, reason = "each of the two test programs uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each of the two test programs uses a part of this"
+)]
+#![allow(clippy::unwrap_used, reason = "a failure ends the test")]
 
 use std::ops::Deref;
 use std::path::Path;
