@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, web};
 use askama::Template;
 use shared::Settings;
-use shared::page::{SiteNavigation, html_response};
+use shared::page::{NetworkPanel, SiteNavigation, html_response};
 
 use crate::state::HandlerResult;
 
@@ -13,11 +13,13 @@ struct Page {
     header: SiteNavigation,
     /// In seconds.
     heartbeat: f64,
+    network: NetworkPanel,
 }
 
 pub(crate) async fn page(request: HttpRequest, settings: web::Data<Settings>) -> HandlerResult {
     html_response(&Page {
         header: SiteNavigation::new(settings.lesson.name, &request).await,
         heartbeat: settings.heartbeat.as_secs_f64(),
+        network: NetworkPanel::new(&request),
     })
 }

@@ -1,6 +1,7 @@
 // The page of the chat: joining and leaving a room, and which part of the page shows what happens in it. socket.js
 // talks to the server, messages.js is the list of messages, composer.js is the form in which they are written.
 
+import "/shared/wire.js"; // It must be around `fetch` and the like before the first request.
 import { pause } from "./back-off.js";
 import { Composer } from "./composer.js";
 import { ConnectionStatus } from "./connection-status.js";

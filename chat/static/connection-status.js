@@ -56,6 +56,7 @@ export class ConnectionStatus {
     this.#retryAt = state.wait === undefined ? 0 : Date.now() + state.wait;
     this.#status.dataset.state = state.state;
     this.#status.dataset.transport = state.transport;
+    this.#status.dataset.retryAt = this.#retryAt; // For the timeline.
     this.#kind.textContent = this.isOpen ? KINDS[state.transport] : "";
     this.#tick();
     // A button that disappears would take the focus with it.

@@ -19,6 +19,8 @@ mod delivery;
 mod events;
 #[path = "browser/history.rs"]
 mod history;
+#[path = "browser/network.rs"]
+mod network;
 #[path = "browser/page.rs"]
 mod page;
 #[path = "browser/people.rs"]
@@ -88,6 +90,15 @@ async fn until_says(tab: &Tab<'_>, id: &str, text: &str) {
         "document.getElementById('{id}').textContent.includes({text})"
     ))
     .await;
+}
+
+/// Whether an element is on the screen, and nothing covers its centre.
+fn in_sight(id: &str) -> String {
+    format!(
+        "(() => {{ const element = document.getElementById('{id}'); const box = element.getBoundingClientRect();
+            const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+            return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight && (top === element || element.contains(top)); }})()"
+    )
 }
 
 async fn choose_transport(tab: &Tab<'_>, transport: &str) {

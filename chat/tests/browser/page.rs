@@ -2,15 +2,6 @@
 
 use super::*;
 
-/// Whether an element is on the screen, and nothing covers its centre.
-fn in_sight(id: &str) -> String {
-    format!(
-        "(() => {{ const element = document.getElementById('{id}'); const box = element.getBoundingClientRect();
-            const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
-            return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight && (top === element || element.contains(top)); }})()"
-    )
-}
-
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_first_error_stands_at_the_form() {

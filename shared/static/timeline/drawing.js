@@ -76,7 +76,11 @@ export function fit(width) {
 
 function drawAll() {
   drawFrame();
-  for (const drawn of crossings.values()) draw(drawn);
+  labelEnds.length = 0; // How much time a label takes depends on the scale.
+  for (const drawn of crossings.values()) {
+    drawn.hasLabel = null;
+    draw(drawn);
+  }
   for (const drawn of exchanges.values()) drawExchange(drawn);
 }
 

@@ -10,6 +10,9 @@ const MAX_STRIPS = 3;
 /** A random part of an address, such as the id of a login. All that differ only in it share a strip. */
 const RANDOM_PART = /\/[\w-]{16,}/;
 
+/** The addresses of a chat room, one for each transport. They share a strip, so that it shows the change from one to another. */
+const TRANSPORT = /^(\/rooms\/[^/]+)\/(ws|events|messages)$/;
+
 /** The address of each strip. The first one is empty until something crosses. */
 const paths = [];
 
@@ -17,7 +20,7 @@ const paths = [];
  *  @param {{ path: string, isOwn: boolean }} exchange
  *  @returns {number} the index of the strip */
 export function stripOf({ path, isOwn }) {
-  const address = path.replace(RANDOM_PART, "/…");
+  const address = path.replace(RANDOM_PART, "/…").replace(TRANSPORT, "$1/…");
   const known = paths.indexOf(address);
   if (known !== -1) return known;
   if (isOwn) return 0;

@@ -3,6 +3,7 @@
 import { Exchange } from "/shared/wire/exchange.js";
 import { eventSourceHeaders, streamHeaders } from "/shared/wire/headers.js";
 import { chunkFraming, estimated, observed } from "/shared/wire/parts.js";
+import { isNews } from "/shared/wire/topics.js";
 
 /** The `retry:` with which the stream begins. The browser does not show it to the page. */
 const RETRY = "retry: ????\n\n";
@@ -82,6 +83,6 @@ window.EventSource = class extends EventSource {
     const event = observed("Event", text);
     const title = `${hasName ? `event: ${type}` : "event without a name"}${id && `, id ${id}`}`;
     const crossing = this.#exchange.receive(title, [chunkFraming(event.bytes), event], { name: type });
-    if (type !== "ping") this.#exchange.update(crossing, data);
+    if (isNews(type)) this.#exchange.update(crossing, data);
   }
 };

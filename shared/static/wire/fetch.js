@@ -5,6 +5,7 @@ import { Exchange } from "/shared/wire/exchange.js";
 import { fetchHeaders } from "/shared/wire/headers.js";
 import { observed } from "/shared/wire/parts.js";
 import { reportBody } from "/shared/wire/responses.js";
+import { isOwnRequest } from "/shared/wire/topics.js";
 
 const realFetch = window.fetch;
 
@@ -16,7 +17,7 @@ window.fetch = async (resource, options) => {
   const request = describe(resource, options ?? {});
   const what = `${request.method} ${request.shown}`;
   const parts = [fetchHeaders(request, request.body?.bytes ?? null), ...(request.body ? [request.body] : [])];
-  const exchange = new Exchange(what, parts, { path: request.path, isOwn: request.method !== "GET" });
+  const exchange = new Exchange(what, parts, { path: request.path, isOwn: request.isOwn });
   try {
     const response = await realFetch.call(window, resource, options);
     readResponse(exchange, what, request.url, response);
@@ -37,10 +38,12 @@ function describe(resource, { method, headers, cache, body }) {
     cache: cache ?? (isRequest ? resource.cache : "default"),
     body: text,
   });
-  const { pathname, search } = new URL(request.url);
+  const url = new URL(request.url);
+  const { pathname, search } = url;
   return {
     method: request.method, url: request.url, headers: request.headers, cache: request.cache,
     body: text === undefined ? null : observed("Body", String(text)), path: pathname, shown: pathname + search,
+    isOwn: isOwnRequest(request.method, url),
   };
 }
 

@@ -4,6 +4,7 @@
 import { changeMade } from "/shared/wire/age.js";
 import { extend } from "/shared/wire/panel.js";
 import { observed } from "/shared/wire/parts.js";
+import { eventsIn, isChange, isNews } from "/shared/wire/topics.js";
 
 /** The last body from each path: a response that repeats it is no update. */
 const lastBodies = new Map();
@@ -20,13 +21,23 @@ export function reportBody(exchange, response, status, body) {
   if (body) extend(response, observed("Body", body));
   if (exchange.isOwn) {
     const isSuccess = status >= 200 && status < 300;
-    if (isSuccess && path.startsWith("/users")) changeMade(exchange.requestedAt);
-  } else if (status === 200 && lastBodies.get(path) !== body) {
-    lastBodies.set(path, body);
-    response.name = path.split("/")[1]; // `users`, and not the status.
-    exchange.update(response, body);
+    if (isSuccess && isChange(path)) changeMade(exchange.requestedAt);
   } else {
-    exchange.withoutNews(response);
+    const name = status === 200 ? newsIn(path, body) : null;
+    if (name === null) exchange.withoutNews(response);
+    else {
+      response.name = name; // And not the status.
+      exchange.update(response, body);
+    }
   }
   exchange.end();
+}
+
+/** Returns the name of the update that a response brings, or null if it brings none. */
+function newsIn(path, body) {
+  const events = eventsIn(body);
+  if (events !== null) return events.find(isNews) ?? null;
+  if (lastBodies.get(path) === body) return null;
+  lastBodies.set(path, body);
+  return path.split("/")[1]; // Such as `users`.
 }

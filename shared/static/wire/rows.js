@@ -20,6 +20,11 @@ rows.addEventListener("scroll", () => {
   isAtEnd = rows.scrollHeight - rows.scrollTop - rows.clientHeight < NEAR_END;
 });
 
+// A list that was hidden begins at its start when it is shown.
+new ResizeObserver(() => {
+  if (isAtEnd && !isRead()) rows.scrollTop = rows.scrollHeight;
+}).observe(rows);
+
 /** The list stands still while somebody reads: while an open row is in sight, or a row is selected. */
 const isRead = () => [...rows.querySelectorAll("details[open], .selected")].some(isInSight);
 

@@ -4,7 +4,7 @@ import { changeMade, changeRefused } from "/shared/wire/age.js";
 import { Exchange } from "/shared/wire/exchange.js";
 import { handshakeHeaders, upgradeHeaders } from "/shared/wire/headers.js";
 import { estimated, hex, observed } from "/shared/wire/parts.js";
-import { topicOf } from "/shared/wire/topics.js";
+import { isNews, topicOf } from "/shared/wire/topics.js";
 
 /** Opcodes of frames (RFC 6455 §5.2). */
 const TEXT = 1, BINARY = 2, CLOSE = 8;
@@ -46,7 +46,7 @@ window.WebSocket = class extends WebSocket {
     if (this.readyState !== WebSocket.OPEN) return;
     const { name, parts } = describe(data, "up");
     this.#exchange.send(`${name} frame, ${this.#path}`, parts, { name });
-    if (topicOf(this.#path) === "users") changeMade(time);
+    if (topicOf(this.#path) === "users" && isNews(eventOf(data))) changeMade(time);
   }
 
   close(...args) {
@@ -72,8 +72,7 @@ window.WebSocket = class extends WebSocket {
     const event = eventOf(data);
     const crossing = this.#exchange.receive(`${name} frame, ${this.#path}`, parts, { name: event ?? name });
     if (event === "error") changeRefused();
-    const isUpdate = topicOf(this.#path) !== null && event !== "error" && event !== "ping";
-    if (isUpdate) this.#exchange.update(crossing, String(data));
+    if (topicOf(this.#path) !== null && isNews(event)) this.#exchange.update(crossing, String(data));
   }
 
   #onClose(code, reason) {
