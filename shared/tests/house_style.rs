@@ -66,13 +66,14 @@ const CHAT_HEADINGS: [&str; 9] = [
 ];
 
 /// What each of lessons 1 to 5 is made of.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "Cargo.toml",
     "README.md",
     "benches/load.rs",
     "src/main.rs",
     "static/client.js",
     "tests/browser.rs",
+    "tests/exercises.rs",
     "tests/lesson.rs",
 ];
 

@@ -8,6 +8,9 @@ const USERNAME = "One change";
 /** How often to ask a frame for reports that does not answer yet, in milliseconds. */
 const SUBSCRIBE_INTERVAL = 100;
 
+/** How long a server may take to answer, in milliseconds. */
+const ANSWER_LIMIT = 5000;
+
 /** A lesson in its frame. The frame shows a page of another origin, so it can be reached only by messages; those that it
  *  understands are in `shared/static/timeline/report.js`. */
 export class Lesson {
@@ -116,11 +119,12 @@ export class Lesson {
   /** Sends a request, and resolves to the response, or to null if there is none. */
   async #request(path, options) {
     try {
-      const response = await fetch(this.#origin + path, options);
+      const response = await fetch(this.#origin + path, { ...options, signal: AbortSignal.timeout(ANSWER_LIMIT) });
       if (!response.ok) this.#fail(`the server has answered ${response.status}`);
       return response;
-    } catch {
-      this.#fail("the server cannot be reached. Start the comparison again");
+    } catch (error) {
+      const isLate = error.name === "TimeoutError";
+      this.#fail(isLate ? "the server does not answer. Perhaps it hangs" : "the server cannot be reached. Start the comparison again");
       return null;
     }
   }
@@ -144,7 +148,7 @@ export class Lesson {
 
   /** Shows what has crossed the network since `beginSilence`. */
   showSilence() {
-    if (this.#totals === null || this.#totalsBefore === null) return;
+    if (this.problem !== "" || this.#totals === null || this.#totalsBefore === null) return;
     this.#show("silence-requests", this.#totals.requests - this.#totalsBefore.requests);
     this.#show("silence-bytes", this.#totals.all - this.#totalsBefore.all);
   }

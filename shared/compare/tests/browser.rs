@@ -132,6 +132,15 @@ async fn a_lesson_that_does_not_answer_is_named() {
             .await;
         assert_eq!(delay.is_null(), lesson == "sse", "{lesson}: {delay}");
     }
+    // What is unknown is not 0.
+    tab.until("document.getElementById('silence-time').textContent")
+        .await;
+    for lesson in LESSONS {
+        let bytes = tab
+            .evaluate(&format!("({FIGURE})('{lesson}', 'silence-bytes')"))
+            .await;
+        assert_eq!(bytes.is_null(), lesson == "sse", "{lesson}: {bytes}");
+    }
 }
 
 #[tokio::test]

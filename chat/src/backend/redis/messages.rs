@@ -34,6 +34,10 @@ static PAGE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("page.
 /// How many messages of a room one call deletes when Redis is out of memory. Redis runs nothing else during the call.
 const EVICT_BATCH: usize = 500;
 
+/// How many rooms, those with the latest messages, always keep their latest page: Redis may be full of the data of other
+/// programs, and then it does not help to delete more.
+const KEPT_ROOMS: usize = 20;
+
 /// How many messages one call deletes at least, in one room or in many small ones.
 const EVICT_ENOUGH: usize = 50;
 
@@ -77,12 +81,12 @@ pub(super) async fn append(
     Ok(Receipt { id, time, created })
 }
 
-/// Deletes the oldest messages of the rooms that were silent for longest. Returns `false` if there are no messages. A
-/// room keeps its latest page as long as another room has more than a page.
+/// Deletes the oldest messages of the rooms that were silent for longest. Returns `false` if there are none that may be
+/// deleted. A room keeps its latest page as long as another room has more than a page.
 async fn evict(redis: &Redis) -> Result<bool, Error> {
     let mut script = EVICT.arg(EVICT_BATCH);
     let deleted: usize = redis
-        .run_script(script.arg(PAGE_SIZE).arg(EVICT_ENOUGH))
+        .run_script(script.arg(PAGE_SIZE).arg(EVICT_ENOUGH).arg(KEPT_ROOMS))
         .await?;
     if deleted > 0 {
         log::warn!("Redis is out of memory: deleted {deleted} old messages");

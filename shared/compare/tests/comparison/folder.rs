@@ -5,15 +5,15 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a failure ends the test")]
 
-use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::{fs, io};
 
 use tempfile::TempDir;
 use testing::{Signal, TEST_TIMEOUT, eventually};
 
-use crate::started::{BINARY, LESSONS};
+use crate::started::{BINARY, LESSONS, in_time};
 
 /// The folder of the programs that stand in for others.
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
@@ -71,7 +71,8 @@ impl Starting {
         let child = &mut self.0;
         let has_ended = || child.try_wait().unwrap().is_some();
         eventually("the process has ended", TEST_TIMEOUT, has_ended).await;
-        let stderr = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let stderr = in_time(|| io::read_to_string(stderr).unwrap());
         (child.wait().unwrap().code(), stderr)
     }
 }

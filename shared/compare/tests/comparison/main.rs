@@ -14,7 +14,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use folder::Folder;
-use started::{Comparison, LESSONS, lesson_origins};
+use started::{Comparison, LESSONS, in_time, lesson_origins};
 use testing::{Signal, TEST_TIMEOUT, eventually, run};
 use tokio::net::TcpStream;
 
@@ -84,7 +84,8 @@ async fn ctrl_c_and_sigterm_end_all_lessons() {
 async fn if_one_lesson_does_not_start_all_others_end() {
     // The last one, so that all others run already.
     let folder = Folder::with(&[("websocket", "ends.sh")]);
-    let exit = run(&folder.path("compare"), &["--port", "0"]);
+    let compare = folder.path("compare");
+    let exit = in_time(move || run(&compare, &["--port", "0"]));
     assert_eq!(exit.code, Some(1), "{}", exit.stderr);
     assert_eq!(exit.stderr.lines().count(), 1, "one line: {}", exit.stderr);
     assert!(

@@ -3,14 +3,19 @@
     dead_code,
     reason = "each of the two test programs uses a part of this"
 )]
-#![allow(clippy::unwrap_used, reason = "a failure ends the test")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a failure ends the test"
+)]
 
 use std::ops::Deref;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Once;
+use std::sync::{Once, mpsc};
+use std::thread;
 
-use testing::{Exit, Server, Signal};
+use testing::{Exit, Server, Signal, TEST_TIMEOUT};
 
 /// The program, as `cargo run -p compare` starts it.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_compare");
@@ -43,7 +48,7 @@ impl Comparison {
     pub(crate) fn end(mut self, signal: Signal) -> Exit {
         let server = self.0.take().unwrap();
         server.signal(signal);
-        server.wait()
+        in_time(move || server.wait())
     }
 }
 
@@ -59,9 +64,19 @@ impl Drop for Comparison {
     fn drop(&mut self) {
         if let Some(server) = self.0.take() {
             server.signal(Signal::TERM);
-            drop(server.wait());
+            drop(in_time(move || server.wait()));
         }
     }
+}
+
+/// Returns what `work` returns. Panics if it takes too long: whoever reads a process's stderr to its end waits for ever
+/// if the process has ended without its lessons, which have the same stderr.
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::spawn(move || sender.send(work()));
+    receiver
+        .recv_timeout(TEST_TIMEOUT)
+        .expect("the comparison ends, and all lessons with it")
 }
 
 /// Returns the origins of the lessons that the page shows.
