@@ -215,9 +215,12 @@ export function planTry(time) {
 
 /** Removes what belongs to a row. */
 export function removeRow(id) {
+  for (const drawn of [crossings.get(id), exchanges.get(id)]) {
+    drawn?.group.remove();
+    drawn?.wait?.remove();
+  }
   crossings.delete(id);
   exchanges.delete(id);
-  for (const element of svg.querySelectorAll(`[data-row="${id}"], [data-from="${id}"]`)) element.remove();
 }
 
 /** Removes everything but the requests that are still open. */

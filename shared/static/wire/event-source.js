@@ -34,7 +34,7 @@ window.EventSource = class extends EventSource {
   }
 
   close() {
-    this.#exchange?.end(this.readyState === EventSource.CLOSED ? null : `${this.#what}: closed by the page`);
+    this.#exchange?.end(this.readyState === this.CLOSED ? null : `${this.#what}: closed by the page`);
     this.#exchange = null;
     super.close();
   }
@@ -58,7 +58,7 @@ window.EventSource = class extends EventSource {
   }
 
   #onError() {
-    const plan = this.readyState === EventSource.CLOSED ? "" : ", the browser will ask again";
+    const plan = this.readyState === this.CLOSED ? "" : ", the browser will ask again";
     const reason = this.#isOpen ? "the response has ended" : "no answer that the page may see";
     if (!this.#exchange) this.#request();
     if (!this.#isOpen) this.#exchange.withoutNews();

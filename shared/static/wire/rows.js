@@ -20,9 +20,13 @@ rows.addEventListener("scroll", () => {
   isAtEnd = rows.scrollHeight - rows.scrollTop - rows.clientHeight < NEAR_END;
 });
 
+/** Whether the list is on the page: it may be in a `details` that is closed. */
+let isShown = true;
 // A list that was hidden begins at its start when it is shown.
-new ResizeObserver(() => {
-  if (isAtEnd && !isRead()) rows.scrollTop = rows.scrollHeight;
+new ResizeObserver(([{ contentRect }]) => {
+  const appears = !isShown && contentRect.height > 0;
+  isShown = contentRect.height > 0;
+  if (appears && isAtEnd && !isRead()) rows.scrollTop = rows.scrollHeight;
 }).observe(rows);
 
 /** The list stands still while somebody reads: while an open row is in sight, or a row is selected. */
@@ -48,7 +52,8 @@ export function appendRow(crossing) {
   row.append(hasParts ? details(line, crossing) : line);
   crossing.row = row;
   refreshRow(crossing);
-  const follows = isAtEnd && !isRead();
+  // While the list is hidden there is nothing to scroll, and to ask where it is would lay out the page for each row.
+  const follows = isShown && isAtEnd && !isRead();
   rows.append(row);
   // A request that is open stays: it is not over.
   const oldest = rows.children.length > MAX_ROWS ? rows.querySelector("li:not([data-state])") : null;
@@ -108,7 +113,7 @@ export function openRow(id) {
 /** Returns the time of day: `22:51:02.123`. */
 export function clock(time) {
   const date = new Date(time);
-  return `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
 function span(name, text) {

@@ -43,14 +43,14 @@ window.WebSocket = class extends WebSocket {
   send(data) {
     const time = Date.now(); // Before it is sent: another tab may have the update before this function ends.
     super.send(data);
-    if (this.readyState !== WebSocket.OPEN) return;
+    if (this.readyState !== this.OPEN) return;
     const { name, parts } = describe(data, "up");
     this.#exchange.send(`${name} frame, ${this.#path}`, parts, { name });
     if (topicOf(this.#path) === "users" && isNews(eventOf(data))) changeMade(time);
   }
 
   close(...args) {
-    const wasOpen = this.readyState === WebSocket.OPEN;
+    const wasOpen = this.readyState === this.OPEN;
     super.close(...args);
     if (!wasOpen) return;
     this.#isClosing = true;
@@ -63,7 +63,7 @@ window.WebSocket = class extends WebSocket {
     const what = `${this.#what} → 101 Switching Protocols`;
     this.#exchange.receiveStart(what, [upgradeHeaders()], { isDuplex: true });
     this.#closeCheck = setInterval(() => {
-      if (this.readyState === WebSocket.CLOSING) this.#closeTime ??= Date.now();
+      if (this.readyState === this.CLOSING) this.#closeTime ??= Date.now();
     }, CLOSE_CHECK_INTERVAL);
   }
 
