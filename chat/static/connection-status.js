@@ -1,4 +1,4 @@
-// The state of the connection: what it is, when the server was last heard, and when the next attempt begins.
+// Shows the state of the connection, how long ago the server sent something, and when the next attempt begins.
 
 import { element } from "./elements.js";
 import { HEARTBEAT } from "./transports.js";

@@ -27,14 +27,14 @@ use tokio_tungstenite::{MaybeTlsStream, client_async};
 use client::{Client, LOBBY, Person, Socket, Transport, start};
 
 /// How many lines the small chat has to keep.
-const KEPT: usize = 100;
+const STORED: usize = 100;
 
 /// The text of a line, so long that the lines that are kept do not fit into the buffers of a connection.
 const LONG: usize = 20_000;
 
 /// Exercise 1: The small chat remembers
 ///
-/// Whoever comes to the small chat late, or comes back, does not get the lines from before. Number the lines from 1,
+/// A page that opens the small chat late, or again, does not get the earlier lines. Number the lines from 1,
 /// and keep the last 100. A line is then `17 2020-09-24 22:51:02 Ann: Hi`. The address `/ws?after=16` gets the kept
 /// lines after line 16 and then the new ones; `/ws` gets all kept lines first. No page may miss a line or get one
 /// twice, however slowly it reads and whatever others write meanwhile.
@@ -54,17 +54,17 @@ async fn exercise_1_the_small_chat_remembers() {
     expect_lines(&mut eve, 1..=3, "/ws gets all lines that are kept").await;
 
     let long = "x".repeat(LONG);
-    let kept = 4..=3 + KEPT;
-    for number in kept.clone() {
+    let stored = 4..=3 + STORED;
+    for number in stored.clone() {
         write(&mut ann, &long, number).await;
     }
     // Eve opens a connection that she does not read, so the server cannot finish with the kept lines. Ann goes on.
     let mut eve = open_small(&server, "/ws").await;
-    let new = kept.end() + 1..=kept.end() + 10;
+    let new = stored.end() + 1..=stored.end() + 10;
     for number in new.clone() {
         write(&mut ann, "meanwhile", number).await;
     }
-    expect_lines(&mut eve, kept, "the last 100 lines are kept").await;
+    expect_lines(&mut eve, stored, "the last 100 lines are kept").await;
     expect_lines(&mut eve, new, "what is written meanwhile comes after them").await;
 }
 

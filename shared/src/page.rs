@@ -14,8 +14,8 @@ use crate::host::Host;
 use crate::serve::{policy_for_frames, running_lessons};
 use crate::settings::Settings;
 use client_code::ClientCode;
-use header_bytes::HeaderBytes;
 pub use network::NetworkPanel;
+use network::Wire;
 
 /// After how many heartbeats without a sign of life each `client.js` gives up a connection.
 const MISSED_HEARTBEATS: f64 = 2.5;
@@ -36,13 +36,7 @@ struct LessonPage {
     heartbeat: f64,
     /// After how many seconds without a heartbeat a connection counts as broken.
     silence: f64,
-    /// From which the wire estimates the headers that a page cannot see: as JSON, and their sum.
-    header_bytes: String,
-    repeated_bytes: usize,
-    /// What to ask for without a browser, if that is possible.
-    curl_url: Option<String>,
-    /// Whether the page shows users and the server's clock.
-    has_clock: bool,
+    wire: Wire,
     /// The lesson's `client.js`.
     client: ClientCode,
 }
@@ -86,7 +80,7 @@ pub(crate) async fn lesson_page(
 ) -> Result<HttpResponse, Error> {
     let lesson = settings.lesson;
     let client = web::block(move || ClientCode::read(&lesson)).await;
-    let header_bytes = HeaderBytes::of(&request);
+    let curl_url = lesson.info().works_with_curl.then(|| users_url(&request));
     let is_reduced = request
         .query_string()
         .split('&')
@@ -99,10 +93,7 @@ pub(crate) async fn lesson_page(
         can_cut: settings.can_cut,
         heartbeat: settings.heartbeat.as_secs_f64(),
         silence: (MISSED_HEARTBEATS * settings.heartbeat.as_secs_f64()).round(),
-        header_bytes: serde_json::json!(header_bytes).to_string(),
-        repeated_bytes: header_bytes.repeated(),
-        curl_url: lesson.info().works_with_curl.then(|| users_url(&request)),
-        has_clock: true,
+        wire: Wire::of_lesson(&request, curl_url),
         client: client.map_err(|_| Error::internal())?,
     })?;
     if is_reduced {

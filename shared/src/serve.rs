@@ -268,6 +268,18 @@ fn print_address(lesson: Lesson, address: SocketAddr) {
 /// Returns a future that waits for Ctrl-C or SIGTERM, and then cuts all open streams and held requests. A graceful stop
 /// waits for open responses, and these would never end by themselves.
 fn shutdown_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let stop = stop_signal()?;
+    Ok(async move {
+        stop.await;
+        cut.shut_down();
+    })
+}
+
+/// Returns a future that waits for Ctrl-C or SIGTERM. After this call, neither ends the process by itself.
+///
+/// # Errors
+/// If the system does not allow the process to handle them.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     let (mut interrupt, mut terminate) = {
         use tokio::signal::unix::{SignalKind, signal};
@@ -283,6 +295,5 @@ fn shutdown_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'st
     );
     Ok(async move {
         futures_util::future::select(Box::pin(interrupt.recv()), Box::pin(terminate.recv())).await;
-        cut.shut_down();
     })
 }

@@ -46,7 +46,7 @@ async function follow(event) {
     names = await runningLessons();
     showRunning(names);
   } catch {
-    // This server does not answer. The other one may run all the same.
+    // This server does not answer. But the server of the other lesson may run.
   }
   if (names.includes(lesson)) location.assign(link.href);
   else popoverOf(lesson).showPopover();

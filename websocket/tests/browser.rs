@@ -21,9 +21,9 @@ async fn the_wire_counts_frames_in_both_directions() {
     const TALK: &str = "new Promise((done) => {
         const socket = new WebSocket(`ws://${location.host}/echo?prefix=`);
         const messages = ['', 'x'.repeat(126), '三'.repeat(21800), new Uint8Array([1, 2, 3])];
-        let heard = 0;
+        let received = 0;
         socket.onopen = () => messages.forEach((message) => socket.send(message));
-        socket.onmessage = () => ++heard === messages.length && socket.close(1000, 'done');
+        socket.onmessage = () => ++received === messages.length && socket.close(1000, 'done');
         socket.onclose = ({ code }) => done(code);
     })";
     let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
@@ -41,9 +41,9 @@ async fn the_wire_counts_frames_in_both_directions() {
     let updates = tab.text("wire-updates").await;
     let refused = "new Promise((done) => {
         const socket = new WebSocket(`ws://${location.host}/users`);
-        let heard = 0;
+        let received = 0;
         socket.onopen = () => socket.send('{}');
-        socket.onmessage = () => ++heard === 2 && done(socket.close());
+        socket.onmessage = () => ++received === 2 && done(socket.close());
     })";
     tab.evaluate(refused).await;
     let more = updates

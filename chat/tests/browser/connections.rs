@@ -71,9 +71,9 @@ async fn a_client_that_missed_more_than_a_page_gets_everything() {
         // No way to the server, until all is said.
         ann.evaluate(
             "(() => {
-            const kept = { fetch, WebSocket, EventSource };
+            const originals = { fetch, WebSocket, EventSource };
             const cut = fetch('/cut', { method: 'POST' });
-            window.restore = () => Object.assign(window, kept) && null;
+            window.restore = () => Object.assign(window, originals) && null;
             window.fetch = () => Promise.reject(new TypeError('cut'));
             window.WebSocket = window.EventSource = class { constructor() { throw new Error('cut'); } };
             return cut.then(() => null);
@@ -120,8 +120,9 @@ async fn an_unsent_message_survives_a_reload_and_is_sent_once() {
     say(&first, "one").await;
     say(&second, "two").await;
     say(&first, "three").await;
-    let kept = "Object.keys(localStorage).filter((name) => name.startsWith('chat/')).length === 3";
-    first.until(kept).await;
+    let has_stored =
+        "Object.keys(localStorage).filter((name) => name.startsWith('chat/')).length === 3";
+    first.until(has_stored).await;
     // It is there, and not sent: of the page itself nothing is left.
     first.evaluate("location.reload()").await;
     first

@@ -20,7 +20,7 @@ async fn respond_to(tab: &Tab<'_>, method: &str, path: &str, status: u16, body: 
 }
 
 /// The error that the page shows. It must be a sentence, and have no jargon in it.
-async fn sentence(tab: &Tab<'_>, context: &str) -> String {
+async fn expect_error_text(tab: &Tab<'_>, context: &str) -> String {
     tab.until("document.getElementById('error').textContent !== ''")
         .await;
     let error = tab.text("error").await;
@@ -45,7 +45,7 @@ async fn no_word_of_http_reaches_a_user() {
         for body in [FOR_PROGRAMMERS, FROM_A_PROXY] {
             respond_to(&ann, "POST", "/session", status, body).await;
             ann.click("#join-button").await;
-            sentence(&ann, &format!("{status}, joining")).await;
+            expect_error_text(&ann, &format!("{status}, joining")).await;
             ann.type_text("#name", "n").await; // It goes when one writes on.
             assert_eq!(ann.text("error").await, "");
         }
@@ -62,13 +62,13 @@ async fn no_word_of_http_reaches_a_user() {
     ] {
         respond_to(&ann, "POST", "/session", status, body).await;
         ann.click("#join-button").await;
-        sentence(&ann, &format!("{status} {body}, joining")).await;
+        expect_error_text(&ann, &format!("{status} {body}, joining")).await;
         ann.type_text("#name", "n").await;
     }
     ann.evaluate("(window.fetch = () => Promise.reject(new TypeError('Failed to fetch')), null)")
         .await;
     ann.click("#join-button").await;
-    sentence(&ann, "no server").await;
+    expect_error_text(&ann, "no server").await;
     ann.evaluate("(window.fetch = realFetch, document.getElementById('name').value = '', null)")
         .await;
     ann.type_text("#name", "Ann\n").await;
@@ -81,7 +81,7 @@ async fn no_word_of_http_reaches_a_user() {
         let body = if status == 422 { "{}" } else { FOR_PROGRAMMERS };
         respond_to(&ann, "POST", "/messages", status, body).await;
         say(&ann, "unlucky").await;
-        sentence(&ann, &format!("{status}, sending")).await;
+        expect_error_text(&ann, &format!("{status}, sending")).await;
         let unlucky = "document.getElementById('text').value === 'unlucky'
             && !document.querySelector('[data-pending]')";
         ann.until(unlucky).await;
@@ -101,7 +101,7 @@ async fn no_word_of_http_reaches_a_user() {
     }
     respond_to(&ann, "POST", "/messages", 401, FOR_PROGRAMMERS).await;
     say(&ann, "who am I?").await;
-    let error = sentence(&ann, "401, sending").await;
+    let error = expect_error_text(&ann, "401, sending").await;
     assert!(error.ends_with("Choose your name again."), "{error}");
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
@@ -179,7 +179,7 @@ async fn the_page_notices_a_server_that_hangs_or_refuses() {
     server.signal(Signal::CONT);
     say(&ann, "still here").await;
     until_texts(&ann, &["still here"]).await;
-    // A server that has never heard of the name: the cookie is worth nothing any more.
+    // The new server does not know the name, so the cookie is not valid any more.
     let _server = restart(server, &flags);
     until_says(&ann, "error", "Choose your name again").await;
     ann.until("document.getElementById('join').checkVisibility()")

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer};
 use clap::Parser;
-use shared::parse_seconds;
+use shared::{parse_seconds, stop_signal};
 
 use error::StartError;
 use lessons::RunningLessons;
@@ -103,29 +103,6 @@ async fn serve(
     let mut stdout = io::stdout();
     writeln!(stdout, "compare: http://{address}/").and_then(|()| stdout.flush())?;
     Ok(server.run().await?)
-}
-
-/// Returns a future that waits for Ctrl-C or SIGTERM. From this call on, neither ends the process by itself.
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    #[cfg(unix)]
-    let (mut interrupt, mut terminate) = {
-        use tokio::signal::unix::{SignalKind, signal};
-        (
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        )
-    };
-    #[cfg(windows)]
-    let (mut interrupt, mut terminate) = (
-        tokio::signal::windows::ctrl_c()?,
-        tokio::signal::windows::ctrl_shutdown()?,
-    );
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 fn parse_silence(text: &str) -> Result<Duration, String> {

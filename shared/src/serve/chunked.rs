@@ -79,23 +79,23 @@ pub(super) async fn keep_chunked_body(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<WithRequestBody>, Error> {
-    let mut kept = None;
+    let mut request_body = None;
     if is_chunked(&request) {
         let body = Body(Rc::new(RefCell::new(request.take_payload())));
         let payload = Box::pin(body.clone());
         request.set_payload(Payload::Stream { payload });
-        kept = Some(body);
+        request_body = Some(body);
     }
     match next.call(request).await {
         Ok(response) => Ok(response.map_body(|_, response| WithRequestBody {
             response,
-            _request: kept,
+            _request: request_body,
         })),
-        Err(error) if kept.is_some() => {
+        Err(error) if request_body.is_some() => {
             let response = error.error_response().map_body(|_, response| {
                 BoxBody::new(WithRequestBody {
                     response,
-                    _request: kept,
+                    _request: request_body,
                 })
             });
             Err(InternalError::from_response(error, response).into())

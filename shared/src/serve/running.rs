@@ -1,7 +1,6 @@
 //! Which lessons run on this machine, for the menu: a link to a server that does not run helps nobody.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::header;
@@ -9,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::time;
 
 use crate::catalog::{LESSONS, LessonInfo};
@@ -20,20 +20,23 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long the result is used again, so that a thousand requests for the page do not cost five thousand connections.
 const REUSE: Duration = Duration::from_millis(500);
 
-/// When somebody has looked last, and the lessons that ran then.
-static LAST: Mutex<Option<(Instant, Vec<&'static str>)>> = Mutex::new(None);
+/// When this server has looked last, and the lessons that ran then. It stays locked while the server looks, so that
+/// requests that arrive meanwhile wait for the same result.
+static LAST: Mutex<Option<(Instant, Vec<&'static str>)>> = Mutex::const_new(None);
 
 /// Returns the names of the lessons whose default port accepts connections. Whether it is really that lesson is not
 /// checked. `request` is any request to this server: the others are expected at the same address.
 pub(crate) async fn running_lessons(request: &HttpRequest) -> Vec<&'static str> {
-    let last = LAST.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some((_, running)) = last.filter(|(looked, _)| looked.elapsed() < REUSE) {
-        return running;
+    let mut last = LAST.lock().await;
+    if let Some((looked, running)) = &*last
+        && looked.elapsed() < REUSE
+    {
+        return running.clone();
     }
     let address = loopback_if_any(request.app_config().local_addr().ip());
     let checks = LESSONS.iter().map(|lesson| is_running(lesson, address));
     let running: Vec<_> = join_all(checks).await.into_iter().flatten().collect();
-    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), running.clone()));
+    *last = Some((Instant::now(), running.clone()));
     running
 }
 

@@ -8,8 +8,8 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::send_slot::SendSlot;
 
-/// After how many heartbeats a client counts as dead if it has sent nothing, and after how many a send fails. With two,
-/// a client has at least one whole heartbeat to answer a ping.
+/// A client counts as dead when it has sent nothing for this many heartbeats, and a send fails after as many. With two, a
+/// client has at least one whole heartbeat to answer a ping.
 const MISSED_HEARTBEATS: u32 = 2;
 
 /// If the timer is late by more than a quarter of the period (the period divided by this number), the server has not

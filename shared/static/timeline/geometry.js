@@ -3,7 +3,7 @@
 /** How much of the past is in sight, in seconds. */
 export const VISIBLE_SECONDS = 20;
 /** The space right of "now", for a next try whose time is known, in pixels. */
-export const FUTURE_WIDTH = 34;
+const FUTURE_WIDTH = 34;
 
 /** The height of the axis above the strips. */
 export const AXIS_HEIGHT = 16;

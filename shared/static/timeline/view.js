@@ -20,7 +20,7 @@ let isInSight = true;
 let width = 0;
 
 /** Returns the time at the right end, in milliseconds since 1970. */
-export const rightTime = () => heldAt ?? pausedAt ?? Date.now();
+const rightTime = () => heldAt ?? pausedAt ?? Date.now();
 
 /** Shows the part of the time that is in sight now. */
 export function show() {

@@ -91,10 +91,10 @@ fn links_lead_to_files_that_exist() {
 /// Returns the anchor that GitHub gives a heading: `## What it costs` is `#what-it-costs`.
 fn anchor_of(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = text
+    let characters = text
         .chars()
         .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.collect::<String>().replace(' ', "-")
+    characters.collect::<String>().replace(' ', "-")
 }
 
 #[test]

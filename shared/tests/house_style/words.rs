@@ -69,7 +69,7 @@ fn collect_identifiers(tokens: TokenStream, names: &mut Vec<String>) {
 /// Returns JavaScript code without what is no code. A text in back-quotes is left out whole, with the expressions in it.
 fn without_comments_and_strings(code: &str) -> String {
     let mut rest = code;
-    let mut kept = String::new();
+    let mut code_only = String::new();
     while let Some(first) = rest.chars().next() {
         let end = if rest.starts_with("//") {
             Some("\n")
@@ -81,14 +81,14 @@ fn without_comments_and_strings(code: &str) -> String {
                 .find(|quote| rest.starts_with(quote))
         };
         let Some(end) = end else {
-            kept.push(first);
+            code_only.push(first);
             rest = &rest[first.len_utf8()..];
             continue;
         };
-        kept.push(' ');
+        code_only.push(' ');
         rest = after(&rest[1..], end);
     }
-    kept
+    code_only
 }
 
 /// Returns what follows `end`, which a backslash in front of it does not make the end.

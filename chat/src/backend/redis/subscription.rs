@@ -51,7 +51,10 @@ pub(super) async fn run(first: PubSub, rooms: Rooms, redis: Redis) {
 async fn deliver_all(subscription: PubSub, rooms: &Rooms) {
     let mut messages = subscription.into_on_message();
     let lease = Duration::from_secs(LEASE);
-    while let Ok(Some(message)) = timeout(lease, messages.next()).await {
+    loop {
+        let Ok(Some(message)) = timeout(lease, messages.next()).await else {
+            return; // The connection was silent, or it is closed.
+        };
         let delivered = deliver(
             message.get_channel_name(),
             message.get_payload_bytes(),

@@ -208,8 +208,8 @@ fn run_and_report(transaction: impl FnOnce() -> SqlResult<Vec<AfterCommit>>) {
     }
 }
 
-/// Runs all jobs of `batch` in one transaction. If a job fails, the others are committed all the same: SQLite undoes
-/// the statement that failed, and the earlier statements of the job do no harm without it.
+/// Runs all jobs of `batch` in one transaction. A job that fails does not prevent the commit of the others: SQLite undoes
+/// the statement that failed, and the earlier statements of that job do no harm without it.
 fn commit(connection: &mut Connection, batch: Vec<Job>) -> SqlResult<Vec<AfterCommit>> {
     // An error drops the transaction before the commit, and thereby rolls it back.
     let transaction = connection.transaction()?;

@@ -308,4 +308,33 @@ mod tests {
             assert!(!steps.iter().any(is_costly), "{steps:?}");
         }
     }
+
+    /// Such a message is in the index of its recipient and could be in that of its author, too.
+    #[test]
+    fn messages_to_oneself_make_a_page_no_slower() {
+        let connection = Connection::open_in_memory().unwrap();
+        for sql in [TABLE, INDEXES, DELETED] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let steps = |count: u32| {
+            connection
+                .execute(
+                    "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+                     INSERT OR IGNORE INTO messages
+                     SELECT 'lobby', n, 1, 'Ann', 1, 'Ann', n, 'Hi', 0 FROM numbers",
+                    [count],
+                )
+                .unwrap();
+            let mut page = connection
+                .prepare(&select_visible("*", "id > ?3", "ASC"))
+                .unwrap();
+            let mut rows = page.query(params!["lobby", 1, 0]).unwrap();
+            for _ in 0..PAGE_SIZE {
+                assert!(rows.next().unwrap().is_some());
+            }
+            drop(rows);
+            page.get_status(rusqlite::StatementStatus::VmStep)
+        };
+        assert_eq!(steps(100), steps(10_000));
+    }
 }

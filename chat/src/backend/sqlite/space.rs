@@ -155,7 +155,7 @@ impl Space {
         }
         transaction.commit()?;
         log::warn!(
-            "the database is full: deleted {deleted} messages of the rooms that were silent for longest"
+            "there are too many messages or rooms: deleted {deleted} messages of the rooms that were silent for longest"
         );
         Ok(deleted)
     }

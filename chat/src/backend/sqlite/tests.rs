@@ -151,6 +151,29 @@ async fn nobody_loses_a_name_while_connected() {
     claim().await.unwrap();
 }
 
+/// The most likely mistake is to note the first use before it is on disk. Then it is never stored.
+#[tokio::test]
+async fn a_first_use_that_cannot_be_stored_is_stored_by_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.db");
+    let rooms = Rooms::new(20, EVENT_BUFFER);
+    let sqlite = Sqlite::open(&file, SIZE, rooms, MAX_USERS).await;
+    let control = SqliteControl(Arc::new(sqlite.unwrap()));
+    let store = Arc::clone(&control.0);
+    let ann = User::test(1, "Ann");
+    store.claim_name(Arc::clone(&ann)).await.unwrap();
+    control.execute("ALTER TABLE users RENAME TO broken").await;
+    assert!(store.user_by_token(ann.token).await.is_err());
+    control.execute("ALTER TABLE broken RENAME TO users").await;
+    assert!(store.user_by_token(ann.token).await.unwrap().is_some());
+    drop((store, control));
+
+    let store = store_in(&file).await;
+    store.control.let_time_pass(UNCONFIRMED_TTL + 1).await;
+    let claimed = store.backend.claim_name(User::test(2, "Ann")).await;
+    assert!(claimed.is_err(), "Ann keeps her name");
+}
+
 /// The tempting wrong answer ends the connection. Then all clients reconnect at the same moment.
 #[tokio::test]
 async fn a_reader_waits_while_the_store_fails() {

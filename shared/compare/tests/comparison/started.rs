@@ -69,8 +69,8 @@ impl Drop for Comparison {
     }
 }
 
-/// Returns what `work` returns. Panics if it takes too long: whoever reads a process's stderr to its end waits for ever
-/// if the process has ended without its lessons, which have the same stderr.
+/// Returns the result of `work`. Panics if that takes too long: the lessons have the same stderr as the process, so a
+/// test that reads stderr to its end would wait for ever if the process ended without ending its lessons.
 pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::sync_channel(1);
     thread::spawn(move || sender.send(work()));
