@@ -53,6 +53,53 @@ async fn the_timeline_shows_each_transport_as_its_own_pattern() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
+async fn a_delay_is_drawn_only_where_it_is_known() {
+    let server = Server::start(BINARY, &IN_MEMORY);
+    let browser = Browser::start().await;
+    let ann = join(&browser, &server, "Ann").await;
+    let second_tab = browser
+        .open(&format!(
+            "http://ann.localhost:{}/?room=lobby",
+            server.address().port()
+        ))
+        .await;
+    second_tab.until_status("open").await;
+    let bob = join(&browser, &server, "Bob").await;
+    let marks = |kind: &str| {
+        format!("document.querySelectorAll('#timeline [data-kind=\"news\"] {kind}').length")
+    };
+    let [known, unknown] = [marks(".delay"), marks(".mark.unknown")];
+    for tab in [&ann, &second_tab] {
+        tab.emulate(1280, "light").await;
+        tab.click("#network summary").await;
+    }
+    let mut texts = Vec::new();
+    for transport in ["websocket", "sse", "long-poll"] {
+        for tab in [&ann, &second_tab] {
+            choose_transport(tab, transport).await;
+            until_transport(tab, transport).await;
+            tab.evaluate("(document.getElementById('wire-clear').click(), null)")
+                .await;
+        }
+        // Bob's page belongs to another origin, so no page of Ann can know when he has sent his message. Her own message
+        // comes first: it must not lend him its time.
+        for (author, text) in [(&ann, "mine"), (&bob, "his")] {
+            let text = format!("{text} over {transport}");
+            say(author, &text).await;
+            texts.push(text);
+            for tab in [&ann, &second_tab] {
+                until_texts(tab, &texts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+            }
+        }
+        for tab in [&ann, &second_tab] {
+            tab.until(&format!("{known} === 1 && {unknown} === 1"))
+                .await;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
 async fn the_open_panel_leaves_the_form_in_sight() {
     let server = Server::start(BINARY, &IN_MEMORY);
     let browser = Browser::start().await;
