@@ -1,10 +1,11 @@
 // The age of an update: how much time has passed since the change, when the update arrives.
 //
-// An update of the clock contains its second. An update of the users does not say when they changed, but a tab that
-// changes them knows when it asked for the change, and notifies all tabs of this browser. The notification and the
-// update may arrive in either order. Changes made outside this browser have no notification.
+// An update of the clock contains its second. Other updates do not say when the change was made, but a tab that makes
+// one knows when it asked for it, and notifies all tabs of this browser. A change and its update are about the same
+// subject (topics.js), and the notification and the update may arrive in either order. Changes made outside this browser
+// have no notification.
 
-import { topicOf } from "/shared/wire/topics.js";
+import { subjectsOf, topicOf, USERS } from "/shared/wire/topics.js";
 
 /** An update that seems to be older was not measured with one clock, in milliseconds. */
 const MAX_AGE = 60_000;
@@ -12,12 +13,14 @@ const MAX_AGE = 60_000;
 const MATCH_WINDOW = 2000;
 /** All time zones differ by a multiple of this, in milliseconds. The server's clock may show another one. */
 const ZONE_STEP = 15 * 60_000;
+/** How many subjects to remember. An update and its change are hardly ever further apart. */
+const MAX_SUBJECTS = 200;
 
 const tabs = new BroadcastChannel("wire");
-/** When a change was asked for whose update has not arrived, or null. */
-let changeTime = null;
-/** The last update of the users, and when it arrived, or null. */
-let lastUpdate = null;
+/** When a change was asked for whose update has not arrived, by subject. */
+const changes = new Map();
+/** The last update about each subject, and when it arrived. */
+const updates = new Map();
 /** Receives each age, null if it is unknown. */
 let report = () => {};
 
@@ -29,35 +32,46 @@ export function onAge(listener) {
 
 /** Forgets the changes that were asked for so far. */
 export function forgetChanges() {
-  changeTime = null;
-  lastUpdate = null;
+  changes.clear();
+  updates.clear();
 }
 
 /** Tells all tabs that a change was made which a page asked for at `time`.
- *  @param {number} time in milliseconds since 1970 */
-export function changeMade(time) {
-  tabs.postMessage({ time });
-  onChange(time);
+ *  @param {number} time in milliseconds since 1970
+ *  @param {string[]} subjects what it is about */
+export function changeMade(time, subjects = [USERS]) {
+  tabs.postMessage({ time, subjects });
+  onChange(time, subjects);
 }
 
-/** Tells all tabs that the last change that was asked for has been refused. */
+/** Tells all tabs that the last change of the users that was asked for has been refused. */
 export function changeRefused() {
   tabs.postMessage({ time: null });
-  changeTime = null;
+  changes.delete(USERS);
 }
 
-tabs.onmessage = ({ data }) => {
-  if (data.time === null) changeTime = null;
-  else onChange(data.time);
+tabs.onmessage = ({ data: { time, subjects } }) => {
+  if (time === null) changes.delete(USERS);
+  else onChange(time, subjects);
 };
 
-function onChange(time) {
+function onChange(time, subjects) {
   const now = Date.now();
-  if (lastUpdate !== null && lastUpdate.time >= time && now - lastUpdate.time < MATCH_WINDOW) {
-    report(lastUpdate.update, lastUpdate.time - time, "users");
-  } else {
-    changeTime ??= time;
+  for (const subject of subjects) {
+    const last = updates.get(subject);
+    if (last !== undefined && last.time >= time && now - last.time < MATCH_WINDOW) {
+      report(last.update, last.time - time, "users");
+    } else if (!changes.has(subject)) {
+      remember(changes, subject, time);
+    }
   }
+}
+
+/** Adds an entry to a map, which forgets its oldest one at the limit. */
+function remember(map, subject, value) {
+  map.delete(subject);
+  map.set(subject, value);
+  if (map.size > MAX_SUBJECTS) map.delete(map.keys().next().value);
 }
 
 /**
@@ -71,9 +85,13 @@ export function updateArrived(update, path, text) {
   const topic = topicOf(path);
   if (topic === "clock") report(update, ageOfSecond(text, now), topic);
   if (topic !== "users") return;
-  report(update, changeTime === null ? null : now - changeTime, topic);
-  lastUpdate = { update, time: now };
-  changeTime = null;
+  const subjects = subjectsOf(path, text);
+  const times = subjects.filter((subject) => changes.has(subject)).map((subject) => changes.get(subject));
+  report(update, times.length > 0 ? now - Math.min(...times) : null, topic);
+  for (const subject of subjects) {
+    remember(updates, subject, { update, time: now });
+    changes.delete(subject);
+  }
 }
 
 /** Returns how long ago the second began that the text of the clock contains, or null if there is none. */

@@ -4,7 +4,7 @@
 import { changeMade } from "/shared/wire/age.js";
 import { extend } from "/shared/wire/panel.js";
 import { observed } from "/shared/wire/parts.js";
-import { eventsIn, isChange, isNews } from "/shared/wire/topics.js";
+import { eventsIn, isChange, isNews, subjectsOf } from "/shared/wire/topics.js";
 
 /** The last body from each path: a response that repeats it is no update. */
 const lastBodies = new Map();
@@ -21,7 +21,7 @@ export function reportBody(exchange, response, status, body) {
   if (body) extend(response, observed("Body", body));
   if (exchange.isOwn) {
     const isSuccess = status >= 200 && status < 300;
-    if (isSuccess && isChange(path)) changeMade(exchange.requestedAt);
+    if (isSuccess && isChange(path)) changeMade(exchange.requestedAt, subjectsOf(path, body));
   } else {
     const name = status === 200 ? newsIn(path, body) : null;
     if (name === null) exchange.withoutNews(response);

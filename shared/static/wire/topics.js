@@ -7,7 +7,11 @@ const CONVERSATIONS = ["/echo"];
  *  roster of a chat comes with each new connection, although nothing has changed. */
 const NO_NEWS = ["ping", "ack", "error", "typing", "roster"];
 
-/** The address to which a message for a chat room is posted. */
+/** The subject of every change of the users. Their list does not say what has changed. */
+export const USERS = "users";
+
+/** The addresses of a chat room, and the one to which a message for it is posted. */
+const ROOM = /^\/rooms\/([^/]+)\//;
 const ROOM_MESSAGES = /^\/rooms\/[^/]+\/messages$/;
 
 /**
@@ -17,16 +21,39 @@ const ROOM_MESSAGES = /^\/rooms\/[^/]+\/messages$/;
 export const isNews = (event) => !NO_NEWS.includes(event);
 
 /**
+ * Returns the subjects of an update, or of the answer to a change: what the two have in common. In a chat room each
+ * message is a subject, because its id is in both.
+ * @param {string} path the path of a URL
+ * @param {string} text
+ */
+export function subjectsOf(path, text) {
+  const room = ROOM.exec(path)?.[1];
+  if (room === undefined) return [USERS];
+  const body = parseObject(text); // An event, its data alone (SSE), or a list of events (long polling).
+  const ids = (body.events ?? [body]).map(({ id, data }) => id ?? data?.id);
+  return ids.filter((id) => id !== undefined).map((id) => `${room} ${id}`);
+}
+
+/**
  * Returns the names of the events in a response that is a list of them (`{"events":[…]}`), or null if it is not.
  * @param {string} body
  * @returns {string[] | null}
  */
 export function eventsIn(body) {
+  const { events } = parseObject(body);
+  return Array.isArray(events) ? events.map(({ event }) => event) : null;
+}
+
+/**
+ * Returns what a text in JSON contains, or an object without fields if it is no object.
+ * @param {unknown} text
+ * @returns {object}
+ */
+export function parseObject(text) {
   try {
-    const { events } = JSON.parse(body);
-    return Array.isArray(events) ? events.map(({ event }) => event) : null;
+    return Object(JSON.parse(text));
   } catch {
-    return null;
+    return {};
   }
 }
 

@@ -4,7 +4,7 @@ import { changeMade, changeRefused } from "/shared/wire/age.js";
 import { Exchange } from "/shared/wire/exchange.js";
 import { handshakeHeaders, upgradeHeaders } from "/shared/wire/headers.js";
 import { estimated, hex, observed } from "/shared/wire/parts.js";
-import { isNews, topicOf } from "/shared/wire/topics.js";
+import { isNews, parseObject, subjectsOf, topicOf } from "/shared/wire/topics.js";
 
 /** Opcodes of frames (RFC 6455 §5.2). */
 const TEXT = 1, BINARY = 2, CLOSE = 8;
@@ -26,6 +26,8 @@ window.WebSocket = class extends WebSocket {
   /** When a Close frame arrived, in milliseconds since 1970. */
   #closeTime = null;
   #closeCheck;
+  /** When each frame was sent that has not been answered, by the number of its acknowledgement. */
+  #sentAt = new Map();
 
   constructor(address, ...rest) {
     super(address, ...rest);
@@ -46,7 +48,11 @@ window.WebSocket = class extends WebSocket {
     if (this.readyState !== this.OPEN) return;
     const { name, parts } = describe(data, "up");
     this.#exchange.send(`${name} frame, ${this.#path}`, parts, { name });
-    if (topicOf(this.#path) === "users" && isNews(eventOf(data))) changeMade(time);
+    const { event, ack } = headOf(data);
+    if (topicOf(this.#path) !== "users" || !isNews(event)) return;
+    // A frame with a number is answered, and the answer names the subject.
+    if (ack === undefined) changeMade(time);
+    else this.#sentAt.set(ack, time);
   }
 
   close(...args) {
@@ -69,9 +75,11 @@ window.WebSocket = class extends WebSocket {
 
   #onMessage(data) {
     const { name, parts } = describe(data, "down");
-    const event = eventOf(data);
+    const { event, ack } = headOf(data);
     const crossing = this.#exchange.receive(`${name} frame, ${this.#path}`, parts, { name: event ?? name });
     if (event === "error") changeRefused();
+    if (event === "ack" && this.#sentAt.has(ack)) changeMade(this.#sentAt.get(ack), subjectsOf(this.#path, data));
+    this.#sentAt.delete(ack);
     if (topicOf(this.#path) !== null && isNews(event)) this.#exchange.update(crossing, String(data));
   }
 
@@ -127,12 +135,8 @@ function frame(opcode, payload, direction) {
   return [estimated("Frame header", hex(header) + mask, header.length + (isMasked ? 4 : 0)), payload];
 }
 
-/** Returns the event that a message names, or null if it names none. */
-function eventOf(data) {
-  try {
-    const { event } = JSON.parse(data);
-    return typeof event === "string" ? event : null;
-  } catch {
-    return null;
-  }
+/** Returns the event that a message names, null if it names none, and the number of its acknowledgement. */
+function headOf(data) {
+  const { event, ack } = parseObject(data);
+  return { event: typeof event === "string" ? event : null, ack };
 }
