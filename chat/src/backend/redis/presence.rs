@@ -30,7 +30,7 @@ pub(super) const LEASE: u64 = 10;
 
 /// How often a server sends a heartbeat: three times during a lease. It must be less than `LEAVE_DELAY`, so that a server
 /// learns of a shortened lease before it runs out.
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
+pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// How often the expiry of the names of connected users is renewed: three times in the 30 s of a released name.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ static PRESENCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("p
 /// The reports of the rooms of one server, which wait for the task in [`run`].
 pub(super) struct RedisCluster {
     /// The name of this server in Redis, a random number.
-    server: String,
+    pub(super) server: String,
     members_changed: Notify,
     /// The `typing` events that wait to be published.
     typing: Mutex<Vec<Typing>>,
@@ -264,4 +264,19 @@ fn parse_roster(hash: &HashMap<String, String>) -> Option<(u64, BTreeMap<UserId,
         }
     }
     Some((version, members))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_events_that_redis_does_not_take_are_dropped() {
+        let cluster = RedisCluster::new();
+        let (lobby, ann) = (RoomName::parse("lobby").unwrap(), User::test(1, "Ann"));
+        for _ in 0..=TYPING_QUEUE {
+            cluster.typing(&lobby, &ann);
+        }
+        assert_eq!(cluster.lock_typing().len(), TYPING_QUEUE);
+    }
 }
