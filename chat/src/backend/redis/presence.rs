@@ -4,7 +4,7 @@
 //! first server reports the user, and `left` when the last one removes the user. Each heartbeat of a server renews its
 //! lease. When the lease runs out, the members of that server have left.
 //!
-//! A server that is stopping shortens its lease to `LEAVE_DELAY`. Its users have so much time to connect to another
+//! A server that is stopping shortens its lease to `LEAVE_DELAY`, the time in which its users may connect to another
 //! server. A heartbeat tells a server when the next lease of any server runs out, and it sends another heartbeat then.
 //! So the members of a stopped server leave in time, although nobody sends anything for them.
 
