@@ -96,6 +96,12 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Makes the name of `user` unconfirmed, because `user` has taken another name. Using the token confirms it again.
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()>;
+
+    /// Prepares for the end of this server, which takes no new connections any more. A store that several servers share
+    /// reports the stop to the others, but does not wait longer than half a second for that.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// The user who holds a name.

@@ -46,7 +46,7 @@ const LESSON: Lesson = Lesson {
 #[actix_web::main]
 async fn main() -> ExitCode {
     // The flags are in `state.rs`: `serve_app` takes their type from `ChatState::open`.
-    shared::serve_app(LESSON, ChatState::open, routes).await
+    shared::serve_app(LESSON, ChatState::open, routes, ChatState::close).await
 }
 
 /// Adds the routes. A `web::resource` responds to other methods with 405.

@@ -46,9 +46,6 @@ const EVENT_BUFFER_BYTES: usize = 64 * 1024;
 /// send the next long poll.
 pub(crate) const LEAVE_DELAY: Duration = Duration::from_secs(5);
 
-/// The shortest time between two `typing` events of one user, who may press ten keys a second.
-const TYPING_INTERVAL: Duration = Duration::from_secs(1);
-
 /// How long a newcomer waits for the roster in a cluster. If the store hangs, the client gets an error after that.
 const ROSTER_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -84,7 +81,6 @@ struct Member {
     connections: usize,
     /// Set while there is no connection: when the last one closed, and the task that will remove the user.
     leaving: Option<(Instant, AbortHandle)>,
-    last_typing: Option<Instant>,
 }
 
 impl Rooms {
@@ -204,7 +200,6 @@ impl Rooms {
             user: Arc::clone(user),
             connections: 0,
             leaving: None,
-            last_typing: None,
         });
         member.connections += 1;
         match member.leaving.take() {
@@ -282,21 +277,18 @@ impl Rooms {
 
     /// Sends `typing` to the room if `user` is a member, but at most once in `TYPING_INTERVAL`.
     pub(crate) fn typing(&self, name: &RoomName, user: &User) {
-        let Some(room) = self.find(name) else {
-            return;
-        };
-        let mut presence = room.lock();
-        let Some(member) = presence.members.get_mut(&user.id) else {
-            return;
-        };
-        let is_too_soon = |last: Instant| last.elapsed() < TYPING_INTERVAL;
-        if member.last_typing.is_some_and(is_too_soon) {
+        if let Some(cluster) = &self.cluster {
+            // The user may be connected to another server only, so the store checks who is a member.
+            if user.try_typing() {
+                cluster.typing(name, user);
+            }
             return;
         }
-        member.last_typing = Some(Instant::now());
-        match &self.cluster {
-            Some(cluster) => cluster.typing(name, user),
-            None => room.send(&Event::typing(user.id, user.name())),
+        if let Some(room) = self.find(name) {
+            let is_member = room.lock().members.contains_key(&user.id);
+            if is_member && user.try_typing() {
+                room.send(&Event::typing(user.id, user.name()));
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::BoxFuture;
 use shared::error::Error;
 
 use crate::backend::{self, Backend, BackendFlags, OpenError};
@@ -45,6 +46,11 @@ impl ChatState {
             rooms,
             rate: flags.rate,
         }))
+    }
+
+    /// Prepares for the end of the server: see [`Backend::close`].
+    pub(crate) fn close(chat: web::Data<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { chat.backend.close().await })
     }
 }
 

@@ -1,11 +1,13 @@
 //! [`User`]: a user of the chat, and the limits of what one user may do at a time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use shared::error::Error;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::input::UserName;
 use crate::rate_limit::RateLimiter;
@@ -13,6 +15,9 @@ use crate::rate_limit::RateLimiter;
 /// The id of a user: a random number that is never used again. A name can get another holder, who must not see the
 /// private messages of the first. So private messages belong to ids, not to names.
 pub(crate) type UserId = i64;
+
+/// The shortest time between two `typing` events of one user, who may press ten keys a second.
+pub(crate) const TYPING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The SHA-256 hash of a session token. Only the hash is stored, so nobody can log in with a copy of the store. The
 /// time of a look-up depends on hashes and reveals nothing about a token, so no constant-time comparison is needed.
@@ -35,6 +40,8 @@ pub(crate) struct User {
     pub(crate) token: TokenHash,
     /// Limits how many messages and polls the user may send in a second.
     rate_limiter: RateLimiter,
+    /// When this server last accepted a `typing` event of the user.
+    last_typing: Mutex<Option<Instant>>,
     /// One permit: a user reads the log for one connection at a time. Even a user with twenty connections then does
     /// not delay others.
     reads: Semaphore,
@@ -52,6 +59,7 @@ impl User {
             name,
             token,
             rate_limiter: RateLimiter::default(),
+            last_typing: Mutex::default(),
             reads: Semaphore::new(1),
             connections: AtomicUsize::new(0),
             last_seen: AtomicI64::new(unix_now()),
@@ -68,6 +76,19 @@ impl User {
         let message = "You send too many messages or requests. Wait a moment.";
         let too_many = |wait| Error::too_many_requests(message, wait);
         self.rate_limiter.try_acquire(rate).map_err(too_many)
+    }
+
+    /// Counts a `typing` event. Returns false if the last one was less than `TYPING_INTERVAL` ago.
+    pub(crate) fn try_typing(&self) -> bool {
+        let mut last = self
+            .last_typing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < TYPING_INTERVAL) {
+            return false;
+        }
+        *last = Some(Instant::now());
+        true
     }
 
     /// Waits until no other read of this user is running, and then runs `read`.

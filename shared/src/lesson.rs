@@ -58,7 +58,7 @@ where
         };
         users.map(|users| (web::Data::new(users), flags.extra.clone()))
     };
-    serve_app(lesson, open, move |app, (users, extra)| {
+    let routes = move |app: &mut ServiceConfig, (users, extra): &(web::Data<Users>, Extra)| {
         // The lesson's own routes come first. If its `GET /users` came after the resource below, that would respond to
         // each GET with 405.
         configure(app, extra);
@@ -67,8 +67,8 @@ where
             .route("/health", web::get().to(health))
             .service(web::resource("/users").route(web::post().to(add_user)))
             .service(web::resource("/users/{id}").route(web::delete().to(remove_user)));
-    })
-    .await
+    };
+    serve_app(lesson, open, routes, |_| Box::pin(async {})).await
 }
 
 /// Handles `GET /health`: returns 200 `{"status":"ok"}`, or 503 with the reason if a change could not be saved now.

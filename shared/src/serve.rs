@@ -27,6 +27,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, HttpServer};
 use clap::Args;
+use futures_util::future::BoxFuture;
 use log::LevelFilter;
 
 use crate::catalog::Lesson;
@@ -99,7 +100,8 @@ impl StartError {
 /// Runs a server until Ctrl-C or SIGTERM, for an app with a page and a state of its own, such as the chat. `Extra` are
 /// the app's own flags. `open` creates the state from them, once, before the server listens. If `open` fails, its error
 /// is printed on stderr. `configure` adds the routes. It is called once for each worker thread, always with the same
-/// state.
+/// state. `close` is called at a stop, when all streams have been cut, and delays the end of the process; so it must not
+/// take longer than half a second.
 ///
 /// Returns exit code 0 after a stop, and 1 if the server could not start. A bad flag ends the process with clap's
 /// message and exit code 2.
@@ -107,6 +109,7 @@ pub async fn serve_app<Extra, State, Failure, Open, Configure>(
     lesson: Lesson,
     open: Open,
     configure: Configure,
+    close: fn(State) -> BoxFuture<'static, ()>,
 ) -> ExitCode
 where
     Extra: Args,
@@ -117,7 +120,7 @@ where
 {
     let flags: Flags<Extra> = Flags::read(lesson.info());
     init_logging();
-    match run(lesson, flags, open, configure).await {
+    match run(lesson, flags, open, configure, close).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If stderr is closed, the exit code alone shows the failure.
@@ -143,6 +146,7 @@ async fn run<Extra, State, Failure, Open, Configure>(
     flags: Flags<Extra>,
     open: Open,
     configure: Configure,
+    close: fn(State) -> BoxFuture<'static, ()>,
 ) -> Result<(), StartError>
 where
     Extra: Args,
@@ -151,14 +155,14 @@ where
     Open: AsyncFnOnce(&Extra) -> Result<State, Failure>,
     Configure: Fn(&mut ServiceConfig, &State) + Clone + Send + 'static,
 {
-    let cut = Cut::default();
     let address = resolve_address(&flags)?;
     let capacity = Capacity::of_this_process();
     // All threads share what is created here. The closure below runs once for each worker thread: if it created the
     // users, each worker thread would have users of its own.
     let state = open(&flags.extra).await.map_err(StartError::opening)?;
-    let server_data = ServerData::new(lesson, &flags, address, cut.clone());
+    let server_data = ServerData::new(lesson, &flags, address);
     let heartbeat = flags.heartbeat;
+    let stop = shutdown_signal(server_data.cut.clone(), close(state.clone()))?;
 
     let server = HttpServer::new(move || {
         App::new()
@@ -200,7 +204,7 @@ where
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .on_connect(move |connection, _| sockets::configure(connection, &capacity, heartbeat))
-    .shutdown_signal(shutdown_signal(cut)?)
+    .shutdown_signal(stop)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;
 
@@ -217,7 +221,7 @@ struct ServerData {
 }
 
 impl ServerData {
-    fn new(lesson: Lesson, flags: &Flags<impl Args>, address: SocketAddr, cut: Cut) -> Self {
+    fn new(lesson: Lesson, flags: &Flags<impl Args>, address: SocketAddr) -> Self {
         let allowed_origins = AllowedOrigins(flags.allow_origin.clone());
         let settings = Settings {
             heartbeat: flags.heartbeat,
@@ -226,7 +230,7 @@ impl ServerData {
             allowed_origins: allowed_origins.to_text(),
         };
         Self {
-            cut: web::Data::new(cut),
+            cut: web::Data::new(Cut::default()),
             settings: web::Data::new(settings),
             allowed_origins: web::Data::new(allowed_origins),
         }
@@ -265,13 +269,17 @@ fn print_address(lesson: Lesson, address: SocketAddr) {
     }
 }
 
-/// Returns a future that waits for Ctrl-C or SIGTERM, and then cuts all open streams and held requests. A graceful stop
-/// waits for open responses, and these would never end by themselves.
-fn shutdown_signal(cut: Cut) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+/// Returns a future that waits for Ctrl-C or SIGTERM. It then cuts all open streams and held requests, because a graceful
+/// stop waits for open responses, and these would never end by themselves. At last it waits for `closing`.
+fn shutdown_signal(
+    cut: web::Data<Cut>,
+    closing: BoxFuture<'static, ()>,
+) -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let stop = stop_signal()?;
     Ok(async move {
         stop.await;
         cut.shut_down();
+        closing.await;
     })
 }
 

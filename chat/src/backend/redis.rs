@@ -15,7 +15,6 @@
 //! | `chat:members:ROOM` | hash | the members of a room: user id → the number of servers, and the name; `version` |
 //! | `chat:server:SERVER` | set | the members of all rooms on a server, `ROOM USER` |
 //! | `chat:servers` | sorted set | the servers by the time when their lease runs out |
-//! | `chat:time` | string | the time of the latest heartbeat of any server |
 //!
 //! The channels are `chat:message`, `chat:presence` (a user joined or left), `chat:typing`, and `chat:heartbeat`, which
 //! only shows that publishing works. An operation that reads and then writes is one script, because Redis runs no other
@@ -29,16 +28,29 @@ mod messages;
 mod names;
 mod presence;
 mod subscription;
+mod supervise;
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::aio::PubSub;
+use futures_util::future::BoxFuture;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 use super::{Backend, Holder, MAX_USERS, OpenError, Reply};
 use crate::input::{NewMessage, RoomName};
 use crate::log::{Message, Page, Receipt, View};
-use crate::room::Rooms;
+use crate::room::{Cluster, Rooms};
 use crate::user::{TokenHash, User};
 use connection::Redis;
 use names::KnownUsers;
+use presence::RedisCluster;
+use supervise::supervise;
+
+/// How long a stop waits for Redis. A server that is told to stop ends within two seconds, and one of them is for the
+/// last responses.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A store in Redis.
 struct RedisBackend {
@@ -47,6 +59,11 @@ struct RedisBackend {
     max_users: usize,
     /// The users that this server knows.
     users: KnownUsers,
+    cluster: Arc<RedisCluster>,
+    /// Ends the task that reports to Redis.
+    reporting: AbortHandle,
+    /// The task that reports and the one that listens. They end when this is dropped.
+    _tasks: JoinSet<()>,
 }
 
 /// Connects to the Redis at `url`. Returns the store, and the rooms in a cluster with those of the other servers.
@@ -58,23 +75,36 @@ pub(super) async fn open(url: &str, rooms: Rooms) -> Result<(Arc<dyn Backend>, R
 impl RedisBackend {
     async fn open(url: &str, rooms: Rooms, max_users: usize) -> Result<(Self, Rooms), OpenError> {
         let redis = Redis::connect(url).await?;
-        let (cluster, reports) = presence::cluster();
-        let rooms = rooms.in_cluster(cluster);
+        let cluster = Arc::new(RedisCluster::new());
+        let rooms = rooms.in_cluster(Arc::clone(&cluster) as Arc<dyn Cluster>);
         // Before anybody can join, so that this server misses no change.
         let subscription = subscription::subscribe(&redis).await?;
-        tokio::spawn(subscription::run(
-            subscription,
-            rooms.clone(),
-            redis.clone(),
-        ));
-        tokio::spawn(presence::run(reports, rooms.clone(), redis.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(listen(subscription, rooms.clone(), redis.clone()));
+        let reporting = tasks.spawn(report(Arc::clone(&cluster), rooms.clone(), redis.clone()));
         let backend = Self {
             redis,
             max_users,
             users: KnownUsers::default(),
+            cluster,
+            reporting,
+            _tasks: tasks,
         };
         Ok((backend, rooms))
     }
+}
+
+/// Delivers what is published in Redis to the rooms, and begins again if that ends.
+async fn listen(first: PubSub, rooms: Rooms, redis: Redis) {
+    let mut first = Some(first);
+    let start = || subscription::run(first.take(), rooms.clone(), redis.clone());
+    supervise("listen to Redis", start).await;
+}
+
+/// Reports what happens in the rooms to Redis, and begins again if that ends.
+async fn report(cluster: Arc<RedisCluster>, rooms: Rooms, redis: Redis) {
+    let start = || presence::run(Arc::clone(&cluster), rooms.clone(), redis.clone());
+    supervise("report to Redis", start).await;
 }
 
 impl Backend for RedisBackend {
@@ -124,6 +154,17 @@ impl Backend for RedisBackend {
 
     fn release_name(&self, user: Arc<User>) -> Reply<'_, ()> {
         Box::pin(async move { names::release(&self.redis, &user).await })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // First, because a heartbeat would make the lease longer again.
+            self.reporting.abort();
+            let shortening = timeout(STOP_TIMEOUT, self.cluster.shorten_lease(&self.redis)).await;
+            if !matches!(shortening, Ok(Ok(()))) {
+                log::warn!("cannot report the stop to Redis; the users of this server leave later");
+            }
+        })
     }
 }
 

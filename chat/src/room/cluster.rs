@@ -10,6 +10,7 @@ pub(crate) trait Cluster: Send + Sync {
     /// then compares `Rooms::local_members` with its last report, and reads the rosters of `Rooms::unknown_rosters`.
     fn members_changed(&self);
 
-    /// Reports that `user` is typing. Every server, this one included, then calls `Rooms::deliver_typing`.
+    /// Reports that `user` is typing. If the user is in the room, on any server, every server then calls
+    /// `Rooms::deliver_typing`, this one included.
     fn typing(&self, room: &RoomName, user: &User);
 }

@@ -3,6 +3,7 @@
 use futures_util::FutureExt as _;
 
 use super::*;
+use crate::user::TYPING_INTERVAL;
 
 fn lobby() -> RoomName {
     RoomName::parse("lobby").unwrap()

@@ -18,6 +18,17 @@ local function expire(folded, token, seconds)
   redis.call('ZADD', 'chat:names', now + seconds, folded)
 end
 
+-- Returns whether the holder of a name has taken another one, and has not used this one since.
+local function is_released(folded)
+  return redis.call('HEXISTS', 'chat:name:' .. folded, 'released') == 1
+end
+
+-- Returns whether it is time to make a confirmed name expire later. Once in ten minutes is enough, because each write
+-- costs a sync of the disk. It must be less than the hour after which an unused name may be evicted.
+local function is_due(folded)
+  return redis.call('TTL', 'chat:name:' .. folded) < name_ttl - 600
+end
+
 -- Evicts the name that was idle for longest, if it was idle for at least `evictable_after` seconds. Returns whether
 -- there was one. Unconfirmed names are not evicted, because they expire soon.
 local function evict(evictable_after)
@@ -48,9 +59,10 @@ function commands.resolve(token)
   local folded = name_of(token)
   if not folded then return false end
   local name = 'chat:name:' .. folded
-  -- Once a minute is enough, because each write costs a sync of the disk.
-  local is_due = redis.call('TTL', name) < name_ttl - 60
-  if redis.call('HDEL', name, 'released') == 1 or is_due then expire(folded, token, name_ttl) end
+  if is_released(folded) or is_due(folded) then
+    redis.call('HDEL', name, 'released')
+    expire(folded, token, name_ttl)
+  end
   return redis.call('HMGET', name, 'id', 'name')
 end
 
@@ -68,9 +80,10 @@ end
 function commands.refresh(...)
   for _, token in ipairs({ ... }) do
     local folded = name_of(token)
-    if folded then
-      local is_released = redis.call('HEXISTS', 'chat:name:' .. folded, 'released') == 1
-      expire(folded, token, is_released and unconfirmed_ttl or name_ttl)
+    if folded and is_released(folded) then
+      expire(folded, token, unconfirmed_ttl)
+    elseif folded and is_due(folded) then
+      expire(folded, token, name_ttl)
     end
   end
 end

@@ -51,14 +51,30 @@ function commands.leave(server, ...)
   end
 end
 
+-- Publishes which users are typing, except those who are not in the room on any server.
+-- Arguments: room, user and name of each.
+function commands.typing(_, ...)
+  local args = { ... }
+  for i = 1, #args, 3 do
+    local room, user, name = args[i], args[i + 1], args[i + 2]
+    if redis.call('HEXISTS', 'chat:members:' .. room, user) == 1 then
+      redis.call('PUBLISH', 'chat:typing', cjson.encode({ room, user, name }))
+    end
+  end
+end
+
+-- Returns the time in seconds, with a fraction.
+local function time()
+  local now = redis.call('TIME')
+  return now[1] + now[2] / 1e6
+end
+
 -- Renews the lease of a server, and removes the members of servers whose lease has run out. Returns how many members
--- the server has, in all rooms together.
+-- the server has, in all rooms together, and in how many milliseconds the next lease of any server runs out.
 -- Arguments: the length of the lease in seconds.
 function commands.heartbeat(server, seconds)
-  local now = tonumber(redis.call('TIME')[1])
-  local silence = now - (redis.call('GET', 'chat:time') or now)
-  redis.call('SET', 'chat:time', now)
-  if silence > seconds / 2 then
+  local now = time()
+  if redis.call('ZCOUNT', 'chat:servers', now + seconds / 2, '+inf') == 0 then
     -- No server has sent a heartbeat, so Redis was probably not available. All leases begin again.
     for _, other in ipairs(redis.call('ZRANGE', 'chat:servers', 0, -1)) do
       redis.call('ZADD', 'chat:servers', now + seconds, other)
@@ -73,7 +89,14 @@ function commands.heartbeat(server, seconds)
   end
   redis.call('PUBLISH', 'chat:heartbeat', '[]')
   redis.call('ZADD', 'chat:servers', now + seconds, server)
-  return redis.call('SCARD', 'chat:server:' .. server)
+  local next_end = redis.call('ZRANGE', 'chat:servers', 0, 0, 'WITHSCORES')[2]
+  return { redis.call('SCARD', 'chat:server:' .. server), math.max(0, math.ceil((next_end - now) * 1000)) }
+end
+
+-- Shortens the lease of a server that is stopping.
+-- Arguments: the rest of the lease in seconds.
+function commands.stop(server, seconds)
+  redis.call('ZADD', 'chat:servers', 'XX', time() + seconds, server)
 end
 
 return commands[ARGV[1]](unpack(ARGV, 2))

@@ -14,7 +14,6 @@ use super::messages::{Entry, parse_message};
 use super::presence::LEASE;
 use crate::input::RoomName;
 use crate::room::{ChangeKind, PresenceChange, Rooms};
-use crate::user::UserId;
 
 /// How long to wait before the next attempt to subscribe. A Redis that starts again gets one attempt a second from each
 /// server.
@@ -31,9 +30,9 @@ pub(super) async fn subscribe(redis: &Redis) -> Result<PubSub, RedisError> {
     redis.subscribe(&channels).await
 }
 
-/// Delivers what is published to `rooms`, for as long as the server runs. Subscribes again when the subscription ends.
-pub(super) async fn run(first: PubSub, rooms: Rooms, redis: Redis) {
-    let mut subscription = Some(first);
+/// Delivers what is published to `rooms`, for as long as the server runs. Subscribes if there is no subscription yet, and
+/// again when a subscription ends.
+pub(super) async fn run(mut subscription: Option<PubSub>, rooms: Rooms, redis: Redis) {
     loop {
         if let Some(subscription) = subscription.take() {
             // What was published before this subscription did not arrive.
@@ -93,8 +92,8 @@ fn deliver(
             rooms.apply_presence_change(&room, change.try_into()?);
         }
         "chat:typing" => {
-            let (room, user, name): (String, UserId, String) = serde_json::from_slice(payload)?;
-            rooms.deliver_typing(&RoomName::parse(&room)?, user, &name);
+            let (room, user, name): (String, String, String) = serde_json::from_slice(payload)?;
+            rooms.deliver_typing(&RoomName::parse(&room)?, user.parse()?, &name);
         }
         _ => {} // A heartbeat.
     }

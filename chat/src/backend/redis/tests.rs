@@ -99,6 +99,36 @@ async fn the_key_of_a_message_is_deleted_with_it() {
     assert_eq!(keys, 10_000);
 }
 
+/// A heartbeat after the report of a stop would make the lease longer again, and the users would leave late.
+#[tokio::test]
+async fn a_server_that_is_stopping_does_not_renew_its_lease() {
+    if !testing::redis::is_installed() {
+        return;
+    }
+    let server = testing::redis::Redis::start();
+    let rooms = Rooms::new(20, EVENT_BUFFER);
+    let opened = RedisBackend::open(&server.url(), rooms, 10).await;
+    let (backend, rooms) = opened.unwrap();
+    let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
+    let _membership = rooms.join(&lobby, &ann).await.unwrap();
+    let end_of_lease = async || {
+        let mut reading = Pipeline::new();
+        reading
+            .cmd("ZSCORE")
+            .arg("chat:servers")
+            .arg(&backend.cluster.server);
+        let (end,): (f64,) = backend.redis.query(&reading).await.unwrap();
+        end
+    };
+    let before = end_of_lease().await;
+    backend.close().await;
+    let shortened = end_of_lease().await;
+    assert!(shortened < before, "{shortened} {before}");
+    tokio::time::sleep(presence::HEARTBEAT_INTERVAL + Duration::from_secs(1)).await;
+    let renewed_by = end_of_lease().await - shortened;
+    assert!(renewed_by.abs() < 0.001, "{renewed_by}");
+}
+
 /// Each room keeps its latest page, also the one that was silent for longest.
 #[allow(clippy::too_many_lines, reason = "one step after the other")]
 #[tokio::test]
