@@ -1,6 +1,8 @@
 //! The pages of all six lessons in a browser, over TLS.
 
-use serde_json::json;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
 use shared::catalog::LESSONS;
 use testing::browser::{Browser, Tab};
 use testing::redis::Redis;
@@ -10,6 +12,9 @@ use super::{Proxy, join, start_chat};
 
 /// How many connections a browser opens to one host over HTTP/1.1.
 const CONNECTIONS: usize = 6;
+
+/// How many seconds a poll of the chat may wait.
+const LONGEST_WAIT: u64 = 60;
 
 /// The number of the lesson with SSE.
 const SSE: usize = 4;
@@ -21,7 +26,7 @@ const PROTOCOL: &str = "performance.getEntriesByType('navigation')[0].nextHopPro
 struct Course {
     _redis: Redis,
     lessons: Vec<Server>,
-    _chats: Vec<Server>,
+    chats: Vec<Server>,
     proxy: Proxy,
 }
 
@@ -36,7 +41,7 @@ fn start() -> Course {
     Course {
         _redis: redis,
         lessons,
-        _chats: chats,
+        chats,
         proxy,
     }
 }
@@ -45,6 +50,7 @@ fn start() -> Course {
 #[ignore = "needs nginx, redis-server, a browser and its driver"]
 async fn all_six_lessons_work_over_tls_and_news_arrives_while_a_stream_is_open() {
     let course = start();
+    let long_wait = tokio::spawn(wait_as_long_as_allowed(&course));
     let browser = Browser::start().await;
     for lesson in 1..=5 {
         eprintln!("lesson {lesson}"); // The test runner shows it if the lesson does not work.
@@ -73,6 +79,35 @@ async fn all_six_lessons_work_over_tls_and_news_arrives_while_a_stream_is_open()
     the_login_works(&browser, &course.proxy).await;
     the_chat_works(&browser, &course.proxy).await;
     assert_eq!(browser.console_errors().await, [""; 0]);
+    assert_eq!(long_wait.await.unwrap(), 200, "nginx waits for longer");
+}
+
+/// Sends the longest poll, in a room of its own, and returns the status of its response.
+fn wait_as_long_as_allowed(course: &Course) -> impl Future<Output = u16> + use<> {
+    let (client, proxy) = (course.chats[0].client.clone(), course.proxy.plain_address());
+    async move {
+        let name = json!({ "name": "patient" });
+        let session = client.post(format!("http://{proxy}/session")).json(&name);
+        let session: Value = session.send().await.unwrap().json().await.unwrap();
+        let poll = async |wait: u64, after: &str| {
+            let url = format!("http://{proxy}/rooms/quiet/messages?wait={wait}{after}");
+            let request = client
+                .get(url)
+                .bearer_auth(session["token"].as_str().unwrap());
+            request.send().await.unwrap()
+        };
+        let first: Value = poll(0, "").await.json().await.unwrap();
+        let after = format!("&after={}", first["cursor"].as_str().unwrap());
+        let start = Instant::now();
+        let response = poll(LONGEST_WAIT, &after).await;
+        let status = response.status().as_u16();
+        let body = response.text().await.unwrap();
+        assert!(
+            start.elapsed() >= Duration::from_secs(LONGEST_WAIT),
+            "{body}"
+        );
+        status
+    }
 }
 
 async fn the_login_works(browser: &Browser, proxy: &Proxy) {
