@@ -22,7 +22,7 @@ const CHATS: [&str; 3] = ["127.0.0.1:8006", "127.0.0.1:8016", "127.0.0.1:8026"];
 const LESSONS: usize = 6;
 
 /// How nginx is installed on Debian.
-const INSTALL: &str = "nginx: apt-get install nginx-light";
+const INSTALL: &str = "nginx: apt-get install nginx";
 
 /// A running nginx. Dropping it ends the process.
 #[derive(Debug)]
@@ -138,12 +138,14 @@ fn configuration(ports: &[u16], lessons: &[Server], chats: &[Server]) -> String 
     // While a server restarts, nginx writes a line for each request that it sends to another one.
     replace("error_log stderr;", "error_log error.log;");
     for (port, number) in ports.iter().zip(1..=LESSONS) {
-        let mut listen = format!("listen 127.0.0.1:{port} ssl http2;");
-        if number == LESSONS {
-            listen += &format!(" listen 127.0.0.1:{};", ports[LESSONS]);
-        }
+        let listen = format!("listen 127.0.0.1:{port} ssl http2;");
         replace(&format!("listen 844{number} ssl http2;"), &listen);
     }
+    let plain = format!(
+        "listen 127.0.0.1:{};\n        location / {{\n",
+        ports[LESSONS]
+    );
+    replace("location / {\n", &plain);
     for (server, number) in lessons.iter().zip(1..LESSONS) {
         let address = format!("127.0.0.1:800{number};");
         replace(&address, &format!("{};", server.address()));
