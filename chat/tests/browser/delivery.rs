@@ -77,8 +77,10 @@ async fn a_message_shows_how_it_came() {
     ann.evaluate("location.reload()").await;
     until_texts(&ann, &texts).await;
     ann.click(&format!("{LAST} summary")).await;
-    let own = ann.until(DETAIL).await;
-    assert_eq!(own["key"], "known only to the page that has sent it");
+    ann.until(&format!(
+        "{DETAIL}.key === 'known only to the page that has sent it'"
+    ))
+    .await;
     assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
