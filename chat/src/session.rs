@@ -7,7 +7,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
-use shared::{JsonObject, error::Error};
+use shared::{JsonObject, error::Error, host::scheme};
 
 use crate::input::UserName;
 use crate::state::{ChatState, HandlerResult, app_data};
@@ -82,14 +82,14 @@ pub(crate) async fn create_session(
     if let Some(session) = &current
         && session.user.name.case_folded == name.case_folded
     {
-        return Ok(session_response(HttpResponse::Ok(), session));
+        return Ok(session_response(HttpResponse::Ok(), &request, session));
     }
     let new = Session::create(name, &chat).await?;
     if let Some(old) = current {
         // If this fails, the old name only stays taken for longer.
         chat.backend.release_name(old.user).await.ok();
     }
-    Ok(session_response(HttpResponse::Created(), &new))
+    Ok(session_response(HttpResponse::Created(), &request, &new))
 }
 
 /// Handles `GET /names/{name}`: returns the user who holds a name, `{"name":"Bob","id":"17"}`, or 404 if nobody does.
@@ -109,13 +109,16 @@ pub(crate) async fn find_holder(request: HttpRequest, name: web::Path<String>) -
 
 fn session_response(
     mut response: actix_web::HttpResponseBuilder,
+    request: &HttpRequest,
     session: &Session,
 ) -> HttpResponse {
-    // No page of another site can send this cookie, and no script can read it. A server behind TLS adds `Secure`.
+    // No page of another site can send this cookie, and no script can read it. A browser that got it over TLS never
+    // sends it without.
     let cookie = Cookie::build(COOKIE, session.token.as_str())
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
+        .secure(scheme(request.headers()) == "https")
         .max_age(time::Duration::days(COOKIE_DAYS))
         .finish();
     let body = json!({ "name": session.user.name(), "token": session.token });

@@ -41,8 +41,10 @@ import { Outbox } from "./outbox.js";
 import { Room } from "./room.js";
 import { transportNames } from "./transports.js";
 
-/** A connection that has lasted so many milliseconds was stable: when it breaks, the back-off starts at 1 s again. */
-const STABLE_AFTER = 5_000;
+/** A connection that has lasted so many milliseconds was stable: when it breaks, the back-off starts at 1 s again. The
+ *  time is short, because in a deploy the next server may be the next one to stop, and a user who is away for 5 s has
+ *  left. */
+const STABLE_AFTER = 1_000;
 /** How often the better transports are tried again, in milliseconds. */
 const UPGRADE_RETRY = 60_000;
 /** The shortest time between two `typing` events, in milliseconds. The server passes on one a second. */

@@ -27,7 +27,12 @@ function webSocket({ url, onAlive, onEvent, onClose }) {
     onEvent(event, data, ack);
   };
   socket.onclose = () => onClose("The connection broke.");
-  return { close: () => socket.close(), send: (frame) => socket.send(frame) };
+  function send(frame) {
+    // The server has begun to close it. `onclose` comes next, and for `send` the browser would only report an error.
+    if (socket.readyState === WebSocket.CLOSING) return;
+    socket.send(frame);
+  }
+  return { close: () => socket.close(), send };
 }
 
 /** Server-Sent Events: one response that never ends. */

@@ -166,6 +166,21 @@ async fn the_cookie_is_another_secret_and_is_sent_only_to_the_login() {
     assert_eq!(attributes, ["HttpOnly", "Path=/login", "SameSite=Strict"]);
 }
 
+/// The phone must not leave TLS, and neither must the cookie.
+#[tokio::test]
+async fn behind_tls_the_link_is_https_and_the_cookie_secure() {
+    let server = Server::start(BINARY, &[]);
+    let request = Client::new(&server).request(Method::POST, "/login");
+    let request = request.header("X-Forwarded-Proto", "https");
+    let response = request.send().await.unwrap();
+    let cookie = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.contains("; Secure"), "{cookie}");
+    let ticket: Value = response.json().await.unwrap();
+    let url = ticket["url"].as_str().unwrap();
+    let start = format!("https://{}/login/", server.address());
+    assert!(url.starts_with(&start), "{url}");
+}
+
 /// Each tab creates a ticket of its own, and both tabs have the same cookies.
 #[tokio::test]
 async fn two_tabs_of_one_browser_do_not_disturb_each_other() {

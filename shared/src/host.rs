@@ -1,13 +1,16 @@
-//! [`Host`]: the name under which a client has reached the server.
+//! [`Host`] and [`scheme`]: under which name a browser has reached the server, and whether over TLS.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::uri::Authority;
 
 use crate::error::Error;
 
 /// The longest `Host` header in bytes: a name of 253 characters (RFC 1035 §2.3.4), a colon and a port of five digits.
 pub const MAX_HOST_BYTES: usize = 259;
+
+/// The header in which a proxy says by which scheme the browser has reached it.
+const FORWARDED_PROTO: &str = "X-Forwarded-Proto";
 
 /// The `Host` header of a request (RFC 9110 §7.2): a name or an IP address, and a port unless it is the default one.
 ///
@@ -50,6 +53,21 @@ impl Host {
     }
 }
 
+/// Returns the scheme of the page's own address: `https` if a proxy says so in `X-Forwarded-Proto`, otherwise `http`,
+/// because the server itself has no TLS.
+///
+/// Every client can send this header, but it can deceive nobody else with it: a page cannot add a header to a request
+/// to another site unless that site allows it.
+#[must_use]
+pub fn scheme(headers: &HeaderMap) -> &'static str {
+    let is_https = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"https");
+    let mut values = headers.get_all(FORWARDED_PROTO);
+    match (values.next(), values.next()) {
+        (Some(value), None) if is_https(value) => "https",
+        _ => "http",
+    }
+}
+
 /// Returns whether `text` is a host name or an IP address, with or without a port.
 fn is_host(text: &str) -> bool {
     let is_host_char = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
@@ -66,7 +84,28 @@ fn is_host(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Host, MAX_HOST_BYTES, is_host};
+    use actix_web::test::TestRequest;
+
+    use super::{FORWARDED_PROTO, Host, MAX_HOST_BYTES, is_host, scheme};
+
+    #[test]
+    fn the_scheme_is_https_only_if_a_proxy_says_so() {
+        for (values, expected) in [
+            (&[][..], "http"),
+            (&["http"], "http"),
+            (&["https"], "https"),
+            (&["HTTPS"], "https"),
+            (&["http, https"], "http"),
+            (&["https", "https"], "http"),
+        ] {
+            let add = |request: TestRequest, value: &&str| {
+                request.append_header((FORWARDED_PROTO, *value))
+            };
+            let request = values.iter().fold(TestRequest::default(), add);
+            let request = request.to_http_request();
+            assert_eq!(scheme(request.headers()), expected, "{values:?}");
+        }
+    }
 
     #[test]
     fn only_a_name_or_an_address_is_a_host() {

@@ -78,11 +78,12 @@ const FILES: [&str; 8] = [
 ];
 
 /// What the chat is made of.
-const CHAT_FILES: [&str; 15] = [
+const CHAT_FILES: [&str; 16] = [
     "Cargo.toml",
     "PROTOCOL.md",
     "README.md",
     "SCALING.md",
+    "deploy/nginx.conf",
     "examples/small.rs",
     "src/backend.rs",
     "src/main.rs",

@@ -1,5 +1,7 @@
 //! The transports, and connections that break: nothing is lost and nothing is shown twice.
 
+use std::time::Duration;
+
 use super::*;
 
 #[tokio::test]
@@ -50,6 +52,38 @@ async fn a_killed_server_loses_and_repeats_nothing_on_any_transport() {
     // And the log says the same to somebody who has seen nothing.
     let eve = join(&browser, &server, "Eve").await;
     until_texts(&eve, &texts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+/// In a deploy, each server that a page comes to may be the next one to stop. A pause that doubles each time would soon be
+/// longer than the 5 s after which a user has left. What is typed while a connection closes is not lost either.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn a_page_whose_connections_each_lasted_a_moment_comes_back_within_a_second() {
+    const LASTED: Duration = Duration::from_millis(1_100);
+    const LONGEST_PAUSE: f64 = 1_000.0;
+    let (server, browser) = (Server::start(BINARY, &IN_MEMORY), Browser::start().await);
+    let tab = join(&browser, &server, "Ann").await;
+    let texts = ["0", "1", "2", "3", "4"];
+    for text in texts {
+        until_transport(&tab, "websocket").await;
+        tokio::time::sleep(LASTED).await;
+        // The page measures for how long it is not connected.
+        tab.evaluate(
+            "(() => { const { dataset } = document.getElementById('status'); let start;
+                window.pause = new Promise((resolve) => new MutationObserver(() => {
+                    if (dataset.state === 'closed') start ??= performance.now();
+                    if (dataset.state === 'connecting' && start) resolve(performance.now() - start);
+                }).observe(document.getElementById('status'), { attributes: true }));
+                return null; })()",
+        )
+        .await;
+        server.cut().await;
+        say(&tab, text).await;
+        let pause = tab.evaluate("pause").await.as_f64().unwrap();
+        assert!(pause < LONGEST_PAUSE + 500.0, "{text}: {pause} ms");
+    }
+    until_texts(&tab, &texts).await;
+    assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
 /// A newcomer gets only the latest 50 messages, but a client that reconnects gets all that it has missed.

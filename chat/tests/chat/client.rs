@@ -307,6 +307,28 @@ impl Socket {
         }
     }
 
+    /// Sends a number as a message, and waits until it is acknowledged. Returns `None` if the connection ends first.
+    pub(crate) async fn acknowledge(&mut self, number: u64) -> Option<()> {
+        let data = json!({ "key": number.to_string(), "text": number.to_string() });
+        let frame = json!({ "event": "message", "ack": number, "data": data });
+        let exchange = async {
+            self.0.send(Message::text(frame.to_string())).await.ok()?;
+            while let Some(Ok(frame)) = self.0.next().await {
+                let Message::Text(text) = frame else { continue };
+                let event: Value = serde_json::from_str(&text).unwrap();
+                assert_ne!(event["event"], "error", "{event}");
+                if event["event"] == "ack" {
+                    assert_eq!(event["ack"], number);
+                    return Some(());
+                }
+            }
+            None
+        };
+        timeout(TEST_TIMEOUT, exchange)
+            .await
+            .expect("a reply in time")
+    }
+
     pub(crate) async fn close_code(&mut self) -> u16 {
         loop {
             if let Message::Close(frame) = self.next_frame().await {

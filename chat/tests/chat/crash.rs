@@ -34,6 +34,8 @@ pub(crate) struct Follower {
     /// The numbers that it has received, in this order.
     received: Vec<u64>,
     cursor: String,
+    /// Whether it is an error if somebody leaves.
+    is_nobody_to_leave: bool,
 }
 
 impl Follower {
@@ -46,6 +48,16 @@ impl Follower {
             transport,
             received: Vec::new(),
             cursor: "0".into(),
+            is_nobody_to_leave: false,
+        }
+    }
+
+    /// Lets the follower connect through a proxy, and fail if somebody leaves.
+    pub(crate) fn behind(self, proxy: &str) -> Self {
+        Self {
+            addresses: [proxy.to_owned()].into(),
+            is_nobody_to_leave: true,
+            ..self
         }
     }
 
@@ -70,6 +82,8 @@ impl Follower {
     /// Records an event. Returns `Some` if its text is `end`.
     fn record(&mut self, event: &Value) -> Option<()> {
         assert_ne!(event["event"], "reset", "a cursor stays valid");
+        let is_left = self.is_nobody_to_leave && event["event"] == "left";
+        assert!(!is_left, "{:?}: {event}", self.transport);
         if event["event"] != "message" {
             return None;
         }
@@ -113,10 +127,10 @@ impl Follower {
         while let Ok(Some(chunk)) = response.chunk().await {
             text += str::from_utf8(&chunk).unwrap();
             while let Some((event, rest)) = text.split_once("\n\n") {
-                let data = event.split_once("data: ").map(|(_, data)| data);
-                if let (true, Some(data)) = (event.contains("event: message"), data) {
+                let field = |name| event.lines().find_map(|line| line.strip_prefix(name));
+                if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
                     let data: Value = serde_json::from_str(data).unwrap();
-                    let end = self.record(&json!({ "event": "message", "data": data }));
+                    let end = self.record(&json!({ "event": name, "data": data }));
                     if end.is_some() {
                         return end;
                     }
@@ -188,11 +202,12 @@ pub(crate) fn start_writer(
     })
 }
 
-/// Checks that every follower has received all acknowledged numbers once and in order, and nothing else.
+/// Checks that every follower has received all acknowledged numbers once and in order, and nothing else. Returns the
+/// numbers as they were received.
 pub(crate) async fn assert_nothing_lost(
     acknowledged: &[Range<u64>],
     followers: Vec<JoinHandle<Vec<u64>>>,
-) {
+) -> Vec<u64> {
     let mut lists = Vec::new();
     for follower in followers {
         lists.push(follower.await.unwrap());
@@ -224,6 +239,7 @@ pub(crate) async fn assert_nothing_lost(
     );
     let all: HashSet<_> = lists[0].iter().collect();
     assert_eq!(all.len(), count);
+    lists.swap_remove(0)
 }
 
 #[tokio::test]

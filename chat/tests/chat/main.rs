@@ -11,6 +11,7 @@
 mod client;
 mod connections;
 mod crash;
+mod deploy;
 mod events;
 mod hostile;
 mod input;

@@ -20,6 +20,25 @@ async fn only_the_token_gets_a_name_that_is_taken() {
     assert_eq!(back, json!({ "name": "Ann", "token": ann.token }));
 }
 
+/// A browser refuses a cookie that is `Secure` if it comes without TLS, so the server may not always add it.
+#[tokio::test]
+async fn the_cookie_is_secure_if_the_page_came_over_tls() {
+    let server = start(&[]);
+    let request = |scheme: &str| {
+        let request = server.client.post(server.url("/session"));
+        let request = request.header("X-Forwarded-Proto", scheme);
+        request.json(&json!({ "name": scheme })).send()
+    };
+    for (scheme, is_secure) in [("https", true), ("http", false)] {
+        let response = request(scheme).await.unwrap();
+        let cookie = response.headers()[header::SET_COOKIE].to_str().unwrap();
+        assert_eq!(cookie.contains("; Secure"), is_secure, "{cookie}");
+    }
+    let response = take_name(&server, "Ann", None).await;
+    let cookie = response.headers()[header::SET_COOKIE].to_str().unwrap();
+    assert!(!cookie.contains("Secure"), "without a proxy: {cookie}");
+}
+
 #[tokio::test]
 async fn the_cookie_works_like_the_token_for_this_site_only() {
     let server = start(&[]);

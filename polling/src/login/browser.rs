@@ -7,7 +7,11 @@ use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use askama::Template;
 use serde_json::json;
 use shared::page::{NetworkPanel, html_response};
-use shared::{error::Error, host::Host, was_head};
+use shared::{
+    error::Error,
+    host::{Host, scheme},
+    was_head,
+};
 
 use super::secret::Secret;
 use super::ticket::TicketError;
@@ -54,10 +58,11 @@ pub(super) async fn create(
         .unwrap_or_else(Secret::random);
     let host = Host::of(&request)?;
     let id = tickets.create(browser, flags.ticket_seconds, now);
-    let url = qr_code::phone_url(&host, id);
+    let scheme = scheme(request.headers());
+    let url = qr_code::phone_url(scheme, &host, id);
     Ok(HttpResponse::Created()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .cookie(cookie(browser))
+        .cookie(cookie(browser, scheme == "https"))
         .json(json!({
             "id": id.to_string(),
             "url": url,
@@ -96,12 +101,13 @@ fn browser_secret(request: &HttpRequest) -> Option<Secret> {
 
 /// Creates the cookie. Scripts cannot read it (`HttpOnly`). The browser sends it only from our own
 /// pages (`SameSite=Strict`), only to the URLs of the login (`Path`), and deletes it when the browser
-/// is closed (no `Max-Age`). A server behind TLS adds `Secure`.
-fn cookie(browser: Secret) -> Cookie<'static> {
+/// is closed (no `Max-Age`). If the page came over TLS, the browser never sends it without (`Secure`).
+fn cookie(browser: Secret, is_secure: bool) -> Cookie<'static> {
     Cookie::build(COOKIE_NAME, browser.to_string())
         .path("/login")
         .http_only(true)
         .same_site(SameSite::Strict)
+        .secure(is_secure)
         .finish()
 }
 

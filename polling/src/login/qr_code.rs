@@ -7,8 +7,8 @@ use super::secret::Secret;
 
 /// Returns the URL of the phone's page for the ticket `id`. The browser has reached the server under the
 /// name `host`, so the phone can probably reach it under this name, too.
-pub(super) fn phone_url(host: &Host, id: Secret) -> String {
-    format!("http://{}/login/{id}/phone", host.as_str())
+pub(super) fn phone_url(scheme: &str, host: &Host, id: Secret) -> String {
+    format!("{scheme}://{}/login/{id}/phone", host.as_str())
 }
 
 /// Draws the QR code of `url` as an SVG image: black squares on white, with the empty margin of four
@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn the_longest_host_has_a_qr_code() {
         let url = format!(
-            "http://{}/login/{}/phone",
+            "https://{}/login/{}/phone",
             "a".repeat(MAX_HOST_BYTES),
             "0".repeat(32)
         );

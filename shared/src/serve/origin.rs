@@ -15,6 +15,7 @@ use actix_web::middleware::{Condition, Next};
 use actix_web::{Error, web};
 
 use crate::error;
+use crate::host::scheme;
 
 /// The origin of a page, such as `https://example.org`, in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,23 +108,24 @@ fn foreign_origin(request: &ServiceRequest) -> Option<String> {
     let Some(origin) = single_header(headers, header::ORIGIN).map(str::to_ascii_lowercase) else {
         return Some(String::from_utf8_lossy(raw_origin.as_bytes()).into_owned());
     };
-    let own =
-        single_header(headers, header::HOST).is_some_and(|host| is_same_origin(&origin, host));
+    let own = single_header(headers, header::HOST)
+        .is_some_and(|host| is_same_origin(&origin, scheme(headers), host));
     let allowed = request.app_data::<web::Data<AllowedOrigins>>();
     let allowed = allowed.is_some_and(|allowed| allowed.0.contains(&Origin(origin.clone())));
     (!own && !allowed).then_some(origin)
 }
 
-/// Returns whether `origin` is the server's own, which consists of `http` and the request's `Host`. Both may omit port
-/// 80.
-fn is_same_origin(origin: &str, host: &str) -> bool {
-    origin.strip_prefix("http://").is_some_and(|origin_host| {
-        let strip_default_port = |host: &str| {
-            host.strip_suffix(":80")
-                .unwrap_or(host)
-                .to_ascii_lowercase()
-        };
-        strip_default_port(origin_host) == strip_default_port(host)
+/// Returns whether `origin` is the server's own, which consists of the `scheme` and the request's `Host`. Both may omit
+/// the scheme's default port.
+fn is_same_origin(origin: &str, scheme: &str, host: &str) -> bool {
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let strip_default_port = |host: &str| {
+        host.strip_suffix(default_port)
+            .unwrap_or(host)
+            .to_ascii_lowercase()
+    };
+    origin.split_once("://").is_some_and(|(own, origin_host)| {
+        own == scheme && strip_default_port(origin_host) == strip_default_port(host)
     })
 }
 
@@ -146,7 +148,17 @@ mod tests {
             ("http://example.org:80", "example.org"),
             ("http://[::1]:8004", "[::1]:8004"),
         ] {
-            assert!(is_same_origin(origin, host), "{origin} {host}");
+            assert!(is_same_origin(origin, "http", host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("https://localhost:8446", "localhost:8446"),
+            ("https://example.org", "example.org"),
+            ("https://example.org", "Example.org:443"),
+        ] {
+            assert!(is_same_origin(origin, "https", host), "{origin} {host}");
+            // A page that came without TLS may have been changed on its way.
+            let plain = origin.replace("https:", "http:");
+            assert!(!is_same_origin(&plain, "https", host), "{plain} {host}");
         }
         for (origin, host) in [
             ("https://example.org", "example.org"),
@@ -157,7 +169,7 @@ mod tests {
             ("null", "null"),
             ("", ""),
         ] {
-            assert!(!is_same_origin(origin, host), "{origin} {host}");
+            assert!(!is_same_origin(origin, "http", host), "{origin} {host}");
         }
     }
 

@@ -34,6 +34,9 @@ use driver::{Driver, Kind};
 /// How long to wait between two checks of a page.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
+/// JavaScript for whether a tab has loaded its page.
+const LOADED: &str = "document.URL !== 'about:blank' && document.readyState === 'complete'";
+
 /// The name under which `WebDriver` returns a reference to an element (its "web element identifier").
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -75,6 +78,8 @@ impl Browser {
         // Commands must not wait until a page has loaded, because a page with a stream may load for ever.
         capabilities["pageLoadStrategy"] = json!("none");
         capabilities["timeouts"] = json!({ "script": TEST_TIMEOUT.as_millis() });
+        // A test that needs TLS makes a certificate of its own.
+        capabilities["acceptInsecureCerts"] = json!(true);
         let driver = Driver::start(kind, folder.path());
         let client = Client::builder().no_proxy().timeout(3 * TEST_TIMEOUT);
         let mut browser = Self {
@@ -95,16 +100,21 @@ impl Browser {
 
     /// Opens `url` in a new tab and waits until the page has loaded.
     pub async fn open(&self, url: &str) -> Tab<'_> {
+        let tab = self.open_empty().await;
+        let opening = tab.command("/url", json!({ "url": url })).await;
+        opening.expect("a URL");
+        tab.until(LOADED).await;
+        tab
+    }
+
+    /// Opens a new tab with an empty page.
+    pub async fn open_empty(&self) -> Tab<'_> {
         let window = self.command("/window/new", json!({ "type": "window" }));
         let window = window.await.expect("a new window");
         let tab = Tab {
             browser: self,
             handle: window["handle"].clone(),
         };
-        let opening = tab.command("/url", json!({ "url": url })).await;
-        opening.expect("a URL");
-        tab.until("document.URL !== 'about:blank' && document.readyState === 'complete'")
-            .await;
         self.opened.lock().await.push(tab.handle.clone());
         tab
     }
@@ -177,6 +187,12 @@ impl Tab<'_> {
                 _ => time::sleep(CHECK_INTERVAL).await,
             }
         }
+    }
+
+    /// Returns whether the tab has loaded its page. While the browser waits for the first byte of a page, the driver does
+    /// not respond; then this waits for [`TEST_TIMEOUT`] and returns false.
+    pub async fn has_loaded(&self) -> bool {
+        self.try_evaluate(LOADED).await == Ok(Value::Bool(true))
     }
 
     /// Clicks on the element that the CSS selector finds, as a mouse does.

@@ -89,6 +89,7 @@ pub async fn check_every_server(target: Target) {
     access::files_are_served_and_folders_are_not_listed(target).await;
     access::another_site_may_not_change_anything(target).await;
     access::a_site_that_a_flag_allows_may_change_things(target).await;
+    access::behind_tls_only_the_page_that_came_over_tls_is_the_own_one(target).await;
     access::only_the_local_machine_may_cut(target).await;
     pages::a_person_gets_a_page_and_a_program_json(target).await;
     requests::a_healthy_server_says_so(target).await;

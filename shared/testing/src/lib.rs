@@ -27,7 +27,7 @@ pub mod redis;
 mod server;
 mod wait;
 
-pub use example::build_example;
+pub use example::{build_example, build_programs};
 pub use proc::ThreadTimes;
 pub use server::{Exit, Server, Signal, run};
 pub use wait::{TEST_TIMEOUT, eventually, read_until};

@@ -8,7 +8,12 @@ use crate::Server;
 impl Browser {
     /// Opens the page of a lesson and waits until it shows the list.
     pub async fn open_lesson(&self, server: &Server) -> Tab<'_> {
-        let tab = self.open(&server.url("/")).await;
+        self.open_lesson_at(&server.url("/")).await
+    }
+
+    /// Does the same as [`Browser::open_lesson`], for a lesson behind a proxy.
+    pub async fn open_lesson_at(&self, url: &str) -> Tab<'_> {
+        let tab = self.open(url).await;
         tab.until_status("open").await;
         tab.until("document.querySelectorAll('#users li').length >= 2")
             .await;

@@ -161,6 +161,29 @@ pub(super) async fn a_site_that_a_flag_allows_may_change_things(target: Target) 
     }
 }
 
+/// A page that came without TLS may have been changed on its way, although its host is the server's own.
+pub(super) async fn behind_tls_only_the_page_that_came_over_tls_is_the_own_one(target: Target) {
+    let server = target.start(&[]);
+    let plain = format!("http://{}", server.address());
+    let over_tls = plain.replace("http:", "https:");
+    for (origin, is_own) in [
+        (&*over_tls, true),
+        (&*plain, false),
+        ("https://evil.example", false),
+    ] {
+        let request = server.client.post(server.url(target.post));
+        let request = request
+            .header(header::ORIGIN, origin)
+            .header("X-Forwarded-Proto", "https");
+        let response = request.json(&json!({})).send().await.expect("a response");
+        if is_own {
+            assert_ne!(response.status(), 403, "{origin}");
+        } else {
+            expect_error(response, 403, origin).await;
+        }
+    }
+}
+
 /// Sends a request with two origins and an upgrade. No browser sends such a request.
 async fn send_upgrade(
     server: &Server,
