@@ -358,11 +358,17 @@ fn bad_frames() -> impl Iterator<Item = (&'static str, Vec<u8>, u16)> {
 async fn a_bad_frame_gets_one_close_frame_with_the_right_code() {
     let server = Server::start(BINARY, &[]);
     let clients = bad_frames().map(async |(what, bytes, code)| {
-        let mut client = RawClient::open(&server, "/echo").await;
-        client.send(&bytes).await;
-        let (frames, elapsed) = client.read_to_end().await;
-        assert_eq!(frames, [(0x88, code.to_be_bytes().to_vec())], "{what}");
-        assert!(elapsed < Duration::from_secs(1), "{what}: {elapsed:?}");
+        // A connection that lingers does so each time. A busy machine makes one of three slow, but not all.
+        let mut times = Vec::new();
+        for _ in 0..3 {
+            let mut client = RawClient::open(&server, "/echo").await;
+            client.send(&bytes).await;
+            let (frames, elapsed) = client.read_to_end().await;
+            assert_eq!(frames, [(0x88, code.to_be_bytes().to_vec())], "{what}");
+            times.push(elapsed);
+        }
+        let fastest = times.iter().min().unwrap();
+        assert!(*fastest < Duration::from_secs(1), "{what}: {times:?}");
     });
     join_all(clients).await;
     eventually("all are released", TEST_TIMEOUT, || {
