@@ -37,7 +37,8 @@ const LONG: usize = 20_000;
 /// A page that opens the small chat late, or again, does not get the earlier lines. Number the lines from 1,
 /// and keep the last 100. A line is then `17 2020-09-24 22:51:02 Ann: Hi`. The address `/ws?after=16` gets the kept
 /// lines after line 16 and then the new ones; `/ws` gets all kept lines first. No page may miss a line or get one
-/// twice, however slowly it reads and whatever others write meanwhile.
+/// twice, however slowly it reads and whatever others write meanwhile. The only exception is as before: a page that is
+/// 100 lines behind gets nothing more.
 ///
 /// Begin with `talk` in `examples/small.rs`. There are two steps whose order matters. `src/reader.rs` has the same two.
 #[tokio::test]
@@ -120,7 +121,7 @@ async fn expect_lines(socket: &mut Socket, numbers: impl Iterator<Item = usize>,
 /// a wave counts against the rate, as a message does. The page must be able to listen to it, also over SSE.
 ///
 /// Begin with `dispatch` in `src/transport/websocket.rs`, and follow `typing` from there. But do not send a wave as
-/// seldom as `typing` is sent.
+/// seldom as `typing` is sent. One server is enough: leave out `Cluster`, which is for many servers with Redis.
 #[tokio::test]
 #[ignore = "exercise 3"]
 async fn exercise_3_a_new_event() {
