@@ -4,6 +4,7 @@ mod failures;
 mod names;
 mod presence;
 mod stop;
+mod tls;
 
 use std::time::Duration;
 
