@@ -11,6 +11,7 @@ use redis::{
     TlsCertificates,
 };
 use shared::error::Error;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::backend::OpenError;
@@ -24,6 +25,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Redis {
     client: Client,
     connection: Arc<Mutex<ConnectionManager>>,
+    /// Wakes the task that listens, when the connection led to a replica.
+    replica_found: Arc<Notify>,
 }
 
 impl Redis {
@@ -43,6 +46,7 @@ impl Redis {
         Ok(Self {
             client,
             connection: Arc::new(Mutex::new(connection)),
+            replica_found: Arc::default(),
         })
     }
 
@@ -60,6 +64,27 @@ impl Redis {
         }
     }
 
+    /// Waits until the connection leads to a replica. After a failover it may do so, because the old primary is now a
+    /// replica, and the address of Redis leads to the new primary only for new connections.
+    pub(super) async fn replica_found(&self) {
+        self.replica_found.notified().await;
+    }
+
+    /// Waits for a response, for at most `RESPONSE_TIMEOUT`. If a replica responds, replaces the connection.
+    async fn respond_in_time<T>(
+        &self,
+        response: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, RedisError> {
+        // The timeout of the driver is not enough, because it does not include the wait for a new connection.
+        let response = timeout(RESPONSE_TIMEOUT, response).await;
+        let response = response.unwrap_or_else(|_| Err(timed_out()));
+        if matches!(&response, Err(error) if error.code() == Some("READONLY")) {
+            self.reconnect();
+            self.replica_found.notify_one();
+        }
+        response
+    }
+
     /// Runs a script and returns its result. After a 503 the script may have run or not.
     pub(super) async fn run_script<T: FromRedisValue>(
         &self,
@@ -75,20 +100,25 @@ impl Redis {
         script: &ScriptInvocation<'_>,
     ) -> Result<T, RedisError> {
         let mut connection = self.lock().clone();
-        respond_in_time(script.invoke_async(&mut connection)).await
+        self.respond_in_time(script.invoke_async(&mut connection))
+            .await
     }
 
     /// Sends one or more commands and returns their responses as a tuple.
     pub(super) async fn query<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, Error> {
         let mut connection = self.lock().clone();
-        let response = respond_in_time(commands.query_async(&mut connection)).await;
+        let response = self
+            .respond_in_time(commands.query_async(&mut connection))
+            .await;
         response.map_err(|error| unavailable(&error))
     }
 
     /// Checks that Redis accepts writes now.
     pub(super) async fn check(&self) -> Result<(), Error> {
         let mut connection = self.lock().clone();
-        let checked = respond_in_time(check_writable_v7(&mut connection)).await;
+        let checked = self
+            .respond_in_time(check_writable_v7(&mut connection))
+            .await;
         checked.map_err(|error| unavailable(&error))
     }
 
@@ -196,15 +226,6 @@ async fn warn_if_volatile(connection: &mut ConnectionManager) {
             "this Redis may lose messages that were acknowledged: start it with --appendonly yes --appendfsync always"
         );
     }
-}
-
-/// Waits for a response, for at most `RESPONSE_TIMEOUT`. The timeout of the driver is not enough, because it does not
-/// include the wait for a new connection.
-async fn respond_in_time<T>(
-    response: impl Future<Output = Result<T, RedisError>>,
-) -> Result<T, RedisError> {
-    let response = timeout(RESPONSE_TIMEOUT, response).await;
-    response.unwrap_or_else(|_| Err(timed_out()))
 }
 
 /// Logs the error and returns a 503 for the client.
