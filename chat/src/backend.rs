@@ -121,9 +121,14 @@ pub(crate) struct BackendFlags {
     #[arg(long, env, value_name = "BYTES", default_value = "4GiB", value_parser = parse_size)]
     pub(crate) database_size: u64,
 
-    /// Keep messages and names in this Redis instead, which any number of servers may share: `redis://127.0.0.1/`
+    /// Keep messages and names in this Redis instead, which any number of servers may share: `redis://127.0.0.1/`, or
+    /// with TLS `rediss://USER:PASSWORD@HOST/`; put a password only into the variable, because others can see a flag
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<String>,
+
+    /// Trust a `rediss://` Redis only if an authority in this PEM file has signed its certificate
+    #[arg(long, env, value_name = "FILE", requires = "redis")]
+    pub(crate) redis_ca: Option<PathBuf>,
 }
 
 /// Parses a size such as `4GiB`, `512MiB` or `1000000`.
@@ -157,7 +162,7 @@ pub(crate) async fn open(
     rooms: Rooms,
 ) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
     match &flags.redis {
-        Some(url) => redis::open(url, rooms).await,
+        Some(url) => redis::open(url, flags.redis_ca.as_deref(), rooms).await,
         None => sqlite::open(&flags.database, flags.database_size, rooms).await,
     }
 }

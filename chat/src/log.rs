@@ -1,12 +1,13 @@
 //! What a log of messages is, in any store.
 //!
-//! The ids of a room's messages count up by one. A reader remembers the id of the last message that it has read, its
+//! The ids of a room's messages count up. A reader remembers the id of the last message that it has read, its
 //! *cursor*. With that number it can continue later and misses nothing.
 //!
-//! The ids of a room have no gaps, and only the oldest messages are ever deleted. So a log is one range of ids from
-//! the first to the last, and a cursor is valid as long as no message after it has been deleted. The first id of a
-//! new room is the time in milliseconds. If a log is lost and a new one begins, a cursor of the lost log is therefore
-//! too old, and its reader gets a `reset`.
+//! Only the oldest messages are ever deleted. So a log is one range of ids from the first to the last, and a cursor is
+//! valid as long as no message after it has been deleted. No id is given twice, even if a store loses messages. SQLite
+//! loses none: its ids begin with the time in milliseconds and have no gaps. A Redis may lose the latest messages, so
+//! there each id is the time in microseconds, and the ids of lost messages leave a gap. If a whole log is lost and a new
+//! one begins, a cursor of the lost log is too old, and its reader gets a `reset`.
 
 use chrono::{DateTime, Local};
 use serde::{Serialize, Serializer};

@@ -30,10 +30,11 @@ mod presence;
 mod subscription;
 mod supervise;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::aio::PubSub;
+use ::redis::{Client, aio::PubSub};
 use futures_util::future::BoxFuture;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
@@ -66,15 +67,25 @@ struct RedisBackend {
     _tasks: JoinSet<()>,
 }
 
-/// Connects to the Redis at `url`. Returns the store, and the rooms in a cluster with those of the other servers.
-pub(super) async fn open(url: &str, rooms: Rooms) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
-    let (backend, rooms) = RedisBackend::open(url, rooms, MAX_USERS).await?;
+/// Connects to the Redis at `url`, whose certificate an authority in the file `ca` has signed. Returns the store, and the
+/// rooms in a cluster with those of the other servers.
+pub(super) async fn open(
+    url: &str,
+    ca: Option<&Path>,
+    rooms: Rooms,
+) -> Result<(Arc<dyn Backend>, Rooms), OpenError> {
+    let client = connection::client(url, ca)?;
+    let (backend, rooms) = RedisBackend::open(client, rooms, MAX_USERS).await?;
     Ok((Arc::new(backend), rooms))
 }
 
 impl RedisBackend {
-    async fn open(url: &str, rooms: Rooms, max_users: usize) -> Result<(Self, Rooms), OpenError> {
-        let redis = Redis::connect(url).await?;
+    async fn open(
+        client: Client,
+        rooms: Rooms,
+        max_users: usize,
+    ) -> Result<(Self, Rooms), OpenError> {
+        let redis = Redis::connect(client).await?;
         let cluster = Arc::new(RedisCluster::new());
         let rooms = rooms.in_cluster(Arc::clone(&cluster) as Arc<dyn Cluster>);
         // Before anybody can join, so that this server misses no change.

@@ -1,9 +1,12 @@
 //! Tests of several servers on one Redis: `cargo test -p chat --test chat redis -- --ignored`
 
+mod failover;
 mod failures;
+mod measure;
 mod names;
 mod presence;
 mod stop;
+mod tls;
 
 use std::time::Duration;
 

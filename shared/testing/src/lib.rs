@@ -29,5 +29,5 @@ mod wait;
 
 pub use example::{build_example, build_programs};
 pub use proc::ThreadTimes;
-pub use server::{Exit, Server, Signal, run};
+pub use server::{Exit, Server, Signal, run, run_with};
 pub use wait::{TEST_TIMEOUT, eventually, read_until};

@@ -24,11 +24,16 @@ pub fn is_installed() -> bool {
     installed
 }
 
+/// The settings of a Redis that writes to disk before it responds.
+const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
+
 /// A running `redis-server` that writes to disk before it responds. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Redis {
     child: Child,
     port: u16,
+    /// Further settings.
+    settings: Vec<String>,
     /// The folder with the server's data.
     folder: TempDir,
 }
@@ -37,17 +42,34 @@ impl Redis {
     /// Starts an empty server and waits until it listens.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts an empty server with further settings, which override the others.
+    ///
+    /// `PORT` in a setting becomes the port: with `--port 0 --tls-port PORT`, the server speaks only TLS.
+    #[must_use]
+    pub fn start_with(settings: &[&str]) -> Self {
         // Redis cannot choose a free port by itself. It is unlikely that another program takes this port first.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = free.local_addr().expect("an address").port();
         drop(free);
         let folder = TempDir::new().expect("a folder");
-        let child = spawn(port, &folder);
+        let with_port = |setting: &&str| setting.replace("PORT", &port.to_string());
+        let settings: Vec<_> = settings.iter().map(with_port).collect();
+        let child = spawn(port, &settings, &folder);
         Self {
             child,
             port,
+            settings,
             folder,
         }
+    }
+
+    /// Returns the port that the server listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Returns the URL for `--redis`.
@@ -69,15 +91,17 @@ impl Redis {
 
     /// Starts the server again after [`Redis::kill`], with the data on disk.
     pub fn restart(&mut self) {
-        self.child = spawn(self.port, &self.folder);
+        self.child = spawn(self.port, &self.settings, &self.folder);
     }
 }
 
 /// Starts `redis-server` on `port` and waits until it listens.
-fn spawn(port: u16, folder: &TempDir) -> Child {
+fn spawn(port: u16, settings: &[String], folder: &TempDir) -> Child {
     let mut child = Command::new("redis-server")
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
-        .args(["--appendfsync", "always", "--port", &port.to_string()])
+        .args(["--bind", "127.0.0.1", "--save", ""])
+        .args(["--port", &port.to_string()])
+        .args(DURABLE)
+        .args(settings)
         .arg("--dir")
         .arg(folder.path())
         .stdout(Stdio::null())

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Response};
@@ -27,6 +27,9 @@ const RUNNING: &str = "a running server, on Linux";
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    /// The first line that the server has printed.
+    first_line: String,
+    stdout: BufReader<ChildStdout>,
     /// How many sockets the server has open without any client.
     idle_sockets: usize,
     /// When the last signal was sent to the server.
@@ -41,6 +44,8 @@ pub struct Server {
 pub struct Exit {
     /// The exit code, or `None` if a signal ended the process.
     pub code: Option<i32>,
+    /// The text that the server has written to stdout.
+    pub stdout: String,
     /// The text that the server has written to stderr.
     pub stderr: String,
     /// The time from the last signal to the end, or from the start if there was no signal.
@@ -89,9 +94,8 @@ impl Server {
         let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is a pipe");
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("stdout is text");
+        let mut stdout = BufReader::new(stdout);
+        stdout.read_line(&mut line).expect("stdout is text");
         let address = line
             .trim_end()
             .rsplit_once("http://")
@@ -107,6 +111,8 @@ impl Server {
         Self {
             idle_sockets: proc::socket_count(child.id()),
             child,
+            first_line: line,
+            stdout,
             signalled_at: Cell::default(),
             address,
             client,
@@ -197,7 +203,11 @@ impl Server {
     #[must_use]
     pub fn wait(mut self) -> Exit {
         let start = self.signalled_at.get().unwrap_or_else(Instant::now);
-        wait_for_exit(&mut self.child, start)
+        let mut exit = wait_for_exit(&mut self.child, start);
+        exit.stdout = std::mem::take(&mut self.first_line);
+        let rest = self.stdout.read_to_string(&mut exit.stdout);
+        rest.expect("stdout is text");
+        exit
     }
 
     /// Returns the number of open connections to clients. If a client has disconnected, its connection counts until the
@@ -265,9 +275,21 @@ impl Drop for Server {
 /// Runs `binary` with flags that should prevent its start, and waits until the process has ended.
 #[must_use]
 pub fn run(binary: &str, flags: &[&str]) -> Exit {
+    run_to_end(server_command(binary, flags))
+}
+
+/// Runs `binary` on a free port with environment variables that should prevent its start, and waits until the process
+/// has ended.
+#[must_use]
+pub fn run_with(binary: &str, environment: &[(&str, &str)]) -> Exit {
+    let mut command = server_command(binary, &[]);
+    command.env("PORT", "0").envs(environment.iter().copied());
+    run_to_end(command)
+}
+
+fn run_to_end(mut command: Command) -> Exit {
     let start = Instant::now();
-    let mut command = server_command(binary, flags);
-    let child = command.stdout(Stdio::null()).spawn();
+    let child = command.stdout(Stdio::piped()).spawn();
     wait_for_exit(&mut child.expect("the binary starts"), start)
 }
 
@@ -306,11 +328,16 @@ fn wait_for_exit(child: &mut Child, start: Instant) -> Exit {
         std::thread::sleep(Duration::from_millis(2));
     };
     let elapsed = start.elapsed();
-    let mut stderr = String::new();
+    let (mut stdout, mut stderr) = (String::new(), String::new());
     let pipe = child.stderr.as_mut().expect("stderr is a pipe");
     pipe.read_to_string(&mut stderr).expect("stderr is text");
+    // A `Server` has taken this pipe, and reads it itself.
+    if let Some(pipe) = &mut child.stdout {
+        pipe.read_to_string(&mut stdout).expect("stdout is text");
+    }
     Exit {
         code: ExitStatus::code(&status),
+        stdout,
         stderr,
         elapsed,
     }

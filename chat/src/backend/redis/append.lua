@@ -24,15 +24,12 @@ if to then
   for _, field in ipairs({ 'to_id', recipient[1], 'to', recipient[2] }) do table.insert(fields, field) end
 end
 
--- The ids of a room have no gaps. The first id is the time in milliseconds, or a larger one if a deleted message had it.
+-- An id is the time in microseconds, or a larger one if the clock went back. So it is also larger than the ids of
+-- messages that this Redis does not have any more, or never got: a replica that becomes the primary may lack the latest
+-- ones. With an id twice, a reader who has seen the first message would never get the second.
 local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
-local id
-if last then
-  id = string.match(last[1], '^%d+') + 1
-else
-  local deleted = tonumber(redis.call('GET', 'chat:deleted') or 0)
-  id = math.max(now[1] * 1000 + math.floor(now[2] / 1000), deleted + 1)
-end
+local previous = last and string.match(last[1], '^%d+') or redis.call('GET', 'chat:deleted') or 0
+local id = math.max(now[1] * 1e6 + now[2], tonumber(previous) + 1)
 id = string.format('%.0f', id)
 redis.call('XADD', log, id .. '-0', unpack(fields))
 redis.call('HSET', sent, key, id .. ' ' .. now[1])

@@ -37,7 +37,11 @@ pub(super) async fn run(mut subscription: Option<PubSub>, rooms: Rooms, redis: R
         if let Some(subscription) = subscription.take() {
             // What was published before this subscription did not arrive.
             rooms.signal_gap();
-            deliver_all(subscription, &rooms).await;
+            tokio::select! {
+                () = deliver_all(subscription, &rooms) => {}
+                // A replica publishes what its primary publishes, but not what it missed before it was a replica.
+                () = redis.replica_found() => {}
+            }
             log::error!("the subscription to Redis has ended; subscribing again");
         }
         sleep(RETRY_DELAY).await;

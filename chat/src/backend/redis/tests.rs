@@ -9,11 +9,16 @@ use super::*;
 use crate::backend::tests::{Control, Store};
 use crate::room::EVENT_BUFFER;
 
+/// Returns a client of this Redis.
+fn client(server: &testing::redis::Redis) -> Client {
+    connection::client(&server.url(), None).unwrap()
+}
+
 /// Returns an empty store. Its Redis belongs to it alone.
 pub(crate) async fn store(max_users: usize) -> Store {
     let server = testing::redis::Redis::start();
     let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(&server.url(), rooms, max_users).await;
+    let opened = RedisBackend::open(client(&server), rooms, max_users).await;
     let (backend, rooms) = opened.unwrap();
     let backend = Arc::new(backend);
     let store = Store {
@@ -81,7 +86,7 @@ async fn the_key_of_a_message_is_deleted_with_it() {
     }
     let server = testing::redis::Redis::start();
     let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(&server.url(), rooms, 10).await;
+    let opened = RedisBackend::open(client(&server), rooms, 10).await;
     let (backend, _rooms) = opened.unwrap();
     let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
     backend.claim_name(Arc::clone(&ann)).await.unwrap();
@@ -107,7 +112,7 @@ async fn a_server_that_is_stopping_does_not_renew_its_lease() {
     }
     let server = testing::redis::Redis::start();
     let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(&server.url(), rooms, 10).await;
+    let opened = RedisBackend::open(client(&server), rooms, 10).await;
     let (backend, rooms) = opened.unwrap();
     let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
     let _membership = rooms.join(&lobby, &ann).await.unwrap();
@@ -138,7 +143,7 @@ async fn redis_out_of_memory_deletes_from_the_longest_silent_room() {
     }
     let server = testing::redis::Redis::start();
     let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(&server.url(), rooms, 10).await;
+    let opened = RedisBackend::open(client(&server), rooms, 10).await;
     let (backend, _rooms) = opened.unwrap();
     let ann = User::test(1, "Ann");
     backend.claim_name(Arc::clone(&ann)).await.unwrap();
@@ -195,7 +200,7 @@ async fn redis_out_of_memory_deletes_from_the_longest_silent_room() {
         let message = NewMessage::test(&number.to_string(), &text, None);
         backend.append(&room, &ann, message).await.unwrap();
     }
-    let reopened = RedisBackend::open(&server.url(), Rooms::new(20, EVENT_BUFFER), 10).await;
+    let reopened = RedisBackend::open(client(&server), Rooms::new(20, EVENT_BUFFER), 10).await;
     assert!(reopened.is_ok(), "a chat starts on a Redis that is full");
     let large = "x".repeat(20_000);
     for number in 1_400..1_500 {

@@ -159,8 +159,8 @@ async fn compare_with_model(store: &Store, sent: &[Sent], at_once: usize, cursor
         let here = || model.iter().filter(move |(_, sent)| sent.room == index);
         let ids: Vec<_> = here().map(|(number, _)| receipts[*number].id).collect();
         assert!(
-            ids.windows(2).all(|pair| pair[0] + 1 == pair[1]),
-            "a gap: {ids:?}"
+            ids.windows(2).all(|pair| pair[0] < pair[1]),
+            "not in order: {ids:?}"
         );
         for (reader, user) in users.iter().enumerate() {
             let sees = |sent: &Sent| sent.author == reader || sent.to.is_none_or(|to| to == reader);
@@ -234,7 +234,7 @@ async fn a_room_keeps_ten_thousand_messages_and_resets_older_cursors() {
         // A key is deleted with its message, so this is no repeat.
         let again = NewMessage::test("0", "again", None);
         let again = store.append(&lobby, &ann, again).await;
-        assert!(again.created && again.id == last_id + 1);
+        assert!(again.created && again.id > last_id);
     }
 }
 
