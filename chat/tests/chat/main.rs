@@ -16,6 +16,7 @@ mod events;
 mod hostile;
 mod input;
 mod limits;
+mod metrics;
 mod redis;
 mod sessions;
 mod small;
