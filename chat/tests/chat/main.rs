@@ -20,6 +20,7 @@ mod metrics;
 mod redis;
 mod sessions;
 mod small;
+mod soak;
 
 use testing::conformance::{self, Target};
 
