@@ -19,6 +19,7 @@ mod backend;
 mod event;
 mod input;
 mod log;
+mod metrics;
 mod page;
 mod rate_limit;
 mod reader;
@@ -62,6 +63,7 @@ fn routes(app: &mut ServiceConfig, chat: &web::Data<ChatState>) {
         )
         .service(web::resource("/typing").route(web::post().to(post::typing)));
     app.app_data(chat.clone())
+        .app_data(web::Data::new(chat.metrics.on_refusal()))
         .route("/", web::get().to(page::page))
         .route("/health", web::get().to(state::health))
         .service(web::resource("/session").route(web::post().to(session::create_session)))

@@ -15,6 +15,7 @@ use crate::backend::Backend;
 use crate::event::{Event, EventKind};
 use crate::input::Cursor;
 use crate::log::{Message, View};
+use crate::metrics::{LagOutcome, OpenConnection};
 use crate::room::Membership;
 
 /// How long a reader waits before it reads the log again after an error. Its connection stays open
@@ -34,11 +35,17 @@ pub(crate) struct Reader {
     /// Messages from the log to deliver after `queue`. They are not encoded yet, so that a client that does not read
     /// costs little memory.
     messages: vec::IntoIter<Message>,
+    connection: OpenConnection,
 }
 
 impl Reader {
     /// Creates a reader that has seen everything up to `cursor`.
-    pub(crate) fn new(backend: Arc<dyn Backend>, membership: Membership, cursor: Cursor) -> Self {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        membership: Membership,
+        cursor: Cursor,
+        connection: OpenConnection,
+    ) -> Self {
         let mut reader = Self {
             backend,
             membership,
@@ -46,6 +53,7 @@ impl Reader {
             has_unread_log: true,
             queue: VecDeque::new(),
             messages: Vec::new().into_iter(),
+            connection,
         };
         reader.queue_roster();
         reader
@@ -69,6 +77,7 @@ impl Reader {
                 Ok(event) if self.advance_past(&event) => return event,
                 Ok(_) => {}
                 Err(Lagged) => {
+                    self.connection.count_lag(LagOutcome::ReadFromLog);
                     self.has_unread_log = true;
                     self.queue_roster();
                 }
@@ -151,6 +160,14 @@ impl Reader {
             }
             EventKind::Typing { user } => user != me,
             EventKind::Direct => false, // Not for a room.
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if self.membership.events.has_lagged() {
+            self.connection.count_lag(LagOutcome::Disconnected);
         }
     }
 }

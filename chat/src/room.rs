@@ -147,7 +147,7 @@ impl Rooms {
         let mut rooms = self.lock();
         if user.connections.load(Ordering::Relaxed) >= self.max_connections {
             let message = "You have too many connections open. Close one of your other tabs.";
-            return Err(Error::too_many_requests(message, LEAVE_DELAY));
+            return Err(Error::too_many_requests(message, LEAVE_DELAY).because("connections"));
         }
         if rooms.len() >= MAX_ROOMS {
             // Removes the rooms whose members have no connection and will leave soon.
@@ -155,7 +155,7 @@ impl Rooms {
         }
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
             let message = "There are too many rooms. Choose one that already has members.";
-            return Err(Error::service_unavailable(message));
+            return Err(Error::service_unavailable(message).because("full"));
         }
         let room = match rooms.entry(name.clone()) {
             Entry::Occupied(entry) => Arc::clone(entry.get()),

@@ -1,12 +1,15 @@
 //! [`ChatState`]: what all handlers share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actix_web::dev::ServerHandle;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::BoxFuture;
 use shared::error::Error;
 
 use crate::backend::{self, Backend, BackendFlags, OpenError};
+use crate::metrics::{self, Metrics};
 use crate::room::{EVENT_BUFFER, Rooms};
 
 /// What a handler returns.
@@ -26,6 +29,10 @@ pub(crate) struct Flags {
     #[arg(long, env, value_name = "N", default_value_t = 20)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) connections: u16,
+
+    /// Serve metrics for Prometheus at this address, such as 127.0.0.1:9006, path /metrics [default: not at all]
+    #[arg(long, env, value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 /// What all handlers share.
@@ -34,23 +41,42 @@ pub(crate) struct ChatState {
     pub(crate) rooms: Rooms,
     /// How many messages and polls a user may send in a second; 0 is no limit.
     pub(crate) rate: u32,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The second listener, for `--metrics`.
+    metrics_server: Option<ServerHandle>,
 }
 
 impl ChatState {
-    /// Opens the store, before the server listens.
+    /// Opens the store and the listener of the metrics, before the server listens.
     pub(crate) async fn open(flags: &Flags) -> Result<web::Data<Self>, OpenError> {
         let rooms = Rooms::new(flags.connections.into(), EVENT_BUFFER);
         let (backend, rooms) = backend::open(&flags.backend, rooms).await?;
-        Ok(web::Data::new(Self {
+        let mut chat = Self::new(backend, rooms, flags.rate);
+        if let Some(address) = flags.metrics {
+            chat.metrics_server = Some(metrics::serve(address, &chat.metrics)?);
+        }
+        Ok(web::Data::new(chat))
+    }
+
+    /// Creates the state of a server without a listener for metrics.
+    pub(crate) fn new(backend: Arc<dyn Backend>, rooms: Rooms, rate: u32) -> Self {
+        Self {
             backend,
             rooms,
-            rate: flags.rate,
-        }))
+            rate,
+            metrics: Arc::new(Metrics::new()),
+            metrics_server: None,
+        }
     }
 
     /// Prepares for the end of the server: see [`Backend::close`].
     pub(crate) fn close(chat: web::Data<Self>) -> BoxFuture<'static, ()> {
-        Box::pin(async move { chat.backend.close().await })
+        Box::pin(async move {
+            chat.backend.close().await;
+            if let Some(server) = &chat.metrics_server {
+                server.stop(false).await;
+            }
+        })
     }
 }
 

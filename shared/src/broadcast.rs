@@ -264,6 +264,14 @@ impl<T: Clone> Receiver<T> {
         future::poll_fn(|context| self.poll_recv(context)).await
     }
 
+    /// Returns whether this receiver has missed items and does not know it yet: the next call of `recv` would return
+    /// [`Lagged`].
+    #[must_use]
+    pub fn has_lagged(&self) -> bool {
+        let state = self.shard.lock();
+        state.tail - self.position > state.buffer.len() as u64
+    }
+
     /// Returns the next item, or stores the waker if there is none yet.
     fn poll_recv(&mut self, context: &Context<'_>) -> Poll<Result<T, Lagged>> {
         let mut state = self.shard.lock();

@@ -25,6 +25,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Error {
     status: StatusCode,
     message: Cow<'static, str>,
+    /// See [`Error::reason`].
+    reason: &'static str,
     headers: Vec<(HeaderName, HeaderValue)>,
     retry_after: Option<Duration>,
 }
@@ -35,6 +37,7 @@ impl Error {
         Self {
             status,
             message: message.into(),
+            reason: reason_of(status),
             headers: Vec::new(),
             retry_after: None,
         }
@@ -145,10 +148,44 @@ impl Error {
         self.status
     }
 
+    /// Returns this error with a more exact reason than that of its status.
+    #[must_use]
+    pub fn because(self, reason: &'static str) -> Self {
+        Self { reason, ..self }
+    }
+
+    /// Returns why the request was refused, in a word or two: `rate`, `origin`, `name_taken`. It is for metrics, so there
+    /// are few different ones, and nothing of the request is in it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
     /// Returns how long the client has to wait, if the status is 429.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+}
+
+/// Returns the reason of an error of which only the status is known.
+pub(crate) fn reason_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "bad_request",
+        StatusCode::UNAUTHORIZED => "unauthorized",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::NOT_FOUND => "not_found",
+        StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
+        StatusCode::REQUEST_TIMEOUT => "request_timeout",
+        StatusCode::CONFLICT => "conflict",
+        StatusCode::PAYLOAD_TOO_LARGE => "payload_too_large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "unsupported_media_type",
+        StatusCode::UNPROCESSABLE_ENTITY => "unprocessable",
+        StatusCode::UPGRADE_REQUIRED => "upgrade_required",
+        StatusCode::TOO_MANY_REQUESTS => "rate",
+        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        _ if status.is_server_error() => "internal",
+        _ => "other",
     }
 }
 

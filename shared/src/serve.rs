@@ -37,6 +37,7 @@ use capacity::Capacity;
 use flags::Flags;
 pub use http1::was_head;
 use origin::AllowedOrigins;
+pub use policy::OnRefusal;
 pub(crate) use policy::{policy_for_frames, security_header_bytes};
 pub use routes::json_config;
 pub(crate) use running::running_lessons;

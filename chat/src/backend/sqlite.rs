@@ -101,7 +101,7 @@ impl Backend for Sqlite {
             let receipt = writer.write_then(bytes, append).await?;
             receipt.map_err(|refusal| match refusal {
                 Refusal::NoSuchRecipient => Error::not_found(NO_SUCH_RECIPIENT),
-                Refusal::TooManyRooms => Error::service_unavailable(TOO_MANY_ROOMS),
+                Refusal::TooManyRooms => Error::service_unavailable(TOO_MANY_ROOMS).because("full"),
             })
         })
     }

@@ -36,7 +36,8 @@ impl TestRoom {
     async fn join_in(&self, rooms: &Rooms, user: &Arc<User>, cursor: Option<&str>) -> Reader {
         let membership = rooms.join(&self.lobby, user).await.unwrap();
         let cursor = cursor.map_or(Cursor::default(), |cursor| Cursor::parse(cursor).unwrap());
-        Reader::new(Arc::clone(&self.store.backend), membership, cursor)
+        let backend = Arc::clone(&self.store.backend);
+        Reader::new(backend, membership, cursor, OpenConnection::test())
     }
 
     async fn post(&self, author: &Arc<User>, text: &str, to: Option<&Arc<User>>) -> i64 {

@@ -11,11 +11,8 @@ use crate::backend::tests::stores;
 #[tokio::test]
 async fn a_user_who_takes_another_name_releases_the_old_one() {
     for store in stores().await {
-        let chat = web::Data::new(ChatState {
-            backend: Arc::clone(&store.backend),
-            rooms: store.rooms.clone(),
-            rate: 0,
-        });
+        let backend = Arc::clone(&store.backend);
+        let chat = web::Data::new(ChatState::new(backend, store.rooms.clone(), 0));
         let claim = async |name: &str| Session::create(UserName::parse(name).unwrap(), &chat).await;
         let ann = claim("Ann").await.unwrap();
         let request = TestRequest::default()

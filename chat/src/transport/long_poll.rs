@@ -15,6 +15,7 @@ use super::request::RoomRequest;
 use crate::event::Event;
 use crate::input::Cursor;
 use crate::log::View;
+use crate::metrics::Transport;
 use crate::state::HandlerResult;
 
 /// For how many seconds a request without `wait` is held. Some proxies end a request after 30 s with an error, which
@@ -37,7 +38,7 @@ pub(crate) async fn poll(request: RoomRequest) -> HandlerResult {
         let message = format!("wait is a number of whole seconds from 0 to {MAX_WAIT}.");
         return Err(Error::bad_request(message));
     }
-    let mut reader = request.open_reader().await?;
+    let mut reader = request.open_reader(Transport::LongPoll).await?;
     let mut events = reader.drain_ready().await?;
     if events.is_empty() {
         select! {

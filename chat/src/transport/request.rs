@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use crate::event::Event;
 use crate::input::{Cursor, MessageBody, RoomName};
 use crate::log::Receipt;
+use crate::metrics::Transport;
 use crate::reader::Reader;
 use crate::session::Session;
 use crate::state::{ChatState, app_data};
@@ -69,8 +70,12 @@ impl RoomRequest {
     pub(super) async fn post_message(&self, body: MessageBody) -> Result<Receipt, Error> {
         self.user.check_rate(self.chat.rate)?;
         let message = body.parse()?;
+        let start = Instant::now();
         let backend = &self.chat.backend;
-        backend.append(&self.room, &self.user, message).await
+        let receipt = backend.append(&self.room, &self.user, message).await?;
+        let metrics = &self.chat.metrics;
+        metrics.count_acknowledgement(&receipt, start.elapsed());
+        Ok(receipt)
     }
 
     /// Sends `typing` to the room.
@@ -79,18 +84,20 @@ impl RoomRequest {
     }
 
     /// Joins the room and returns a reader at the cursor.
-    pub(super) async fn open_reader(&self) -> Result<Reader, Error> {
+    pub(super) async fn open_reader(&self, transport: Transport) -> Result<Reader, Error> {
         let membership = self.chat.rooms.join(&self.room, &self.user).await?;
         let backend = Arc::clone(&self.chat.backend);
-        Ok(Reader::new(backend, membership, self.cursor))
+        let connection = self.chat.metrics.open_connection(transport);
+        Ok(Reader::new(backend, membership, self.cursor, connection))
     }
 
     /// Joins the room and returns the events of a reader, with a `ping` every heartbeat. The stream never ends by
     /// itself.
     pub(super) async fn event_stream(
         &self,
+        transport: Transport,
     ) -> Result<impl Stream<Item = Arc<Event>> + use<>, Error> {
-        let reader = self.open_reader().await?;
+        let reader = self.open_reader(transport).await?;
         let heartbeat = self.settings.heartbeat;
         let mut pings = interval_at(Instant::now() + heartbeat, heartbeat);
         // After a stall, send one ping and not one for each period that was missed.

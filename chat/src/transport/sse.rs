@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, http::header, web::Bytes};
 use futures_util::{StreamExt as _, future, stream};
 
 use super::request::RoomRequest;
+use crate::metrics::Transport;
 use crate::state::HandlerResult;
 
 /// How long a browser waits before it reconnects, in milliseconds. The server picks a random time for each client, as
@@ -18,7 +19,7 @@ pub(crate) async fn stream(request: RoomRequest) -> HandlerResult {
     let cut = request.cut.cancelled();
     let retry = format!("retry: {}\n\n", rand::random_range(RETRY));
     let retry = stream::once(future::ready(Bytes::from(retry)));
-    let events = request.event_stream().await?;
+    let events = request.event_stream(Transport::Sse).await?;
     let body = retry.chain(events.map(|event| event.sse())).take_until(cut);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")

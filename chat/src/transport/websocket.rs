@@ -14,10 +14,10 @@ use shared::websocket::{self, Beat, Ending, Heartbeat};
 use shared::{JsonObject, error::Error};
 use tokio::{select, task::coop::consume_budget};
 
-use super::MAX_BODY;
-use super::request::RoomRequest;
+use super::{MAX_BODY, request::RoomRequest};
 use crate::event::encode_reply;
 use crate::log::Receipt;
+use crate::metrics::Transport;
 use crate::state::HandlerResult;
 use body::merge_into_body;
 
@@ -35,7 +35,7 @@ pub(crate) async fn upgrade(
         .max_frame_size(max_message)
         .aggregate_continuations()
         .max_continuation_size(max_message);
-    let events = room_request.event_stream().await?;
+    let events = room_request.event_stream(Transport::WebSocket).await?;
     let frames = events.map(|event| event.frame());
     let response = websocket::guard_response(response, &heartbeat);
     let mut socket = (session, messages, heartbeat);
@@ -108,6 +108,9 @@ async fn handle_message(request: &RoomRequest, message: AggregatedMessage) -> Op
         Err(error) => (None, Err(error)),
     };
     let outcome = outcome.transpose()?;
+    if let Err(error) = &outcome {
+        request.chat.metrics.count_refusal(error.reason());
+    }
     Some(Message::Text(encode_reply(ack, &outcome).into()))
 }
 

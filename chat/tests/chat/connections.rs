@@ -11,7 +11,7 @@ use tokio::{net::TcpStream, time::timeout};
 use crate::client::{BINARY, Client, LOBBY, Person, Socket, TRANSPORTS, database, start};
 
 /// Returns the bytes of a request in the lobby, with the headers of a handshake if `path` is that of the WebSocket.
-fn request(person: &Person, path: &str) -> String {
+pub(crate) fn request(person: &Person, path: &str) -> String {
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let upgrade = if path.starts_with("ws") { upgrade } else { "" };
@@ -22,7 +22,7 @@ fn request(person: &Person, path: &str) -> String {
 }
 
 /// Opens a connection, reads the roster, and then reads no more.
-async fn open_stalled(server: &Server, person: &Person, path: &str) -> TcpStream {
+pub(crate) async fn open_stalled(server: &Server, person: &Person, path: &str) -> TcpStream {
     let request = request(person, path);
     let mut connection = server.send_raw_small_window(&request).await;
     read_until(&mut connection, |text| text.contains("roster")).await;

@@ -16,9 +16,11 @@ mod events;
 mod hostile;
 mod input;
 mod limits;
+mod metrics;
 mod redis;
 mod sessions;
 mod small;
+mod soak;
 
 use testing::conformance::{self, Target};
 

@@ -76,6 +76,7 @@ fn foreign_origin_error(origin: &str) -> error::Error {
         "This request comes from a page of {origin}, which may not change anything here. Start the \
          server with --allow-origin to allow it."
     ))
+    .because("origin")
 }
 
 /// Returns the middleware that allows pages of the allowed origins to send requests and read the responses (CORS,

@@ -80,14 +80,38 @@ pub(crate) fn file_count(process: u32) -> usize {
 
 /// Returns how many sockets `process` has open. A process may have several descriptors for one socket.
 pub(crate) fn socket_count(process: u32) -> usize {
+    sockets(process).len()
+}
+
+/// Returns the names of the sockets that `process` has open: `socket:[4711]`, with the inode.
+fn sockets(process: u32) -> HashSet<String> {
     let folder = fs::read_dir(format!("/proc/{process}/fd"));
     let links = folder
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|file| fs::read_link(file.path()).ok());
-    let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:"));
-    sockets.collect::<HashSet<_>>().len()
+    let names = links.map(|link| link.to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("socket:")).collect()
+}
+
+/// Returns the TCP ports of IPv4 that `process` listens on.
+pub(crate) fn listening_ports(process: u32) -> Vec<u16> {
+    let sockets = sockets(process);
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let listeners = table.lines().filter_map(listener);
+    let own = listeners.filter(|(_, inode)| sockets.contains(&format!("socket:[{inode}]")));
+    own.map(|(port, _)| port).collect()
+}
+
+/// Parses a line of `/proc/net/tcp`. Returns the port and the inode of a socket that listens (state 0A).
+fn listener(line: &str) -> Option<(u16, &str)> {
+    let fields: Vec<_> = line.split_whitespace().take(10).collect();
+    let [_, local, _, "0A", .., inode] = fields[..] else {
+        return None;
+    };
+    let (_, port) = local.split_once(':')?;
+    Some((u16::from_str_radix(port, 16).ok()?, inode))
 }
 
 /// Returns for each open connection of the server at `port` how many bytes the system holds that the client has not
@@ -127,6 +151,13 @@ mod tests {
             "it listens"
         );
         assert_eq!(send_queue("sl local_address rem_address st", 8004), None);
+    }
+
+    #[test]
+    fn a_listener_is_read_from_its_line() {
+        let line = "0: 0100007F:1F44 00000000:0000 0A 0:0 00:0 0 0 0 4711 1 0";
+        assert_eq!(listener(line), Some((8004, "4711")));
+        assert_eq!(listener(&line.replace(" 0A ", " 01 ")), None, "connected");
     }
 
     #[test]

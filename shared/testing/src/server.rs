@@ -217,6 +217,12 @@ impl Server {
         proc::socket_count(self.child.id()).saturating_sub(self.idle_sockets)
     }
 
+    /// Returns the ports that the server listens on.
+    #[must_use]
+    pub fn listening_ports(&self) -> Vec<u16> {
+        proc::listening_ports(self.child.id())
+    }
+
     /// Returns for each connection how many bytes the system holds that the client has not acknowledged.
     #[must_use]
     pub fn send_queues(&self) -> Vec<usize> {

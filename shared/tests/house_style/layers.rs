@@ -33,11 +33,12 @@ const SHARED: [&str; 15] = [
 ];
 
 /// The modules of the chat, lowest first.
-const CHAT: [&str; 12] = [
+const CHAT: [&str; 13] = [
     "rate_limit",
     "input",
     "user",
     "log",
+    "metrics",
     "event",
     "room",
     "backend",

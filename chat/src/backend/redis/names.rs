@@ -33,8 +33,8 @@ pub(super) async fn claim(redis: &Redis, user: &User, max_users: usize) -> Resul
     script.arg(&user.name.text);
     script.arg(user.id).arg(max_users).arg(EVICTABLE_AFTER);
     match redis.run_script::<String>(&script).await?.as_str() {
-        "taken" => Err(Error::conflict(NAME_TAKEN)),
-        "full" => Err(Error::service_unavailable(TOO_MANY_USERS)),
+        "taken" => Err(Error::conflict(NAME_TAKEN).because("name_taken")),
+        "full" => Err(Error::service_unavailable(TOO_MANY_USERS).because("full")),
         _ => Ok(()),
     }
 }

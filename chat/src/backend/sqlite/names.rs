@@ -103,14 +103,15 @@ impl Names {
             |holder: &&NameHolder| holder.user.name.case_folded == user.name.case_folded;
         let evicted = match holders.values().find(has_same_name) {
             Some(holder) if holder.is_idle(NAME_TTL, now) => Some(holder.user.token),
-            Some(_) => return Err(Error::conflict(NAME_TAKEN)),
+            Some(_) => return Err(Error::conflict(NAME_TAKEN).because("name_taken")),
             None if holders.len() < self.max_users => None,
             None => {
                 let evictable = holders
                     .values()
                     .filter(|holder| holder.is_idle(EVICTABLE_AFTER, now));
                 let next = evictable.min_by_key(|holder| holder.eviction_order());
-                let next = next.ok_or_else(|| Error::service_unavailable(TOO_MANY_USERS))?;
+                let next =
+                    next.ok_or_else(|| Error::service_unavailable(TOO_MANY_USERS).because("full"))?;
                 Some(next.user.token)
             }
         };

@@ -11,6 +11,7 @@ use super::*;
 use crate::backend::tests::{Control, Store};
 use crate::backend::{NAME_TTL, UNCONFIRMED_TTL};
 use crate::input::{Cursor, UserName};
+use crate::metrics::OpenConnection;
 use crate::reader::Reader;
 use crate::room::EVENT_BUFFER;
 
@@ -192,7 +193,8 @@ async fn a_reader_waits_while_the_store_fails() {
         .execute("ALTER TABLE messages RENAME TO broken")
         .await;
     let membership = rooms.join(&lobby(), &ann).await.unwrap();
-    let mut reader = Reader::new(backend, membership, Cursor::default());
+    let connection = OpenConnection::test();
+    let mut reader = Reader::new(backend, membership, Cursor::default(), connection);
     assert!(reader.next().await.json().contains("roster"));
     let failed = reader.drain_ready().await;
     assert!(
