@@ -82,7 +82,7 @@ pub(super) async fn log_requests(
     outcome
 }
 
-/// A function that [`readable_errors`] calls with the reason of each refused request ([`error::Error::reason`]). An app
+/// A function that the server calls with the reason of each refused request ([`error::Error::reason`]). An app
 /// that counts them adds one as `web::Data`.
 pub struct OnRefusal(Box<dyn Fn(&'static str) + Send + Sync>);
 
