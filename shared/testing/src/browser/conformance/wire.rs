@@ -42,6 +42,7 @@ pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &s
     // This is shortly after the start of a second. Otherwise a response could arrive after the page has stopped, and
     // the page would not count it.
     tab.until_next_second().await;
+    until_requests_have_left(&tab, &relay).await;
     tab.click("#clock-toggle").await;
     tab.click("#users-toggle").await;
     check_wire(&tab, &relay, Crossed::default()).await;
@@ -54,6 +55,26 @@ pub(super) async fn the_wire_shows_what_crossed_it(browser: &Browser, binary: &s
     assert_eq!(tab.evaluate(totals).await, json!(["0", "0", "0", "0"]));
     let rows = "document.querySelectorAll('#wire-rows li').length";
     assert_eq!(tab.evaluate(rows).await, 0);
+}
+
+/// Waits until as many requests have crossed as the page has counted. If the page gave one up that a slow browser has not
+/// sent yet, it would stay counted.
+async fn until_requests_have_left(tab: &Tab<'_>, relay: &Relay) {
+    let start = Instant::now();
+    loop {
+        let counted = tab
+            .evaluate("Number(document.getElementById('wire-requests').textContent)")
+            .await;
+        let crossed = relay.crossed().requests;
+        if counted == crossed {
+            return;
+        }
+        assert!(
+            start.elapsed() < TEST_TIMEOUT,
+            "the page counts {counted} requests, and {crossed} crossed"
+        );
+        time::sleep(CHECK_INTERVAL).await;
+    }
 }
 
 /// After a reload the page counts from zero, and the browser may have cached a response. The list is so long that a
