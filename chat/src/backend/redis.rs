@@ -49,8 +49,7 @@ use names::KnownUsers;
 use presence::RedisCluster;
 use supervise::supervise;
 
-/// How long a stop waits for Redis. A server that is told to stop ends within two seconds, and one of them is for the
-/// last responses.
+/// How long a stop waits for Redis. A stop takes at most two seconds, and the last responses need one of them.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A store in Redis.

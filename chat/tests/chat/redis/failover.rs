@@ -122,7 +122,7 @@ async fn after_a_failover_readers_of_lost_messages_miss_no_new_one() {
             reader.event("roster").await;
             readers.push(reader);
         }
-        let kept = ann.post_text(&a, "kept", None).await;
+        let replicated = ann.post_text(&a, "kept", None).await;
         wait_for_replica(&primary);
         follow(&replica, None);
         let mut lost = 0;
@@ -148,7 +148,7 @@ async fn after_a_failover_readers_of_lost_messages_miss_no_new_one() {
             let texts = new_texts(reader, &new[7]).await;
             assert_eq!(texts, new, "{transport:?}, dead: {is_dead}");
         }
-        for cursor in [kept, lost] {
+        for cursor in [replicated, lost] {
             let after = Some(cursor.to_string());
             let mut late = Client::open(Transport::Sse, &b, &bob, after.as_deref()).await;
             assert_eq!(late.texts_to(&new[7]).await, new, "dead: {is_dead}");

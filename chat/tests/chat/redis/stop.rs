@@ -1,4 +1,4 @@
-//! Tests of a server that is told to stop: its users have five seconds to connect to another server.
+//! Tests of a server that stops after SIGTERM: its users have five seconds to connect to another server.
 
 use std::time::{Duration, Instant};
 
