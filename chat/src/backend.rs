@@ -11,6 +11,7 @@
 //! 3. In `backend/NAME/tests.rs`, write a function that returns an empty `Store` with a `Control`.
 //! 4. Call it in `stores_for` (`backend/tests.rs`). The tests in `backend/tests/` then run on the store, too.
 
+mod outage;
 mod redis;
 mod sqlite;
 

@@ -14,7 +14,7 @@ use shared::error::Error;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::backend::OpenError;
+use crate::backend::{OpenError, outage::log_error};
 
 /// How long Redis may take to respond. A request of a client usually makes two calls, one to find the user and one for
 /// its own purpose. Even if both are slow, the client gets its response or a 503 within 5 s.
@@ -230,7 +230,7 @@ async fn warn_if_volatile(connection: &mut ConnectionManager) {
 
 /// Logs the error and returns a 503 for the client.
 pub(super) fn unavailable(error: &RedisError) -> Error {
-    log::error!("cannot use Redis: {error}");
+    log_error("Redis", error);
     Error::service_unavailable("Redis does not respond as it should. Try again later.")
 }
 

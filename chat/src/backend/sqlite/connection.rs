@@ -15,6 +15,8 @@ use shared::error::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::backend::outage::log_error;
+
 /// How many jobs may wait for a thread, and how many writes may share a transaction. Requests with further jobs wait
 /// for a slot, until `JOB_TIMEOUT` at most.
 pub(super) const QUEUE_CAPACITY: usize = 1024;
@@ -204,7 +206,7 @@ fn split_by_bytes(jobs: Vec<Job>, max_bytes: u64) -> Vec<Vec<Job>> {
 fn run_and_report(transaction: impl FnOnce() -> SqlResult<Vec<AfterCommit>>) {
     match transaction() {
         Ok(callbacks) => callbacks.into_iter().for_each(|callback| callback()),
-        Err(error) => log::error!("cannot use the database: {error}"),
+        Err(error) => log_error("the database", &error),
     }
 }
 
@@ -219,7 +221,7 @@ fn commit(connection: &mut Connection, batch: Vec<Job>) -> SqlResult<Vec<AfterCo
             Ok(callback) => callbacks.push(callback),
             // Some errors, such as a full disk, end the transaction.
             Err(error) if transaction.is_autocommit() => return Err(error),
-            Err(error) => log::error!("cannot use the database: {error}"),
+            Err(error) => log_error("the database", &error),
         }
     }
     transaction.commit()?;

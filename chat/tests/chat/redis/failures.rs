@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ::redis::cmd;
+use futures_util::future::join_all;
 use serde_json::json;
 use testing::redis::Redis;
 use testing::{Server, Signal, TEST_TIMEOUT, run};
@@ -61,6 +62,40 @@ async fn ten_kills_neither_lose_nor_repeat_an_acknowledged_message() {
     }
     post_until_stored(&servers[0], &ann, "end").await;
     assert_nothing_lost(&acknowledged, followers).await;
+}
+
+/// Otherwise the log of a busy server fills a disk, or blocks the server if nobody reads it.
+#[tokio::test]
+#[ignore = "needs redis-server"]
+async fn without_redis_a_thousand_requests_log_a_few_lines() {
+    let mut redis = Redis::start();
+    let server = start(&redis);
+    let ann = Person::join(&server, "Ann").await;
+    redis.kill();
+    let begin = Instant::now();
+    let post = |number: u32| {
+        let (ann, server) = (&ann, &server);
+        async move {
+            let body = json!({ "key": number.to_string(), "text": "lost" });
+            let path = format!("{LOBBY}/messages");
+            ann.post(server, &path, &body).await.status()
+        }
+    };
+    for first in (0..1000).step_by(50) {
+        let statuses = join_all((first..first + 50).map(post)).await;
+        assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
+    }
+    let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap();
+    server.signal(Signal::TERM);
+    let log = server.wait().stderr;
+    let count = log
+        .lines()
+        .filter(|line| line.contains("cannot use Redis"))
+        .count();
+    // The tasks that report and listen have one line each when they fail.
+    assert!((1..=seconds + 5).contains(&count), "{log}");
+    assert!(log.contains("more errors since the last line"), "{log}");
+    redis.restart();
 }
 
 /// The readers stay connected, and get the messages of that time later.
