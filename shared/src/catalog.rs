@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::language::Bilingual;
+
 /// The identity of a lesson. Each lesson's `main.rs` has a constant of this type.
 #[derive(Debug, Clone, Copy)]
 pub struct Lesson {
@@ -39,13 +41,13 @@ pub struct LessonInfo {
     /// The name of the crate, as in `cargo run -p NAME`.
     pub name: &'static str,
     /// The usual name of the technique.
-    pub title: &'static str,
+    pub title: Bilingual,
     /// The default TCP port.
     pub port: u16,
     /// The technique in one line.
-    pub technique: &'static str,
+    pub technique: Bilingual,
     /// Another page of the lesson: its path and its title.
-    pub see_also: Option<(&'static str, &'static str)>,
+    pub see_also: Option<(&'static str, Bilingual)>,
     /// Whether `curl` can show the updates, which needs a `GET /users` without an upgrade.
     pub works_with_curl: bool,
 }
@@ -55,57 +57,72 @@ pub const LESSONS: &[LessonInfo] = &[
     LessonInfo {
         number: 1,
         name: "polling",
-        title: "Polling",
+        title: Bilingual::new("Polling", "轮询"),
         port: 8001,
-        technique: "ask again every second",
+        technique: Bilingual::new("ask again every second", "每秒再问一次"),
         see_also: Some((
             "/login",
-            "Where polling is still right: log in with a phone",
+            Bilingual::new(
+                "Where polling is still right: log in with a phone",
+                "轮询仍然合适的地方：用手机扫码登录",
+            ),
         )),
         works_with_curl: true,
     },
     LessonInfo {
         number: 2,
         name: "long-polling",
-        title: "Long polling",
+        title: Bilingual::new("Long polling", "长轮询"),
         port: 8002,
-        technique: "ask once, the server answers when there is news",
+        technique: Bilingual::new(
+            "ask once, the server answers when there is news",
+            "问一次，有更新时服务器才回答",
+        ),
         see_also: None,
         works_with_curl: true,
     },
     LessonInfo {
         number: 3,
         name: "iframe-stream",
-        title: "iframe streaming",
+        title: Bilingual::new("iframe streaming", "iframe 流"),
         port: 8003,
-        technique: "Comet: a hidden iframe that never finishes loading",
+        technique: Bilingual::new(
+            "Comet: a hidden iframe that never finishes loading",
+            "Comet：一个永远加载不完的隐藏 iframe",
+        ),
         see_also: None,
         works_with_curl: true,
     },
     LessonInfo {
         number: 4,
         name: "sse",
-        title: "Server-Sent Events",
+        title: Bilingual::new("Server-Sent Events", "服务器发送事件（SSE）"),
         port: 8004,
-        technique: "one response that never ends, read by EventSource",
+        technique: Bilingual::new(
+            "one response that never ends, read by EventSource",
+            "一个永不结束的响应，由 EventSource 读取",
+        ),
         see_also: None,
         works_with_curl: true,
     },
     LessonInfo {
         number: 5,
         name: "websocket",
-        title: "WebSocket",
+        title: Bilingual::new("WebSocket", "WebSocket"),
         port: 8005,
-        technique: "one connection, both directions",
+        technique: Bilingual::new("one connection, both directions", "一条连接，两个方向"),
         see_also: None,
         works_with_curl: false,
     },
     LessonInfo {
         number: 6,
         name: "chat",
-        title: "Chat",
+        title: Bilingual::new("Chat", "聊天室"),
         port: 8006,
-        technique: "a real chat room, built on 2, 4 and 5",
+        technique: Bilingual::new(
+            "a real chat room, built on 2, 4 and 5",
+            "一个真正的聊天室，建立在第 2、4、5 课之上",
+        ),
         see_also: None,
         works_with_curl: false,
     },
@@ -119,9 +136,9 @@ pub fn lookup(name: &'static str) -> LessonInfo {
     known.copied().unwrap_or(LessonInfo {
         number: 0,
         name,
-        title: name,
+        title: Bilingual::new(name, name),
         port: 8000,
-        technique: "your own lesson",
+        technique: Bilingual::new("your own lesson", "你自己的课"),
         see_also: None,
         works_with_curl: false,
     })

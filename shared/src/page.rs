@@ -4,13 +4,14 @@ mod client_code;
 mod header_bytes;
 mod network;
 
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::{Template, filters::HtmlSafe};
 
 use crate::catalog::{LESSONS, LessonInfo};
 use crate::error::Error;
 use crate::host::Host;
+use crate::sentences::Sentences;
 use crate::serve::{policy_for_frames, running_lessons};
 use crate::settings::Settings;
 use client_code::ClientCode;
@@ -24,6 +25,7 @@ const MISSED_HEARTBEATS: f64 = 2.5;
 #[derive(Template)]
 #[template(path = "lesson.html")]
 struct LessonPage {
+    sentences: Sentences,
     lesson: LessonInfo,
     header: SiteNavigation,
     /// Whether to show only the timeline and the totals, for a frame in a page of one of the `allowed_origins`.
@@ -45,6 +47,7 @@ struct LessonPage {
 #[derive(Debug, Template)]
 #[template(path = "header.html")]
 pub struct SiteNavigation {
+    sentences: Sentences,
     /// The lesson that the page belongs to.
     name: &'static str,
     lessons: &'static [LessonInfo],
@@ -58,6 +61,7 @@ impl SiteNavigation {
     /// Creates it for a page of the lesson `name`, and checks which of the others run.
     pub async fn new(name: &'static str, request: &HttpRequest) -> Self {
         Self {
+            sentences: Sentences::shared(request),
             name,
             lessons: LESSONS,
             running: running_lessons(request).await,
@@ -86,6 +90,7 @@ pub(crate) async fn lesson_page(
         .split('&')
         .any(|pair| pair == TIMELINE_VIEW);
     let mut response = html_response(&LessonPage {
+        sentences: Sentences::shared(&request),
         lesson: lesson.info(),
         header: SiteNavigation::new(lesson.name, &request).await,
         is_reduced,
@@ -117,6 +122,8 @@ pub fn html_response(page: &impl Template) -> Result<HttpResponse, Error> {
     })?;
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
+        // The same address has a page in each language.
+        .insert_header((VARY, "Accept-Language, Cookie"))
         .body(html))
 }
 

@@ -6,6 +6,7 @@
 //! and data that all threads share is in `web::Data` (an `Arc`).
 
 mod capacity;
+mod choose_language;
 mod chunked;
 mod error_page;
 mod flags;
@@ -185,6 +186,8 @@ where
             // These three are before everything that may refuse a request. So a refusal gets a sentence, the headers and
             // a line in the log, too. (The 408 of `request_timeout` is an `Err`, and gets only JSON.)
             .wrap(from_fn(policy::readable_errors))
+            // Before all routes: every page has the link, the page of an error, too.
+            .wrap(from_fn(choose_language::choose_language))
             .wrap(policy::security_headers())
             .wrap(from_fn(policy::log_requests))
             // Before everything that may replace the response's body. `send_in_pieces` only wraps it.

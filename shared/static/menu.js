@@ -1,5 +1,7 @@
 // The menu: which of the other lessons run, and the command for one that does not.
 
+import { sentence } from "/shared/sentences.js";
+
 /** The browser's own `fetch`. The wire, which is loaded later, observes `fetch` and would count these requests as the
  *  lesson's own. */
 const fetchUnobserved = window.fetch.bind(window);
@@ -30,7 +32,7 @@ function showRunning(names) {
     link.hidden = !runs;
     button.hidden = runs;
     if (hadFocus) (runs ? link : button).focus();
-    popoverOf(item.dataset.lesson).querySelector("[role=status]").textContent = runs ? "It runs now:" : "Then open it:";
+    popoverOf(item.dataset.lesson).querySelector("[role=status]").textContent = sentence(runs ? "header.runs-now" : "header.then-open-it");
   }
 }
 

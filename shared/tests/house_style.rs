@@ -11,6 +11,8 @@ mod excerpts;
 mod exercises;
 #[path = "house_style/layers.rs"]
 mod layers;
+#[path = "house_style/sentences.rs"]
+mod sentences;
 #[path = "house_style/texts.rs"]
 mod texts;
 #[path = "house_style/words.rs"]
@@ -303,7 +305,7 @@ fn the_table_in_the_readme_is_the_catalog() {
         .iter()
         .map(|lesson| {
             let (number, name) = (lesson.number, lesson.name);
-            let (port, technique) = (lesson.port, lesson.technique);
+            let (port, technique) = (lesson.port, lesson.technique.english);
             format!("| {number} | [`{name}`]({name}/README.md) | {port} | {technique} |")
         })
         .collect();

@@ -4,12 +4,14 @@ use actix_web::HttpRequest;
 use askama::{Template, filters::HtmlSafe};
 
 use super::header_bytes::HeaderBytes;
+use crate::sentences::Sentences;
 
 /// What the script `/shared/wire.js` needs in a page: the timeline and the wire, from `shared/templates/network.html`.
 /// The page also needs the style sheets `/shared/timeline.css` and `/shared/style.css`.
 #[derive(Debug, Template)]
 #[template(path = "network.html")]
 pub struct NetworkPanel {
+    sentences: Sentences,
     wire: Wire,
 }
 
@@ -18,7 +20,8 @@ impl NetworkPanel {
     #[must_use]
     pub fn new(request: &HttpRequest) -> Self {
         let wire = Wire::new(request);
-        Self { wire }
+        let sentences = Sentences::shared(request);
+        Self { sentences, wire }
     }
 }
 
@@ -26,6 +29,7 @@ impl NetworkPanel {
 #[derive(Debug, Template)]
 #[template(path = "wire.html")]
 pub(super) struct Wire {
+    sentences: Sentences,
     /// From which the wire estimates the headers that a page cannot see: as JSON, and their sum.
     header_bytes: String,
     repeated_bytes: usize,
@@ -39,6 +43,7 @@ impl Wire {
     fn new(request: &HttpRequest) -> Self {
         let header_bytes = HeaderBytes::of(request);
         Self {
+            sentences: Sentences::shared(request),
             header_bytes: serde_json::json!(header_bytes).to_string(),
             repeated_bytes: header_bytes.repeated(),
             curl_url: None,

@@ -6,12 +6,16 @@ use actix_web::http::header::{Accept, Header as _};
 use askama::Template;
 
 use crate::catalog::LessonInfo;
+use crate::sentences::Sentences;
 
 /// What the template `shared/templates/error.html` shows. Askama escapes each value for HTML.
 #[derive(Template)]
 #[template(path = "error.html")]
 pub(super) struct ErrorPage<'error> {
+    pub(super) sentences: Sentences,
     pub(super) lesson: LessonInfo,
+    /// The text of the link to the lesson's page.
+    pub(super) back: String,
     pub(super) status: StatusCode,
     pub(super) message: &'error str,
 }

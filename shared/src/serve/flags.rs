@@ -47,7 +47,10 @@ impl<Extra: Args> Flags<Extra> {
     pub(super) fn read(lesson: LessonInfo) -> Self {
         let command = Self::command()
             .name(lesson.name)
-            .about(format!("{}: {}", lesson.title, lesson.technique))
+            .about(format!(
+                "{}: {}",
+                lesson.title.english, lesson.technique.english
+            ))
             .mut_arg("port", |port| {
                 port.required(false).default_value(lesson.port.to_string())
             });

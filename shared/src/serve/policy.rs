@@ -13,6 +13,7 @@ use log::Level;
 
 use super::error_page::{self, ErrorPage};
 use crate::error;
+use crate::sentences::Sentences;
 use crate::settings::Settings;
 
 /// The policy of every page (CSP Level 3). The browser loads only files of this server, runs no script in the HTML, and
@@ -142,8 +143,21 @@ fn message_for(response: &ServiceResponse<BoxBody>) -> String {
 
 fn render(response: &ServiceResponse<BoxBody>, message: &str) -> Option<String> {
     let settings = response.request().app_data::<web::Data<Settings>>()?;
+    let sentences = Sentences::shared(response.request());
+    let lesson = settings.lesson.info();
+    let title = sentences.translated(&lesson.title);
+    let back = match lesson.number {
+        0 => title.to_owned(),
+        number => sentences
+            .text("header.number-and-title")
+            .with("number", number)
+            .with("title", title)
+            .to_string(),
+    };
     let page = ErrorPage {
-        lesson: settings.lesson.info(),
+        sentences,
+        lesson,
+        back,
         status: response.status(),
         message,
     };

@@ -10,9 +10,11 @@ use crate::{files_below, is_test_file, read, workspace};
 
 /// The modules of `shared`, lowest first. A module may use those before it, and no other. The four groups are the
 /// layers in `shared/README.md`.
-const SHARED: [&str; 15] = [
+const SHARED: [&str; 17] = [
     // What knows nothing of users, servers and pages.
     "error",
+    "language",
+    "sentences",
     "catalog",
     "clock",
     "cut",
