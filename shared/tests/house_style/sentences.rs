@@ -85,7 +85,7 @@ fn each_sentence_is_used_and_each_key_has_a_sentence() {
                 .filter(|key| quoted.contains(key.as_str()))
                 .cloned(),
         );
-        for call in ["sentence(\"", ".text(\"", ".markup(\""] {
+        for call in ["sentence(\"", "sentences.text(\"", "sentences.markup(\""] {
             for rest in code.split(call).skip(1) {
                 let key = rest.split('"').next().unwrap();
                 assert!(
