@@ -212,7 +212,11 @@ async fn use_everything(tab: &Tab<'_>) {
     tab.until_users(&["张三", "Alice", "李四"]).await;
     tab.click("#users li:first-child .remove").await;
     tab.until_users(&["Alice", "李四"]).await;
-    if tab.evaluate("document.getElementById('echo') !== null").await == true {
+    if tab
+        .evaluate("document.getElementById('echo') !== null")
+        .await
+        == true
+    {
         tab.type_text("#echo-text", "你好\n").await;
         tab.until("document.getElementById('echo-answer').textContent.includes('你好')")
             .await;
