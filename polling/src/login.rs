@@ -23,11 +23,13 @@ mod secret;
 mod ticket;
 mod ticket_store;
 
+use std::sync::LazyLock;
 use std::{ops::RangeInclusive, time::Duration};
 
 use actix_web::web::{self, ServiceConfig};
 use clap::Args;
 use shared::parse_seconds;
+use shared::sentences::Catalog;
 
 use secret::Secret;
 use ticket::TicketError;
@@ -36,6 +38,10 @@ pub(crate) use ticket_store::TicketStore;
 /// The lifetimes that a ticket may have, in seconds. Nobody needs to leave a code on a screen for
 /// more than an hour. Very short lifetimes are for tests.
 const TICKET_SECONDS_RANGE: RangeInclusive<f64> = 0.05..=3600.0;
+
+/// What the two pages of the login say.
+static SENTENCES: LazyLock<Catalog> =
+    LazyLock::new(|| Catalog::with(&[include_str!("../sentences.json")]));
 
 /// The flags of the login.
 #[derive(Debug, Clone, Args)]

@@ -1,5 +1,6 @@
 // The login page: shows a QR code and asks every second for the status of the login.
 
+import { LANGUAGE, sentence } from "/shared/sentences.js";
 import "/shared/wire.js"; // Shows what this page sends and receives.
 
 /** How long to wait after a response before the next request, in milliseconds. A person notices that
@@ -8,14 +9,14 @@ const INTERVAL = 1000;
 /** How long to wait for a response before giving up, in milliseconds. */
 const TIMEOUT = 10_000;
 
-/** What the page shows for each status. Only the first two can still change. */
+/** The sentence that the page shows for each status. Only the first two can still change. */
 const MESSAGES = {
-  waiting: "Waiting for a phone to scan the code.",
-  scanned: "Scanned. Now confirm on the phone.",
-  confirmed: "Logged in as",
-  consumed: "This code has been used already.",
-  refused: "The login was refused on the phone.",
-  expired: "This code has expired.",
+  waiting: "login.waiting",
+  scanned: "login.scanned",
+  confirmed: "login.confirmed",
+  consumed: "login.consumed",
+  refused: "login.refused",
+  expired: "login.expired",
 };
 
 const element = (id) => document.getElementById(id);
@@ -39,9 +40,9 @@ async function startLogin() {
     showCode(ticket);
     poll(ticket.id);
   } catch (error) {
-    showStatus("closed", "There is no code.");
-    element("error").textContent = errorMessage(error);
-    element("again").textContent = "New code";
+    showStatus("closed", sentence("login.no-code"));
+    showError(error);
+    element("again").textContent = sentence("login.new-code");
     element("again").hidden = false;
   }
 }
@@ -59,18 +60,19 @@ async function poll(id) {
     element("error").textContent = "";
     if (showTicket(ticket)) return;
   } catch (error) {
-    element("error").textContent = errorMessage(error);
+    showError(error);
   }
   setTimeout(poll, INTERVAL, id);
 }
 
 const send = (path, method = "GET") => fetch(path, { method, signal: AbortSignal.timeout(TIMEOUT) });
 
-/** Returns what to show for `error`. If there is no response, `fetch` throws a TypeError, whose text
- *  differs from browser to browser. */
-function errorMessage(error) {
-  const unreachable = error instanceof TypeError || error.name === "TimeoutError";
-  return unreachable ? "The server cannot be reached. Is it running?" : error.message;
+/** Shows an error. If there is no response, `fetch` throws a TypeError, whose text differs from browser
+ *  to browser. The error sentences of the server are in English on every page. */
+function showError(error) {
+  const isUnreachable = error instanceof TypeError || error.name === "TimeoutError";
+  element("error").lang = isUnreachable ? LANGUAGE : "en";
+  element("error").textContent = isUnreachable ? sentence("login.unreachable") : error.message;
 }
 
 function showCode({ url, svg, expires_in }) {
@@ -90,9 +92,9 @@ function showTicket({ status, username }) {
   let state = "closed";
   if (isPending) state = "connecting";
   if (isConfirmed) state = "open";
-  showStatus(state, MESSAGES[status] ?? status, username);
+  showStatus(state, sentence(MESSAGES[status]), username);
   element("code").hidden = status !== "waiting";
-  element("again").textContent = isConfirmed ? "Log in again" : "New code";
+  element("again").textContent = sentence(isConfirmed ? "login.again" : "login.new-code");
   element("again").hidden = isPending;
   showTimes();
   return !isPending;
@@ -101,20 +103,21 @@ function showTicket({ status, username }) {
 /** Shows how long the code can still be used, and what the polling has cost so far. */
 function showTimes() {
   const seconds = Math.max(0, Math.ceil((deadline - performance.now()) / 1000));
-  element("deadline").textContent = isPending ? `The code can be used once, for another ${seconds} s.` : "";
-  element("polls").textContent = `This page has asked ${polls === 1 ? "once" : `${polls} times`}.`;
+  element("deadline").textContent = isPending ? sentence("login.deadline", { seconds }) : "";
+  element("polls").textContent = sentence(polls === 1 ? "login.asked-once" : "login.asked", { count: polls });
 }
 
-/** Shows a message, and after it a name, if there is one. `<bdi>` isolates the name, because it may be
+/** Shows a message, with `name` in place of `{name}`. `<bdi>` isolates the name, because it may be
  *  written from right to left. */
 function showStatus(state, text, name) {
   const status = element("status");
   const line = document.createElement("span");
-  line.append(text);
-  if (name !== undefined) {
+  const [before, after] = text.split("{name}");
+  line.append(before);
+  if (after !== undefined) {
     const isolated = document.createElement("bdi");
     isolated.textContent = name;
-    line.append(" ", isolated, ".");
+    line.append(isolated, after);
   }
   if (status.textContent === line.textContent) return; // Otherwise a screen reader would read it again.
   status.dataset.state = state;

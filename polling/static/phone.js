@@ -1,6 +1,8 @@
 // The page behind the QR code. When it opens, it reports to the server that the code was scanned. Then
 // the person confirms or refuses the login.
 
+import { LANGUAGE, sentence } from "/shared/sentences.js";
+
 /** How long to wait for a response before giving up, in milliseconds. */
 const TIMEOUT = 10_000;
 
@@ -16,14 +18,20 @@ async function send(path, body) {
     const signal = AbortSignal.timeout(TIMEOUT);
     const response = await fetch(path, { method: "POST", headers, body: body && JSON.stringify(body), signal });
     if (response.ok) return true;
-    element("error").textContent = (await response.json()).error;
+    showError((await response.json()).error, "en");
     // The person can correct a name that was rejected, but cannot use a ticket that has ended.
-    if (response.status === 404 || response.status === 409) finish("closed", "This code cannot be used.");
+    if (response.status === 404 || response.status === 409) finish("closed", sentence("phone.unusable"));
   } catch {
-    element("error").textContent = "The server cannot be reached. Try again.";
+    showError(sentence("phone.unreachable"), LANGUAGE);
   }
   element("choice").disabled = false;
   return false;
+}
+
+/** Shows an error. The error sentences of the server are in English on every page. */
+function showError(text, language) {
+  element("error").lang = language;
+  element("error").textContent = text;
 }
 
 function showStatus(state, text) {
@@ -43,7 +51,7 @@ let scanned = false;
 async function scan() {
   if (!scanned && (await send("scan"))) {
     scanned = true;
-    showStatus("connecting", "Scanned. The other screen waits for your answer.");
+    showStatus("connecting", sentence("phone.scanned"));
     element("choice").disabled = false;
   }
   return scanned;
@@ -55,13 +63,13 @@ element("confirm").addEventListener("submit", async (event) => {
   const username = input.value;
   // The scan may have failed when the page was opened, because the phone had no network for a moment.
   if ((await scan()) && (await send("confirm", { username }))) {
-    finish("open", "Confirmed. The other screen is logged in.");
+    finish("open", sentence("phone.confirmed"));
   } else {
     input.focus();
   }
 });
 element("refuse").addEventListener("click", async () => {
-  if (await send("refuse")) finish("closed", "Refused. The other screen is not logged in.");
+  if (await send("refuse")) finish("closed", sentence("phone.refused"));
 });
 
 if (await scan()) element("username").focus();

@@ -1,8 +1,11 @@
 //! The page in a real browser. `cargo test -p polling --test browser -- --ignored`
 
-use testing::Server;
-use testing::browser::conformance::{self, KeepsOpen, check_mistakes};
+use testing::browser::conformance::{
+    self, KeepsOpen, check_mistakes, the_language_is_chosen_without_a_script,
+    the_link_switches_to_english, the_page_is_all_chinese,
+};
 use testing::browser::{Browser, Tab};
+use testing::{Server, Signal};
 
 /// The lesson itself, as `cargo run` starts it.
 const BINARY: &str = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
@@ -101,4 +104,102 @@ async fn a_login_that_is_refused_offers_a_new_code() {
     let other = login.evaluate("document.getElementById('link').href").await;
     assert_ne!(other, link);
     assert_eq!(browser.console_errors().await, [""; 0]);
+}
+
+/// Both pages, in everything that a login can come to.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_pages_of_a_login_are_there_in_chinese() {
+    let server = Server::start(BINARY, &[]);
+    the_language_is_chosen_without_a_script(&server, "/login").await;
+    let (laptop, phone) = (Browser::start().await, Browser::start().await);
+    let login = laptop.open(&server.url("/login?language=zh-CN")).await;
+    login.until(&status_starts_with("等待手机扫码")).await;
+    the_page_is_all_chinese(&login).await;
+
+    let link = link_of(&login).await;
+    let path = link.trim_start_matches(&server.url("")).to_owned();
+    the_language_is_chosen_without_a_script(&server, &path).await;
+    let scan = open_link_in_chinese(&phone, &login).await;
+    login.until(&status_starts_with("已扫码")).await;
+    // The name that is rejected stays, and the next one follows it.
+    scan.type_text("#username", " \n").await;
+    scan.until("document.getElementById('error').textContent")
+        .await;
+    the_page_is_all_chinese(&scan).await;
+    scan.type_text("#username", "<b>李四</b>\n").await;
+    scan.until(&status_starts_with("已确认")).await;
+    the_page_is_all_chinese(&scan).await;
+    login
+        .until(&status_starts_with("登录成功：<b>李四</b>。"))
+        .await;
+    the_page_is_all_chinese(&login).await;
+    let used_up = phone.open(&link).await;
+    used_up.until("document.querySelector('h1')").await;
+    the_page_is_all_chinese(&used_up).await;
+
+    login.click("#again").await;
+    login.until(&status_starts_with("等待手机扫码")).await;
+    let scan = open_link_in_chinese(&phone, &login).await;
+    scan.click("#refuse").await;
+    scan.until(&status_starts_with("已拒绝")).await;
+    the_page_is_all_chinese(&scan).await;
+    login.until(&status_starts_with("手机上拒绝")).await;
+    the_page_is_all_chinese(&login).await;
+    the_link_switches_to_english(&login).await;
+    login
+        .until(&status_starts_with("Waiting for a phone"))
+        .await;
+    assert_eq!(laptop.console_errors().await, [""; 0]);
+    assert_eq!(phone.console_errors().await, [""; 0]);
+}
+
+/// What the pages say while their server is away, and when it has forgotten all tickets.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn a_login_that_fails_is_explained_in_chinese() {
+    let (server, browser) = (Server::start(BINARY, &[]), Browser::start().await);
+    let login = browser.open(&server.url("/login?language=zh-CN")).await;
+    login.until(&status_starts_with("等待手机扫码")).await;
+    let scan = open_link_in_chinese(&browser, &login).await;
+    let port = server.address().port();
+    server.signal(Signal::KILL);
+    assert_eq!(server.wait().code, None);
+    scan.click("#refuse").await;
+    for tab in [&login, &scan] {
+        tab.until("document.getElementById('error').textContent.startsWith('连不上服务器')")
+            .await;
+        the_page_is_all_chinese(tab).await;
+    }
+
+    let server = Server::start_on(port, BINARY, &[]);
+    scan.click("#refuse").await;
+    scan.until(&status_starts_with("这个二维码不能用")).await;
+    the_page_is_all_chinese(&scan).await;
+    login.until(&status_starts_with("二维码已过期")).await;
+    the_page_is_all_chinese(&login).await;
+    server.signal(Signal::KILL);
+    assert_eq!(server.wait().code, None);
+    login.click("#again").await;
+    login.until(&status_starts_with("没有拿到二维码")).await;
+    the_page_is_all_chinese(&login).await;
+}
+
+/// Returns the link that the code of the login page contains.
+async fn link_of(login: &Tab<'_>) -> String {
+    let link = login.evaluate("document.getElementById('link').href").await;
+    link.as_str().unwrap_or_default().to_owned()
+}
+
+/// Opens the link of the code as a phone does, in Chinese, and waits until a person can choose.
+async fn open_link_in_chinese<'browser>(
+    phone: &'browser Browser,
+    login: &Tab<'_>,
+) -> Tab<'browser> {
+    let link = link_of(login).await + "?language=zh-CN";
+    let scan = phone.open(&link).await;
+    scan.until("!document.getElementById('choice').disabled")
+        .await;
+    the_page_is_all_chinese(&scan).await;
+    scan
 }

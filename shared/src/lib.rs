@@ -29,6 +29,6 @@ pub use catalog::Lesson;
 pub use file_lock::FileLock;
 pub use json_object::JsonObject;
 pub use lesson::{healthy, serve, serve_with_flags};
-pub use serve::{OnRefusal, json_config, serve_app, stop_signal, was_head};
+pub use serve::{OnRefusal, choose_language, json_config, serve_app, stop_signal, was_head};
 pub use settings::{Settings, parse_seconds};
 pub use visible_text::is_visible;

@@ -73,6 +73,26 @@ impl SiteNavigation {
 /// It is HTML already: its own template escapes every value.
 impl HtmlSafe for SiteNavigation {}
 
+/// The link that switches to the other language, from `shared/templates/language.html`, for the top of a page without
+/// links to the other lessons.
+#[derive(Debug, Template)]
+#[template(path = "language.html")]
+pub struct LanguageLink {
+    sentences: Sentences,
+}
+
+impl LanguageLink {
+    /// Creates it for the page that `request` asks for.
+    #[must_use]
+    pub fn new(request: &HttpRequest) -> Self {
+        let sentences = Sentences::shared(request);
+        Self { sentences }
+    }
+}
+
+/// It is HTML already.
+impl HtmlSafe for LanguageLink {}
+
 /// The query of the page that is reduced to the timeline and the totals. Pages of the allowed origins may show it in a
 /// frame.
 const TIMELINE_VIEW: &str = "view=timeline";

@@ -35,6 +35,7 @@ use crate::catalog::Lesson;
 use crate::cut::Cut;
 use crate::settings::Settings;
 use capacity::Capacity;
+pub use choose_language::choose_language;
 use flags::Flags;
 pub use http1::was_head;
 use origin::AllowedOrigins;
@@ -187,7 +188,7 @@ where
             // a line in the log, too. (The 408 of `request_timeout` is an `Err`, and gets only JSON.)
             .wrap(from_fn(policy::readable_errors))
             // Before all routes: every page has the link, the page of an error, too.
-            .wrap(from_fn(choose_language::choose_language))
+            .wrap(from_fn(choose_language))
             .wrap(policy::security_headers())
             .wrap(from_fn(policy::log_requests))
             // Before everything that may replace the response's body. `send_in_pieces` only wraps it.

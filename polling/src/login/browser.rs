@@ -6,7 +6,9 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use askama::Template;
 use serde_json::json;
-use shared::page::{NetworkPanel, html_response};
+use shared::catalog::LessonInfo;
+use shared::page::{LanguageLink, NetworkPanel, html_response};
+use shared::sentences::Sentences;
 use shared::{
     error::Error,
     host::{Host, scheme},
@@ -15,7 +17,8 @@ use shared::{
 
 use super::secret::Secret;
 use super::ticket::TicketError;
-use super::{Flags, TicketStore, parse_ticket_id, qr_code};
+use super::{Flags, SENTENCES, TicketStore, parse_ticket_id, qr_code};
+use crate::LESSON;
 
 /// The name of the cookie that identifies a browser. The tabs of a browser share the cookie, and each
 /// tab may have a ticket of its own.
@@ -29,13 +32,20 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:;
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginPage {
+    sentences: Sentences,
+    lesson: LessonInfo,
+    language_link: LanguageLink,
     network: NetworkPanel,
 }
 
 /// Handles `GET /login`: returns the page.
 pub(super) async fn page(request: HttpRequest) -> Result<HttpResponse, Error> {
-    let network = NetworkPanel::new(&request);
-    let mut response = html_response(&LoginPage { network })?;
+    let mut response = html_response(&LoginPage {
+        sentences: Sentences::of(&request, &SENTENCES),
+        lesson: LESSON.info(),
+        language_link: LanguageLink::new(&request),
+        network: NetworkPanel::new(&request),
+    })?;
     let policy = header::HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, policy);

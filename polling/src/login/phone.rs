@@ -5,29 +5,41 @@
 
 use std::time::Instant;
 
-use actix_web::{HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use askama::Template;
 use shared::JsonObject;
+use shared::catalog::LessonInfo;
 use shared::error::Error;
-use shared::page::html_response;
+use shared::page::{LanguageLink, html_response};
+use shared::sentences::Sentences;
 use shared::users::{NewUser, Username};
 
-use super::{TicketStore, parse_ticket_id};
+use super::{SENTENCES, TicketStore, parse_ticket_id};
+use crate::LESSON;
 
 #[derive(Template)]
 #[template(path = "phone.html")]
-struct PhonePage;
+struct PhonePage {
+    sentences: Sentences,
+    lesson: LessonInfo,
+    language_link: LanguageLink,
+}
 
 /// Handles `GET /login/{id}/phone`: returns the page that asks a person whether to confirm. This
 /// request does not scan the ticket, because a messenger that shows a preview of a link sends it,
 /// too. The page's script scans the ticket with a request of its own.
 pub(super) async fn page(
+    request: HttpRequest,
     tickets: web::Data<TicketStore>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Error> {
     let now = Instant::now();
     tickets.with_ticket(parse_ticket_id(&id)?, now, |ticket| ticket.check_open(now))?;
-    let mut response = html_response(&PhonePage)?;
+    let mut response = html_response(&PhonePage {
+        sentences: Sentences::of(&request, &SENTENCES),
+        lesson: LESSON.info(),
+        language_link: LanguageLink::new(&request),
+    })?;
     let no_store = header::HeaderValue::from_static("no-store");
     response
         .headers_mut()

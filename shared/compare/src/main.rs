@@ -15,9 +15,10 @@ use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer};
 use clap::Parser;
-use shared::{parse_seconds, stop_signal};
+use shared::{choose_language, parse_seconds, stop_signal};
 
 use error::StartError;
 use lessons::RunningLessons;
@@ -94,7 +95,12 @@ async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), StartError> {
     let address = listener.local_addr()?;
-    let server = HttpServer::new(move || App::new().configure(|app| page.add_to(app)))
+    let app = move || {
+        App::new()
+            .configure(|app| page.add_to(app))
+            .wrap(from_fn(choose_language))
+    };
+    let server = HttpServer::new(app)
         .workers(1)
         .shutdown_timeout(SHUTDOWN_SECONDS)
         .shutdown_signal(stop)

@@ -1,20 +1,26 @@
 //! The page: a button, a table, and a frame for each lesson.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_files::Files;
-use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use shared::error::Error;
-use shared::page::html_response;
+use shared::host::Host;
+use shared::page::{LanguageLink, html_response};
+use shared::sentences::{Catalog, Sentences};
 
 use crate::lessons::LessonUrl;
 
-/// The page, from `templates/page.html`. Askama escapes each value for HTML.
-#[derive(Debug, Clone, Template)]
-#[template(path = "page.html")]
+/// What the page says.
+static SENTENCES: LazyLock<Catalog> =
+    LazyLock::new(|| Catalog::with(&[include_str!("../sentences.json")]));
+
+/// What the page shows, whoever asks for it.
+#[derive(Debug, Clone)]
 pub(crate) struct Page {
     lessons: Vec<LessonUrl>,
     /// How long silence is counted, in seconds.
@@ -42,6 +48,18 @@ impl Page {
             ));
     }
 
+    /// Returns the page with links and frames that have the same host as the page itself. People type either name of
+    /// this machine, and the cookie with the language, which the frames need, too, belongs to one of them.
+    fn with_host_of(&self, request: &HttpRequest) -> Self {
+        let mut page = self.clone();
+        if Host::of(request).is_ok_and(|host| host.name() == "localhost") {
+            for lesson in &mut page.lessons {
+                lesson.origin = lesson.origin.replace("127.0.0.1", "localhost");
+            }
+        }
+        page
+    }
+
     /// Returns the policy of the page (CSP Level 3): what is loaded comes from this server, and only the lessons may be
     /// shown in frames and get requests.
     fn content_security_policy(&self) -> String {
@@ -54,9 +72,23 @@ impl Page {
     }
 }
 
+/// What the template shows. Askama escapes each value for HTML.
+#[derive(Template)]
+#[template(path = "page.html")]
+struct PageTemplate {
+    sentences: Sentences,
+    language_link: LanguageLink,
+    page: Page,
+}
+
 /// `GET /`
-async fn page(page: web::Data<Page>) -> Result<HttpResponse, Error> {
-    let mut response = html_response(page.get_ref())?;
+async fn page(request: HttpRequest, page: web::Data<Page>) -> Result<HttpResponse, Error> {
+    let page = page.with_host_of(&request);
+    let mut response = html_response(&PageTemplate {
+        sentences: Sentences::of(&request, &SENTENCES),
+        language_link: LanguageLink::new(&request),
+        page: page.clone(),
+    })?;
     let policy = HeaderValue::try_from(page.content_security_policy());
     let headers = response.headers_mut();
     headers.insert(

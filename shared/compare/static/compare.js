@@ -1,5 +1,6 @@
 // One change in all five lessons: makes it, and shows what each lesson reports of it and of the silence after it.
 
+import { sentence } from "/shared/sentences.js";
 import { Lesson } from "/static/lesson.js";
 
 /** How long to wait for the first list of each frame, in milliseconds. */
@@ -31,11 +32,11 @@ function frameOf({ dataset: { lesson } }) {
   return document.querySelector(`iframe[data-lesson="${lesson}"]`);
 }
 
-/** Shows a sentence, and a time after it. The time is apart, so that a screen reader does not read it each second.
- *  @param {string} sentence
+/** Shows a text, and a time after it. The time is apart, so that a screen reader does not read it each second.
+ *  @param {string} text
  *  @param {string} [time] */
-function say(sentence, time = "") {
-  if (element("progress").textContent !== sentence) element("progress").textContent = sentence;
+function say(text, time = "") {
+  if (element("progress").textContent !== text) element("progress").textContent = text;
   element("silence-time").textContent = time;
 }
 
@@ -60,10 +61,10 @@ function compareFigures() {
 
 /** Shows what is wrong with single lessons. */
 function showProblems() {
-  const sentences = lessons.map(({ problem }) => problem).filter((sentence) => sentence !== "");
-  element("problems").replaceChildren(...sentences.map((sentence) => {
+  const problems = lessons.map(({ problem }) => problem).filter((problem) => problem !== "");
+  element("problems").replaceChildren(...problems.map((problem) => {
     const paragraph = document.createElement("p");
-    paragraph.textContent = sentence;
+    paragraph.textContent = problem;
     return paragraph;
   }));
 }
@@ -73,8 +74,8 @@ async function change() {
   if (button.ariaDisabled === "true") return;
   button.ariaDisabled = "true";
   endSilence();
-  const verb = isAdded ? "removed from" : "added to";
-  say(`One user is being ${verb} all five lists …`);
+  const done = sentence(isAdded ? "compare.removed" : "compare.added");
+  say(sentence(isAdded ? "compare.removes" : "compare.adds"));
   const time = Date.now();
   for (const lesson of lessons) lesson.begin(time);
   const news = allWithin(NEWS_LIMIT, lessons.map((lesson) => lesson.news));
@@ -85,14 +86,15 @@ async function change() {
   compareFigures();
   showProblems();
   button.ariaDisabled = "false";
-  countSilence(`One user was ${verb} all five lists.`);
+  countSilence(done);
 }
 
-/** Counts what crosses the network while nothing changes, until the time is over or the next change is made. */
-async function countSilence(sentence) {
+/** Counts what crosses the network while nothing changes, until the time is over or the next change is made.
+ *  @param {string} change the sentence about the change before the silence */
+async function countSilence(change) {
   let hasEnded = false;
   endSilence = () => (hasEnded = true);
-  say(sentence);
+  say(change);
   await pause(SETTLING);
   if (hasEnded) return;
   const begin = Date.now();
@@ -102,10 +104,11 @@ async function countSilence(sentence) {
     for (const lesson of lessons) lesson.showSilence();
     compareFigures();
     if (elapsed >= silence) {
-      say(`${sentence} Then nothing changed. Silence that was counted:`, minutes(elapsed));
+      say(sentence("compare.silence-counted", { change }), minutes(elapsed));
       return;
     }
-    say(`${sentence} Now nothing changes. Silence so far:`, `${minutes(elapsed)} of ${minutes(silence)}`);
+    const times = { elapsed: minutes(elapsed), whole: minutes(silence) };
+    say(sentence("compare.silence-so-far", { change }), sentence("compare.time", times));
     await pause(Math.min(TICK, silence - elapsed));
     if (hasEnded) return;
   }
@@ -116,4 +119,4 @@ await allWithin(CONNECT_LIMIT, lessons.map((lesson) => lesson.connected));
 for (const lesson of lessons) lesson.giveUpConnecting();
 showProblems();
 button.ariaDisabled = "false";
-say("Press the button, and watch who gets the news when.");
+say(sentence("compare.press"));

@@ -1,5 +1,6 @@
 // One lesson: its frame, which reports what crosses the network, and its row of the table.
 
+import { sentence } from "/shared/sentences.js";
 import { groupedText } from "/shared/wire/numbers.js";
 
 /** The user that a change adds. */
@@ -96,7 +97,7 @@ export class Lesson {
   giveUp() {
     if (this.#changeTime === null) return;
     this.#changeTime = null;
-    this.problem ||= `${this.#title}: the news has not arrived in the frame.`;
+    this.problem ||= this.#sentence("compare.no-news");
   }
 
   /** Adds the user. */
@@ -109,7 +110,7 @@ export class Lesson {
   /** Removes the user that was added last. */
   async removeUser() {
     if (this.#user === null) {
-      this.#fail("the last change was not made here, so there is nothing to remove");
+      this.#fail(this.#sentence("compare.nothing-to-remove"));
       return;
     }
     await this.#request(this.#user, { method: "DELETE" });
@@ -120,25 +121,25 @@ export class Lesson {
   async #request(path, options) {
     try {
       const response = await fetch(this.#origin + path, { ...options, signal: AbortSignal.timeout(ANSWER_LIMIT) });
-      if (!response.ok) this.#fail(`the server has answered ${response.status}`);
+      if (!response.ok) this.#fail(this.#sentence("compare.status", { status: response.status }));
       return response;
     } catch (error) {
       const isLate = error.name === "TimeoutError";
-      this.#fail(isLate ? "the server does not answer. Perhaps it hangs" : "the server cannot be reached. Start the comparison again");
+      this.#fail(this.#sentence(isLate ? "compare.no-answer" : "compare.unreachable"));
       return null;
     }
   }
 
   /** Notes that there is no change, so that nobody waits for its news. */
-  #fail(reason) {
-    this.problem = `${this.#title}: ${reason}.`;
+  #fail(problem) {
+    this.problem = problem;
     this.#changeTime = null;
     this.#hasNews();
   }
 
   /** Notes that the frame has shown no list in time. */
   giveUpConnecting() {
-    if (!(this.#totals?.updates > 0)) this.problem = `${this.#title}: the frame has no list of users yet.`;
+    if (!(this.#totals?.updates > 0)) this.problem = this.#sentence("compare.no-list");
   }
 
   /** Counts the silence from now on. */
@@ -171,6 +172,11 @@ export class Lesson {
     this.#figures.set(name, number);
     this.#cell(name).textContent = number === null ? "–" : groupedText(number);
     this.#cell(name).style.setProperty("--share", 0);
+  }
+
+  /** Returns a sentence about this lesson. */
+  #sentence(key, values = {}) {
+    return sentence(key, { title: this.#title, ...values });
   }
 
   #cell(name) {

@@ -15,6 +15,9 @@ mod started;
 use folder::Folder;
 use serde_json::json;
 use started::{Comparison, LESSONS, lesson_origins, program_of};
+use testing::browser::conformance::{
+    the_language_is_chosen_without_a_script, the_link_switches_to_english, the_page_is_all_chinese,
+};
 use testing::browser::{Browser, Tab};
 
 /// The number in the cell of a figure, or null.
@@ -104,13 +107,7 @@ async fn the_second_press_removes_the_user_of_the_first() {
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn a_lesson_that_does_not_answer_is_named() {
-    let others = LESSONS.iter().filter(|name| **name != "sse");
-    let others: Vec<_> = others.map(|name| (*name, program_of(name))).collect();
-    let others: Vec<_> = others
-        .iter()
-        .map(|(name, program)| (*name, &**program))
-        .collect();
-    let folder = Folder::with(&others);
+    let folder = folder_without_sse();
     let (server, browser) = (
         Comparison::of(&folder.path("compare"), &[]),
         Browser::start().await,
@@ -143,6 +140,65 @@ async fn a_lesson_that_does_not_answer_is_named() {
     }
 }
 
+/// The frames, too: their lessons get the same cookie, because a browser sends it to all ports of a host.
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_page_is_there_in_chinese() {
+    let (server, browser) = (
+        Comparison::start(&["--silence", "2"]),
+        Browser::start().await,
+    );
+    the_language_is_chosen_without_a_script(&server, "/").await;
+    let port = server.address().port();
+    for host in ["127.0.0.1", "localhost"] {
+        let tab = open(&browser, &format!("http://{host}:{port}/?language=zh-CN")).await;
+        the_page_is_all_chinese(&tab).await;
+        let frames = "[...document.querySelectorAll('iframe')].map((frame) => frame.src)";
+        let frames = tab.evaluate(frames).await;
+        let frames = frames.as_array().unwrap();
+        assert_eq!(frames.len(), LESSONS.len());
+        for frame in frames {
+            let frame = browser.open(frame.as_str().unwrap()).await;
+            let language = frame.evaluate("document.documentElement.lang").await;
+            assert_eq!(language, "zh-CN", "{host}");
+        }
+        tab.click("summary").await;
+        // The change adds the user, and the next one removes it.
+        for _ in 0..2 {
+            tab.click("#change").await;
+            until_news(&tab).await;
+            the_page_is_all_chinese(&tab).await;
+        }
+        tab.until("document.getElementById('silence-time').textContent === '0:02'")
+            .await;
+        the_page_is_all_chinese(&tab).await;
+        the_link_switches_to_english(&tab).await;
+    }
+    assert_eq!(browser.console_errors().await, [""; 0]);
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn a_lesson_that_does_not_answer_is_named_in_chinese() {
+    let folder = folder_without_sse();
+    let (server, browser) = (
+        Comparison::of(&folder.path("compare"), &[]),
+        Browser::start().await,
+    );
+    let tab = browser.open(&server.url("/?language=zh-CN")).await;
+    let problems = "document.getElementById('problems').textContent";
+    for problem in [
+        "服务器发送事件（SSE）：框架里还没有",
+        "服务器发送事件（SSE）：连不上服务器",
+        "服务器发送事件（SSE）：上一次改动",
+    ] {
+        tab.until(&format!("{problems}.startsWith('{problem}')"))
+            .await;
+        the_page_is_all_chinese(&tab).await;
+        tab.click("#change").await;
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
 async fn the_page_can_be_used_by_everybody() {
@@ -168,6 +224,17 @@ async fn the_page_can_be_used_by_everybody() {
         );
         tab.is_accessible(&format!("{width} px, {scheme}")).await;
     }
+}
+
+/// Returns a folder with the real lessons, except lesson 4, which prints an address without listening.
+fn folder_without_sse() -> Folder {
+    let others = LESSONS.iter().filter(|name| **name != "sse");
+    let others: Vec<_> = others.map(|name| (*name, program_of(name))).collect();
+    let others: Vec<_> = others
+        .iter()
+        .map(|(name, program)| (*name, &**program))
+        .collect();
+    Folder::with(&others)
 }
 
 /// Opens the page and waits until all lessons are connected.

@@ -14,7 +14,10 @@ const DAYS: i64 = 365;
 
 /// Answers a GET with `language=zh-CN` in its query with a 303 to the same address without it, and a cookie. A request
 /// without it goes on.
-pub(super) async fn choose_language(
+///
+/// # Errors
+/// If the handler of a request that goes on fails.
+pub async fn choose_language(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

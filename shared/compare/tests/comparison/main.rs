@@ -44,12 +44,35 @@ async fn each_lesson_may_be_shown_and_changed_by_the_page() {
     }
 }
 
+/// People type either name of this machine. A cookie belongs to one of them, and the frames need the language, too.
+#[tokio::test]
+async fn the_frames_have_the_host_of_the_page() {
+    let server = Comparison::start(&[]);
+    let port = server.address().port();
+    for (host, expected) in [
+        (format!("127.0.0.1:{port}"), "http://127.0.0.1:"),
+        (format!("localhost:{port}"), "http://localhost:"),
+        ("elsewhere.example".to_owned(), "http://127.0.0.1:"),
+    ] {
+        let page = server.client.get(server.url("/")).header("Host", &host);
+        let page = page.send().await.unwrap();
+        let policy = page.headers()["content-security-policy"].clone();
+        assert_eq!(policy.to_str().unwrap().matches(expected).count(), 10);
+        let page = page.text().await.unwrap();
+        assert_eq!(page.matches("data-src=").count(), 5);
+        let frame = format!("data-src=\"{expected}");
+        assert_eq!(page.matches(&frame).count(), 5, "{host}");
+        assert_eq!(page.matches(&format!("href=\"{expected}")).count(), 5);
+    }
+}
+
 #[tokio::test]
 async fn the_files_of_the_page_are_there_and_other_files_are_not() {
     let server = Comparison::start(&[]);
     for path in [
         "/static/compare.js",
         "/static/lesson.js",
+        "/shared/sentences.js",
         "/shared/wire/numbers.js",
         "/shared/style.css",
     ] {

@@ -45,7 +45,8 @@ const ENGLISH: &str = r##"(() => {
         return texts;
     };
     const find = () => {
-        const found = [document.title].filter((text) => WORDS.test(text));
+        const titles = [...document.querySelectorAll("head title")].filter((title) => !title.closest(OTHER));
+        const found = titles.map((title) => title.textContent).filter((text) => WORDS.test(text));
         for (const [block, text] of textsOf(document.body)) {
             const isLabel = block.closest(LABELS) && !block.closest("#wire-rows");
             if (WORDS.test(text) || (isLabel && isLonely(text))) found.push(text);
