@@ -44,9 +44,14 @@ const MAX_BACK_OFF = 30_000;
 
 /** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
 
-/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
- *  with the number of milliseconds until the next attempt.
- *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+/** Receives the state of the connection: "open" again at each sign of life from the server. The facts are for
+ *  the page, which has a sentence for them. All times are in milliseconds.
+ *  @typedef {(state: "connecting" | "open" | "closed", facts?: Facts) => void} Status
+ *  @typedef {object} Facts
+ *  @property {number} [silence] for how long nothing came
+ *  @property {boolean} [hasEnded] whether the document in the frame has ended
+ *  @property {boolean} [isUnreachable] whether the browser has found no server
+ *  @property {number} [retryIn] the time until the next attempt */
 
 /** The open frames, each with the function to call when one of its scripts has run. */
 const openFrames = new Map();
@@ -60,33 +65,33 @@ window.alive = () => {
 /** Keeps a frame open until the returned function is called. */
 function keepOpen(path, callback, show, status) {
   let frame, silence, check, retry, failures = 0;
-  const start = () => open("a new frame");
+  const start = () => open();
 
-  function open(detail) {
+  function open(facts) {
     close();
-    status("connecting", detail);
+    status("connecting", facts);
     frame = openFrame(path, callback, (update) => { onActivity(); show(update); });
     openFrames.set(frame, onActivity);
     // `load` fires when the document has ended, or when the frame shows the browser's error page. The
     // error page belongs to the browser, so `contentDocument` is null. Firefox fires no event for it.
-    frame.onload = () => fail(frame.contentDocument ? "the frame has ended" : "no server");
-    check = setInterval(() => { if (!frame.contentDocument) fail("no server"); }, CHECK_INTERVAL);
+    frame.onload = () => fail(frame.contentDocument ? { hasEnded: true } : { isUnreachable: true });
+    check = setInterval(() => { if (!frame.contentDocument) fail({ isUnreachable: true }); }, CHECK_INTERVAL);
     limitSilence();
   }
   function onActivity() {
     failures = 0;
-    status("open", "the frame is still loading, as it should");
+    status("open");
     limitSilence();
   }
   function limitSilence() {
     clearTimeout(silence);
-    silence = setTimeout(open, SILENCE_LIMIT, `nothing came for ${SILENCE_LIMIT / 1000} s, so a new frame asks`);
+    silence = setTimeout(open, SILENCE_LIMIT, { silence: SILENCE_LIMIT });
   }
-  function fail(reason) {
+  function fail(facts) {
     close();
     // The back-off of lesson 2: 1 s, 2 s, 4 s … 30 s, minus a random part of up to half.
     const pause = Math.min(1000 * 2 ** failures++, MAX_BACK_OFF) * (1 - Math.random() / 2);
-    status("closed", reason, pause);
+    status("closed", { ...facts, retryIn: pause });
     retry = setTimeout(start, pause);
   }
   function close() {

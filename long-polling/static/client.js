@@ -58,11 +58,18 @@ const MAX_BACK_OFF = 30_000;
 
 /** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
 
-/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
- *  with the number of milliseconds until the next attempt.
- *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+/** Receives the state of the connection: "open" again at each sign of life from the server. The facts are for
+ *  the page, which has a sentence for them. All times are in milliseconds.
+ *  @typedef {(state: "connecting" | "open" | "closed", facts?: Facts) => void} Status
+ *  @typedef {object} Facts
+ *  @property {number} [silence] for how long there was no answer
+ *  @property {boolean} [isUnreachable] whether the browser has found no server
+ *  @property {number} [httpStatus] the status of an answer that is no news
+ *  @property {boolean} [isEarly] whether the server has ended a request that it should still hold
+ *  @property {number} [retryIn] the time until the next attempt */
 
-/** The server has not answered, or has refused. Any other error is a mistake in this file. */
+/** The server has not answered, or has refused: the facts are the `cause`. Any other error is a mistake in this
+ *  file. */
 class NoAnswer extends Error {}
 
 /** Asks once, reports how that went, and returns how many errors there were in a row. */
@@ -72,7 +79,7 @@ async function attempt(ask, status, stopped, errors) {
   const limit = AbortSignal.timeout(TIMEOUT);
   try {
     await ask((path) => get(path, wait, AbortSignal.any([stopped, limit])), wait);
-    status("open", "waiting for news");
+    status("open");
     return 0;
   } catch (error) {
     if (stopped.aborted) return errors;
@@ -80,7 +87,7 @@ async function attempt(ask, status, stopped, errors) {
     // return at once. A request that has waited until its limit was a pause itself.
     const backOff = Math.min(1000 * 2 ** errors, MAX_BACK_OFF) * (1 - Math.random() / 2);
     const pause = limit.aborted ? 0 : backOff;
-    status("closed", error.message, pause);
+    status("closed", { ...error.cause, retryIn: pause });
     if (!(error instanceof NoAnswer)) reportError(error); // The page shows mistakes, too.
     await new Promise((resume) => setTimeout(resume, pause));
     return errors + 1;
@@ -92,12 +99,12 @@ async function get(path, wait, signal) {
   const sent = Date.now();
   // Without "no-store", the browser lets a second tab wait for the response to the first.
   const response = await fetch(path, { cache: "no-store", signal }).catch(() => {
-    throw new NoAnswer(signal.aborted ? `no answer for ${TIMEOUT / 1000} s` : "no answer");
+    throw new NoAnswer("no answer", { cause: signal.aborted ? { silence: TIMEOUT } : { isUnreachable: true } });
   });
-  if (!response.ok) throw new NoAnswer(`the server answered ${response.status}`);
+  if (!response.ok) throw new NoAnswer("refused", { cause: { httpStatus: response.status } });
   // No news, and much too early: the server stops, or somebody has cut all connections. If everybody asked again
   // at once, all would arrive together; and a proxy that never waits would be asked without a pause.
   const isEarly = response.status === 204 && Date.now() - sent < (wait * 1000) / 2;
-  if (isEarly) throw new NoAnswer("the server has ended the request early");
+  if (isEarly) throw new NoAnswer("ended early", { cause: { isEarly } });
   return response;
 }

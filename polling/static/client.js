@@ -55,11 +55,18 @@ const TIMEOUT = Math.min(10, 2 * Number(document.body.dataset.heartbeat)) * 1000
 
 /** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
 
-/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
- *  with the number of milliseconds until the next attempt.
- *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+/** Receives the state of the connection: "open" again at each sign of life from the server. The facts are for
+ *  the page, which has a sentence for them. All times are in milliseconds.
+ *  @typedef {(state: "connecting" | "open" | "closed", facts?: Facts) => void} Status
+ *  @typedef {object} Facts
+ *  @property {number} [interval] the time between two requests
+ *  @property {number} [silence] for how long there was no answer
+ *  @property {boolean} [isUnreachable] whether the browser has found no server
+ *  @property {number} [httpStatus] the status of an answer that is no news
+ *  @property {number} [retryIn] the time until the next attempt */
 
-/** The server has not answered, or has refused. Any other error is a mistake in this file. */
+/** The server has not answered, or has refused: the facts are the `cause`. Any other error is a mistake in this
+ *  file. */
 class NoAnswer extends Error {}
 
 /** Asks once, and reports how that went. */
@@ -67,10 +74,10 @@ async function attempt(ask, status, stopped) {
   const signal = AbortSignal.any([stopped, AbortSignal.timeout(TIMEOUT)]);
   try {
     await ask((path, etag) => get(path, etag, signal));
-    status("open", `asking every ${INTERVAL / 1000} s`);
+    status("open", { interval: INTERVAL });
   } catch (error) {
     if (stopped.aborted) return;
-    status("closed", error.message, INTERVAL);
+    status("closed", { ...error.cause, retryIn: INTERVAL });
     if (!(error instanceof NoAnswer)) reportError(error); // The page shows mistakes, too.
   }
 }
@@ -81,8 +88,8 @@ async function get(path, etag, signal) {
   // Without "no-store" the browser's cache would add an ETag of its own and turn the 304 into a 200
   // with the stored list. The page would show the same list again and again.
   const response = await fetch(path, { headers, cache: "no-store", signal }).catch(() => {
-    throw new NoAnswer(signal.aborted ? `no answer for ${TIMEOUT / 1000} s` : "no answer");
+    throw new NoAnswer("no answer", { cause: signal.aborted ? { silence: TIMEOUT } : { isUnreachable: true } });
   });
-  if (!response.ok && response.status !== 304) throw new NoAnswer(`the server answered ${response.status}`);
+  if (!response.ok && response.status !== 304) throw new NoAnswer("refused", { cause: { httpStatus: response.status } });
   return response;
 }

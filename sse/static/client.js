@@ -40,20 +40,25 @@ const REOPEN_AFTER = 3000;
 
 /** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
 
-/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
- *  with the number of milliseconds until the next attempt.
- *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+/** Receives the state of the connection: "open" again at each sign of life from the server. The facts are for
+ *  the page, which has a sentence for them. All times are in milliseconds.
+ *  @typedef {(state: "connecting" | "open" | "closed", facts?: Facts) => void} Status
+ *  @typedef {object} Facts
+ *  @property {0 | 1 | 2} [readyState] of the EventSource
+ *  @property {boolean} [hasFailed] whether the connection has ended, or was refused
+ *  @property {number} [silence] for how long nothing came
+ *  @property {number} [retryIn] the time until the next attempt */
 
 /** Keeps an EventSource open until the returned function is called. Makes a new one with `connect` when the
  *  browser has given up the old one, or when it is silent. */
 function keepOpen(path, status, connect) {
   let source, lastId, silence, retry;
 
-  function open(detail) {
+  function open(facts) {
     close();
-    status("connecting", `${detail} (readyState 0)`);
     // The browser sends Last-Event-ID by itself, but a new EventSource does not know the id of the old one.
     source = connect(lastId ? `${path}?lastEventId=${lastId}` : path);
+    status("connecting", { readyState: source.readyState, ...facts });
     source.onopen = onActivity;
     source.onerror = onError;
     for (const name of ["users", "message", "ping"]) source.addEventListener(name, onEvent);
@@ -64,22 +69,22 @@ function keepOpen(path, status, connect) {
     onActivity();
   }
   function onActivity() {
-    status("open", "the response goes on (readyState 1)");
+    status("open", { readyState: source.readyState });
     limitSilence();
   }
   function limitSilence() {
     clearTimeout(silence);
-    silence = setTimeout(open, SILENCE_LIMIT, `nothing came for ${SILENCE_LIMIT / 1000} s, so the page asks again`);
+    silence = setTimeout(open, SILENCE_LIMIT, { silence: SILENCE_LIMIT });
   }
   function onError() {
     if (source.readyState === EventSource.CONNECTING) {
-      status("connecting", "no connection, the browser asks again within 3 s (readyState 0)");
+      status("connecting", { readyState: source.readyState, hasFailed: true }); // It asks again by itself.
       return;
     }
     const pause = REOPEN_AFTER * (1 + Math.random());
-    status("closed", "no stream, and the browser has given up (readyState 2)", pause);
+    status("closed", { readyState: source.readyState, retryIn: pause });
     clearTimeout(silence);
-    retry = setTimeout(open, pause, "asking");
+    retry = setTimeout(open, pause);
   }
   function close() {
     clearTimeout(silence);
@@ -87,6 +92,6 @@ function keepOpen(path, status, connect) {
     source?.close();
   }
 
-  open("asking");
+  open();
   return close;
 }

@@ -24,7 +24,7 @@ function connect(path, listeners) {
  * @returns {() => void} stops watching
  */
 export function watchUsers(show, status) {
-  return keepOpen("/users", status, { users: show, error: ({ error }) => onRefused?.(error) });
+  return keepOpen("/users", status, { users: show, error: (refusal) => onRefused?.(refusal) });
 }
 
 /**
@@ -41,13 +41,14 @@ export function watchClock(show, status) {
  * Adds a user: a frame that goes up the connection on which the list comes down. The answer is an event, too:
  * the new list, or an error.
  * @param {string} username
- * @param {(error: string) => void} refused
+ * @param {(refusal: {error?: string, readyState?: number}) => void} refused gets the error of the server, or the state
+ *   of a connection that is not open
  */
 export function addUser(username, refused) {
   onRefused = refused;
   const socket = sockets["/users"];
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ username }));
-  else refused("The connection is not open, so nothing was sent."); // `send` would throw, or drop it silently.
+  else refused({ readyState: socket?.readyState }); // `send` would throw, or drop it silently.
 }
 
 // What makes it robust: a WebSocket never comes back by itself, and never notices that it is silent. What
@@ -61,39 +62,44 @@ const MAX_BACK_OFF = 30_000;
 
 /** @typedef {{version: number, users: {id: number, username: string}[]}} Snapshot */
 
-/** Receives the state of the connection: "open" again at each sign of life from the server, and "closed"
- *  with the number of milliseconds until the next attempt.
- *  @typedef {(state: "connecting" | "open" | "closed", detail?: string, retryIn?: number) => void} Status */
+/** Receives the state of the connection: "open" again at each sign of life from the server. The facts are for
+ *  the page, which has a sentence for them. All times are in milliseconds.
+ *  @typedef {(state: "connecting" | "open" | "closed", facts?: Facts) => void} Status
+ *  @typedef {object} Facts
+ *  @property {boolean} [isUpgraded] whether the handshake has just ended
+ *  @property {number} [code] the close code: 1001 if the server stops, 1006 if there was no Close frame
+ *  @property {number} [silence] for how long nothing came
+ *  @property {number} [retryIn] the time until the next attempt */
 
 /** Keeps a connection open until the returned function is called: makes a new one when the old one has ended
  *  or is silent. */
 function keepOpen(path, status, listeners) {
   let socket, silence, retry, failures = 0;
 
-  function open(detail) {
+  function open(facts) {
     close();
-    status("connecting", detail);
+    status("connecting", facts);
     socket = connect(path, listeners);
-    socket.onopen = () => status("open", "the connection is upgraded");
+    socket.onopen = () => status("open", { isUpgraded: true });
     socket.addEventListener("message", onActivity);
     socket.onclose = onClose; // It also comes after an error, so that one handler will do.
     limitSilence();
   }
   function onActivity() {
     failures = 0;
-    status("open", "frames may go both ways");
+    status("open");
     limitSilence();
   }
   function limitSilence() {
     clearTimeout(silence);
-    silence = setTimeout(open, SILENCE_LIMIT, `nothing came for ${SILENCE_LIMIT / 1000} s, so the page asks again`);
+    silence = setTimeout(open, SILENCE_LIMIT, { silence: SILENCE_LIMIT });
   }
   function onClose({ code }) {
     clearTimeout(silence);
     // The back-off of lesson 2: 1 s, 2 s, 4 s … 30 s, minus a random part of up to half.
     const pause = Math.min(1000 * 2 ** failures++, MAX_BACK_OFF) * (1 - Math.random() / 2);
-    status("closed", `close code ${code}`, pause);
-    retry = setTimeout(open, pause, "asking for an upgrade");
+    status("closed", { code, retryIn: pause });
+    retry = setTimeout(open, pause);
   }
   function close() {
     clearTimeout(silence);
@@ -102,6 +108,6 @@ function keepOpen(path, status, listeners) {
     socket?.close();
   }
 
-  open("asking for an upgrade");
+  open();
   return close;
 }

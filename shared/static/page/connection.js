@@ -2,6 +2,10 @@
 // the next attempt begins.
 
 import { HEARTBEAT, announce, element, inWords, setText } from "/shared/page/dom.js";
+import { statusSentence } from "/shared/page/status-sentences.js";
+import { sentence } from "/shared/sentences.js";
+
+/** @typedef {import("/shared/page/status-sentences.js").Facts} Facts */
 
 /** How often the seconds are counted, in milliseconds. */
 const TICK = 250;
@@ -15,7 +19,7 @@ const SILENCE_LIMIT = 2.5 * HEARTBEAT;
  * What is known of the connection of one watcher.
  * @typedef {object} Connection
  * @property {"connecting" | "open" | "closed"} state
- * @property {string} [detail]
+ * @property {Facts | string} [facts] what client.js says besides the state
  * @property {number} [lastSign] when the server has last shown a sign of life
  * @property {number} [nextTry] when the next attempt begins
  * @property {boolean} [isDoubtful] whether a request has failed since the last sign of life
@@ -29,7 +33,7 @@ const WORST_FIRST = ["closed", "connecting", "open"];
 
 /** Adds a connection, of a watcher that has just been switched on. @param {string} name */
 export function begin(name) {
-  connections.set(name, { state: "connecting" });
+  connections.set(name, { state: "connecting", facts: "" }); // client.js has reported nothing yet.
   show();
 }
 
@@ -42,13 +46,12 @@ export function end(name) {
 /** Notes what client.js says of a connection.
  *  @param {string} name
  *  @param {Connection["state"]} state
- *  @param {string} [detail]
- *  @param {number} [retryIn] in milliseconds */
-export function report(name, state, detail, retryIn) {
+ *  @param {Facts | string} [facts] */
+export function report(name, state, facts) {
   const now = performance.now();
   const { lastSign, state: before } = connections.get(name) ?? {};
-  const nextTry = state === "closed" && Number.isFinite(retryIn) ? now + retryIn : undefined;
-  connections.set(name, { state, detail, nextTry, lastSign: state === "open" ? now : lastSign });
+  const nextTry = state === "closed" && Number.isFinite(facts?.retryIn) ? now + facts.retryIn : undefined;
+  connections.set(name, { state, facts, nextTry, lastSign: state === "open" ? now : lastSign });
   if (state !== before) {
     const wasSilent = state !== "open" && lastSign !== undefined && now - lastSign > 2 * HEARTBEAT;
     announce("state", { name, state, wasSilent });
@@ -101,17 +104,16 @@ function show() {
 }
 
 function describe(connection) {
-  if (!connection) return "off: nothing is being watched";
-  const { state, detail, isDoubtful } = connection;
-  if (isDoubtful) return "in doubt: a request has just found no server, but this connection has raised no event";
-  return detail ? `${state}: ${detail}` : state;
+  if (!connection) return sentence("status.off");
+  return connection.isDoubtful ? sentence("status.doubt") : statusSentence(connection.state, connection.facts);
 }
 
 function describeLastSign(connection) {
   if (!connection) return "";
-  if (connection.lastSign === undefined) return "no answer from the server yet";
+  if (connection.lastSign === undefined) return sentence("connection.no-answer-yet");
   const silence = performance.now() - connection.lastSign;
-  return silence < 1000 ? "last heard from the server just now" : `last heard from the server ${inWords(silence)} ago`;
+  if (silence < 1000) return sentence("connection.last-sign-now");
+  return sentence("connection.last-sign", { time: inWords(silence) });
 }
 
 function describeNextTry(connection) {
@@ -119,11 +121,13 @@ function describeNextTry(connection) {
   const now = performance.now();
   const { state, lastSign, nextTry } = connection;
   if (state === "closed" && nextTry !== undefined) {
-    return nextTry > now ? `next attempt in ${Math.ceil((nextTry - now) / 1000)} s` : "trying now";
+    if (nextTry <= now) return sentence("connection.trying-now");
+    return sentence("connection.next-attempt", { seconds: Math.ceil((nextTry - now) / 1000) });
   }
   if (state !== "open" || lastSign === undefined || now - lastSign < LATE) return "";
   const left = lastSign + SILENCE_LIMIT - now;
-  return left > 0 ? `counts as broken in ${Math.ceil(left / 1000)} s` : "but client.js has not noticed";
+  if (left <= 0) return sentence("connection.not-noticed");
+  return sentence("connection.counts-as-broken", { seconds: Math.ceil(left / 1000) });
 }
 
 /** Tells the timeline when the next attempt begins, in milliseconds since 1970. */

@@ -1,6 +1,7 @@
 // The echo of lesson 5: what is sent over a WebSocket comes back over the same one.
 
 import { announce, element, setText } from "/shared/page/dom.js";
+import { sentence } from "/shared/sentences.js";
 
 let socket = null;
 
@@ -13,7 +14,7 @@ function open() {
   };
   opened.onclose = () => {
     if (opened === socket) socket = null;
-    setText(element("echo-answer"), "The connection has ended. The next text opens a new one.");
+    setText(element("echo-answer"), sentence("echo.ended"));
   };
   return opened;
 }

@@ -1,6 +1,7 @@
 // Mistakes in client.js: whatever goes wrong there, the page has a sentence for it, and marks the line.
 
 import { element } from "/shared/page/dom.js";
+import { sentence } from "/shared/sentences.js";
 
 /** Where an error came from: `client.js:23:5` in the stack of every browser. */
 const POSITION = /\/static\/client\.js[^:\s]*:(\d+)/;
@@ -9,24 +10,29 @@ const POSITION = /\/static\/client\.js[^:\s]*:(\d+)/;
 const shown = new Set();
 
 /** Shows a sentence about client.js.
- *  @param {string} sentence
- *  @param {number} [line] the line of client.js */
-export function problem(sentence, line) {
-  const text = line ? `client.js, line ${line}: ${sentence}` : `client.js: ${sentence}`;
-  if (shown.has(text)) return;
-  shown.add(text);
+ *  @param {string} text
+ *  @param {number} [line] the line of client.js
+ *  @param {string} [quoted] a part of the text that the browser has said, in English */
+export function problem(text, line, quoted = "") {
+  const whole = line ? sentence("mistake.at-line", { line, sentence: text }) : sentence("mistake.in-file", { sentence: text });
+  if (shown.has(whole)) return;
+  shown.add(whole);
   const item = document.createElement("p");
-  item.textContent = text;
+  const english = document.createElement("span");
+  english.lang = "en";
+  english.textContent = quoted;
+  const start = whole.lastIndexOf(quoted);
+  item.append(whole.slice(0, start), english, whole.slice(start + quoted.length));
   element("client-error").append(item);
   mark(line);
 }
 
 /** Shows an error that client.js has thrown.
  *  @param {unknown} error
- *  @param {string} [what] what the page did */
-export function thrown(error, what) {
+ *  @param {(error: string) => string} [word] returns the sentence around the error */
+export function thrown(error, word = (text) => text) {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  problem(what ? `${what}: ${text}` : text, lineOf(error));
+  problem(word(text), lineOf(error), text);
 }
 
 /** Returns the line of client.js at which an error was thrown, if there is one. */
@@ -46,17 +52,19 @@ function mark(line) {
 // What is thrown later, in a callback or after an `await`. It stays on the console, too.
 window.addEventListener("error", ({ error, message, filename, lineno }) => {
   if (error) thrown(error);
-  else if (filename?.includes("/static/client.js")) problem(message, lineno);
+  else if (filename?.includes("/static/client.js")) problem(message, lineno, message);
 });
-window.addEventListener("unhandledrejection", ({ reason }) => thrown(reason, "nobody has caught an error"));
+window.addEventListener("unhandledrejection", ({ reason }) => {
+  thrown(reason, (error) => sentence("mistake.not-caught", { error }));
+});
 document.addEventListener("securitypolicyviolation", ({ blockedURI, effectiveDirective }) => {
-  problem(`the policy of this page (${effectiveDirective}) has blocked ${blockedURI}`);
+  problem(sentence("mistake.policy", { directive: effectiveDirective, address: blockedURI }));
 });
 
 // What pages used before `fetch`. It works, but a student who has found it in an old tutorial should know.
 window.XMLHttpRequest = class extends XMLHttpRequest {
   open(...request) {
-    problem("an XMLHttpRequest is sent. It works, too, but the lessons use fetch, which came after it");
+    problem(sentence("mistake.xml-http-request"));
     super.open(...request);
   }
 };

@@ -2,6 +2,7 @@
 
 import { notOpen } from "/shared/page/connection.js";
 import { element, happenings, setText } from "/shared/page/dom.js";
+import { sentence } from "/shared/sentences.js";
 
 /** How long nothing must change for the step "quiet", in milliseconds. */
 const QUIET = 10_000;
@@ -14,11 +15,11 @@ const seen = new Set(JSON.parse(sessionStorage.getItem("steps") ?? "[]"));
 function tick(step) {
   const item = document.querySelector(`#steps [data-step="${step}"]`);
   if (!item || "seen" in item.dataset) return;
-  item.dataset.seen = "";
+  item.dataset.seen = sentence("steps.seen"); // A screen reader reads it, in place of the tick.
   seen.add(step);
   const items = [...document.querySelectorAll("#steps li")];
   const count = items.filter((other) => "seen" in other.dataset).length;
-  setText(element("steps-progress"), `Seen: ${count} of ${items.length} steps`);
+  setText(element("steps-progress"), sentence("steps.progress", { count, total: items.length }));
   sessionStorage.setItem("steps", JSON.stringify([...seen]));
 }
 

@@ -1,8 +1,9 @@
 // The list of users, and the form that adds one.
 
-import { announce, element, happenings, setText } from "/shared/page/dom.js";
+import { NOTHING, announce, element, happenings, ownMessage, serverMessage } from "/shared/page/dom.js";
+import { setText, showMessage, timeOfDay } from "/shared/page/dom.js";
 import { UNREACHABLE, send, withPatience } from "/shared/page/requests.js";
-import { describe } from "/shared/page/watchers.js";
+import { sentence } from "/shared/sentences.js";
 
 /** A change that comes so long after the last click here was made elsewhere, in milliseconds. */
 const ELSEWHERE = 3000;
@@ -18,19 +19,18 @@ let lastClick = -Infinity;
 /** Called when the next list with a new user arrives. */
 let onNewUser = null;
 
-const say = (sentence) => setText(element("error"), sentence);
+const say = (message) => showMessage(element("error"), message);
 
 happenings.addEventListener("state", ({ detail }) => {
-  if (detail.state === "open" && element("error").textContent === UNREACHABLE) say("");
+  if (detail.state === "open" && element("error").textContent === UNREACHABLE.text) say(NOTHING);
 });
 
-/** Returns what is wrong with a snapshot, if anything.
+/** Returns whether `snapshot` is what `showUsers` needs.
  *  @param {unknown} snapshot */
-export function complainAboutSnapshot(snapshot) {
+export function isSnapshot(snapshot) {
   const { version, users } = snapshot ?? {};
   const isUser = (user) => Number.isInteger(user?.id) && typeof user?.username === "string";
-  if (Number.isInteger(version) && Array.isArray(users) && users.every(isUser)) return null;
-  return `${describe(snapshot)}. It has to be { version, users: [{ id, username }] }`;
+  return Number.isInteger(version) && Array.isArray(users) && users.every(isUser);
 }
 
 /** Puts the users of a snapshot on the page. Those that are there already stay untouched, so that a
@@ -44,7 +44,7 @@ export function showUsers({ version, users }) {
   if (focused !== -1 && !list.contains(document.activeElement)) focusNear(list, focused);
   const isRead = list.matches(":hover") || list.contains(document.activeElement);
   if (added > 0 && !isFirst && !isRead) list.scrollTop = list.scrollHeight;
-  setText(element("users-title"), `Users (${users.length})`);
+  setText(element("users-title"), sentence("users.title-and-count", { count: users.length }));
   showVersion(version);
   if (added > 0) onNewUser?.();
   if (version === shownVersion) return;
@@ -52,7 +52,7 @@ export function showUsers({ version, users }) {
   shownVersion = version;
   shownAt = Date.now();
   if (isRestart) {
-    setText(element("notice"), "The server was started again, and this is its list. Unless it has a file for it (--users), what was added before is forgotten.");
+    setText(element("notice"), sentence("users.restarted"));
   } else if (!isFirst) setText(element("notice"), "");
   announce("list", { isElsewhere, isRestart });
 }
@@ -92,7 +92,7 @@ function userItem({ id, username }, isNew) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "remove";
-  button.setAttribute("aria-label", `Remove ${username}`);
+  button.setAttribute("aria-label", sentence("users.remove", { username }));
   button.addEventListener("click", () => remove(id, button));
   item.append(name, button);
   return item;
@@ -101,7 +101,7 @@ function userItem({ id, username }, isNew) {
 function showVersion(version) {
   if (version === shownVersion) return;
   const digits = version.toLocaleString("en").replaceAll(",", "\u202f");
-  setText(element("version"), `version ${digits}, arrived at ${new Date().toLocaleTimeString("en-GB")}`);
+  setText(element("version"), sentence("users.version", { version: digits, time: timeOfDay() }));
 }
 
 async function remove(id, button) {
@@ -116,17 +116,25 @@ async function remove(id, button) {
 /** Sends a new user as a request. */
 const post = (username) => send("POST", "/users", { username }, say);
 
+/** Returns the sentence for what client.js has reported: the server's error, or the state of a connection. */
+function refusalMessage(refusal) {
+  if (typeof refusal?.error === "string") return serverMessage(refusal.error);
+  if (typeof refusal === "string") return ownMessage(refusal);
+  return ownMessage(sentence("users.socket-not-open"));
+}
+
 /** Sends a new user as client.js does. The answer is the next list, or an error. */
 function sendAsClient(addUser, username) {
   const answer = new Promise((resolve) => {
-    onNewUser = () => resolve("");
-    addUser(username, resolve);
+    onNewUser = () => resolve(NOTHING);
+    addUser(username, (refusal) => resolve(refusalMessage(refusal)));
   });
   return withPatience(answer, say).finally(() => (onNewUser = null));
 }
 
 /** Sets up the form that adds a user.
- *  @param {(username: string, refused: (error: string) => void) => void} [addUser] of client.js; without it, a request */
+ *  @param {(username: string, refused: (refusal: object) => void) => void} [addUser] of client.js; without it, a
+ *    request */
 export function setUpForm(addUser) {
   const form = element("add");
   const input = form.elements.username;
@@ -139,16 +147,16 @@ export function setUpForm(addUser) {
     isBusy = true;
     button.ariaDisabled = "true";
     lastClick = performance.now();
-    say("");
+    say(NOTHING);
     const username = input.value;
     const error = addUser ? await sendAsClient(addUser, username) : await post(username);
     isBusy = false;
     button.ariaDisabled = "false";
     lastClick = performance.now();
     say(error);
-    if (error) return;
+    if (error.text) return;
     if (input.value === username) input.value = ""; // Otherwise the next name is being typed.
     announce("added", { overSocket: addUser !== undefined });
   });
-  input.addEventListener("input", () => say(""));
+  input.addEventListener("input", () => say(NOTHING));
 }

@@ -3,11 +3,20 @@
 import * as connection from "/shared/page/connection.js";
 import { element } from "/shared/page/dom.js";
 import { problem, thrown } from "/shared/page/problems.js";
+import { sentence } from "/shared/sentences.js";
 
 /** After this time a watcher that has reported nothing is probably wrong, in milliseconds. */
 const FIRST_REPORT = 5000;
 
 const STATES = ["connecting", "open", "closed"];
+
+/** What `show` and `status` need, for the sentences about mistakes. */
+const SNAPSHOT = "{ version, users: [{ id, username }] }";
+const FACTS = "{ retryIn: 1000 }";
+
+/** Returns whether the page can say something about these facts. A text is shown as it is. */
+const areFacts = (facts) =>
+  facts === undefined || typeof facts === "string" || Object.getPrototypeOf(facts ?? 0) === Object.prototype;
 
 /** Loads the lesson's client.js. Resolves to what it exports. */
 export async function loadClient() {
@@ -15,7 +24,7 @@ export async function loadClient() {
     return await import("/static/client.js");
   } catch (error) {
     failed("client.js");
-    thrown(error, "it cannot be loaded");
+    thrown(error, (text) => sentence("mistake.not-loaded", { error: text }));
     throw error; // The console shows the line of a syntax error, which a page does not learn.
   }
 }
@@ -27,7 +36,8 @@ export class Watcher {
   #functionName;
   #watch;
   #show;
-  #complain;
+  #isNews;
+  #wrongNews;
   /** What stops the function: null while it is off, and anything else if client.js has returned no function. */
   #stop = null;
   /** Grows with each start and stop: what an earlier run reports is ignored. */
@@ -38,14 +48,16 @@ export class Watcher {
    * @param {string} functionName the name of the function in client.js
    * @param {unknown} watch the function, if client.js exports it
    * @param {(news: unknown) => void} show
-   * @param {(news: unknown) => string | null} complain returns what is wrong with the news, if anything
+   * @param {(news: unknown) => boolean} isNews returns whether the news can be shown
+   * @param {string} wrongNews the key of the sentence for what cannot be shown
    */
-  constructor(name, functionName, watch, show, complain) {
+  constructor(name, functionName, watch, show, isNews, wrongNews) {
     this.#name = name;
     this.#functionName = functionName;
     this.#watch = watch;
     this.#show = show;
-    this.#complain = complain;
+    this.#isNews = isNews;
+    this.#wrongNews = wrongNews;
     this.#button = element(`${name}-toggle`);
     this.#button.addEventListener("click", () => (this.#stop === null ? this.start() : this.stop()));
   }
@@ -64,12 +76,12 @@ export class Watcher {
   stop() {
     const stop = this.#stop;
     if (typeof stop !== "function") {
-      problem(`${this.#functionName} cannot be stopped, because it has not returned a function for that. Reload the page`);
+      this.#problem("mistake.cannot-stop");
       return;
     }
     this.#run++;
     this.#stop = null;
-    attempt(stop, `the function that ${this.#functionName} has returned`);
+    attempt(stop, (error) => sentence("mistake.in-stop", { function: this.#functionName, error }));
     connection.end(this.#name);
     this.#showButton();
   }
@@ -85,6 +97,11 @@ export class Watcher {
     return this.#name;
   }
 
+  /** Shows a sentence about the function. */
+  #problem(key, values = {}) {
+    problem(sentence(key, { function: this.#functionName, ...values }));
+  }
+
   #showButton() {
     this.#button.setAttribute("aria-pressed", this.#stop !== null);
     element(this.#name).classList.toggle("stale", this.#stop === null);
@@ -93,7 +110,7 @@ export class Watcher {
   /** Calls the function, and returns what stops it. */
   #call(run) {
     if (typeof this.#watch !== "function") {
-      problem(`it does not export a function ${this.#functionName}`);
+      this.#problem("mistake.not-exported");
       failed(this.#name);
       return () => {};
     }
@@ -104,60 +121,66 @@ export class Watcher {
     };
     setTimeout(() => {
       if (hasReported || run !== this.#run) return;
-      problem(`${this.#functionName} has called neither show nor status in its first ${FIRST_REPORT / 1000} s`);
+      this.#problem("mistake.no-report", { seconds: FIRST_REPORT / 1000 });
     }, FIRST_REPORT);
     const show = ifCurrent((news) => this.#receive(news));
-    const status = ifCurrent((state, detail, retryIn) => this.#report(state, detail, retryIn));
-    const { hasFailed, result } = attempt(() => this.#watch(show, status), this.#functionName);
+    const status = ifCurrent((state, facts) => this.#report(state, facts));
+    const word = (error) => sentence("mistake.in-function", { function: this.#functionName, error });
+    const { hasFailed, result } = attempt(() => this.#watch(show, status), word);
     if (hasFailed) {
       hasReported = true;
       failed(this.#name);
       return () => {};
     }
     if (typeof result !== "function") {
-      problem(`${this.#functionName} has returned ${describe(result)}. It has to return a function that stops it`);
+      this.#problem("mistake.no-stop", { value: describe(result) });
       return undefined;
     }
     return result;
   }
 
   #receive(news) {
-    const complaint = this.#complain(news);
-    if (complaint) problem(`${this.#functionName} has called show with ${complaint}`);
-    else this.#show(news);
+    if (this.#isNews(news)) this.#show(news);
+    else this.#problem(this.#wrongNews, { value: describe(news), shape: SNAPSHOT });
     connection.alive(this.#name);
   }
 
-  #report(state, detail, retryIn) {
-    if (STATES.includes(state)) connection.report(this.#name, state, detail, retryIn);
-    else problem(`${this.#functionName} has called status with ${describe(state)}. The states are ${STATES.join(", ")}`);
+  #report(state, facts) {
+    if (!STATES.includes(state)) {
+      this.#problem("mistake.wrong-state", { value: describe(state), states: STATES.join(", ") });
+      return;
+    }
+    const { retryIn } = facts ?? {};
+    if (!areFacts(facts)) this.#problem("mistake.wrong-facts", { value: describe(facts), example: FACTS });
+    else if (retryIn !== undefined && !Number.isFinite(retryIn)) this.#problem("mistake.wrong-retry", { value: describe(retryIn) });
+    connection.report(this.#name, state, areFacts(facts) ? facts : {});
   }
 }
 
 function failed(name) {
   connection.begin(name);
-  connection.report(name, "closed", "client.js has an error");
+  connection.report(name, "closed", { hasMistake: true });
 }
 
-/** Calls a function of client.js, and shows what it throws. */
-function attempt(work, what) {
+/** Calls a function of client.js, and shows what it throws, with a sentence around it. */
+function attempt(work, word) {
   try {
     return { result: work() };
   } catch (error) {
-    thrown(error, what);
+    thrown(error, word);
     console.error(error);
     return { hasFailed: true };
   }
 }
 
-/** Describes a value that should have been something else.
- *  @param {unknown} value */
-export function describe(value) {
-  if (value instanceof Promise) return "a promise: is an await missing?";
-  if (value instanceof Response) return "a response: is response.json() missing?";
-  if (value instanceof Event) return "an event: is event.data missing?";
-  if (Array.isArray(value)) return "an array";
-  if (typeof value === "string") return `the text ${JSON.stringify(value.slice(0, 40))}`;
-  if (typeof value === "object" && value !== null) return `an object with ${Object.keys(value).join(", ") || "nothing in it"}`;
-  return String(value);
+/** Describes a value that should have been something else. */
+function describe(value) {
+  if (value instanceof Promise) return sentence("value.promise");
+  if (value instanceof Response) return sentence("value.response");
+  if (value instanceof Event) return sentence("value.event");
+  if (Array.isArray(value)) return sentence("value.array");
+  if (typeof value === "string") return sentence("value.text", { text: JSON.stringify(value.slice(0, 40)) });
+  if (typeof value !== "object" || value === null) return String(value);
+  const names = Object.keys(value).join(", ");
+  return names ? sentence("value.object", { names }) : sentence("value.empty-object");
 }

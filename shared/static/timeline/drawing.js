@@ -1,5 +1,6 @@
 // Draws what crosses the network. Each element with a `data-kind` belongs to a row of the wire: `data-row` is its id.
 
+import { sentence } from "/shared/sentences.js";
 import { resetAxis, updateAxis } from "/shared/timeline/axis.js";
 import { SLANT, lanesOf, nowX, setScale, timeOf, totalHeight, xOf } from "/shared/timeline/geometry.js";
 import * as shapes from "/shared/timeline/shapes.js";
@@ -13,7 +14,10 @@ const REDRAW_AFTER = 600_000;
 const CHARACTER_WIDTH = 7;
 
 /** How a screen reader calls each kind. */
-const KIND_NAMES = { request: "Request", send: "Sent", news: "Update", empty: "Received, without news", break: "Break" };
+const KIND_NAMES = {
+  request: "timeline.request", send: "timeline.sent", news: "timeline.update", empty: "timeline.without-news",
+  break: "timeline.break",
+};
 
 const svg = document.getElementById("timeline");
 const frame = svgElement("g", {}, svg);
@@ -40,8 +44,9 @@ const openBreaks = new Map();
  *  @param {boolean} isNow */
 export function moveTo(time, isNow) {
   const name = frame.querySelector(".now-name");
-  if (name.textContent !== (isNow ? "now" : "then")) {
-    name.textContent = isNow ? "now" : "then";
+  const text = sentence(isNow ? "timeline.now" : "timeline.then");
+  if (name.textContent !== text) {
+    name.textContent = text;
     clips[1].setAttribute("width", isNow ? "100%" : nowX() + SLANT);
   }
   const shift = `translate(${Math.round(nowX() - xOf(time))}px, 0)`;
@@ -147,8 +152,7 @@ function draw(drawn) {
   const lanes = lanesOf(strip);
   group.replaceChildren();
   group.dataset.kind = crossing.kind;
-  const bytes = crossing.bytes > 0 ? `, ${crossing.bytes} bytes` : "";
-  group.setAttribute("aria-label", `${KIND_NAMES[crossing.kind]}: ${crossing.what}, ${clock(crossing.time)}${bytes}`);
+  group.setAttribute("aria-label", descriptionOf(crossing));
   if (crossing.kind === "break") {
     shapes.drawBreak(group, crossing, lanes);
     if (drawn.nextTry !== undefined) drawWait(drawn);
@@ -158,6 +162,12 @@ function draw(drawn) {
   } else {
     shapes.drawMessage(group, crossing, drawn.previous, lanes);
   }
+}
+
+/** Returns what a screen reader says about a mark. */
+function descriptionOf({ kind, what, time, bytes }) {
+  const values = { kind: sentence(KIND_NAMES[kind]), what, time: clock(time), bytes };
+  return sentence(bytes > 0 ? "timeline.mark-with-bytes" : "timeline.mark", values);
 }
 
 /** Returns whether there is room for the label of an update, and takes it. */

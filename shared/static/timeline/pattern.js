@@ -1,6 +1,17 @@
 // One sentence that says what the drawing shows, for those who do not see it and for those who see it for the first time.
 
+import { sentence } from "/shared/sentences.js";
 import { HELD, VISIBLE_SECONDS } from "/shared/timeline/geometry.js";
+
+/** The words for none, one, and several of something. */
+const UPDATES = { none: "timeline.no-updates", one: "timeline.one-update", several: "timeline.updates" };
+const MESSAGES = { none: "timeline.no-messages", one: "timeline.one-message", several: "timeline.messages" };
+const REQUESTS = { none: "timeline.no-requests", one: "timeline.one-request", several: "timeline.requests" };
+
+/** What is open: there is at least one. */
+const CONNECTIONS = { one: "timeline.one-connection", several: "timeline.connections" };
+const RESPONSES = { one: "timeline.one-response", several: "timeline.responses" };
+const WAITING = { one: "timeline.one-waits", several: "timeline.several-wait" };
 
 /**
  * Returns the sentence for what has crossed in the last seconds.
@@ -15,25 +26,28 @@ export function describePattern(crossings, exchanges, now) {
   const open = exchanges.filter(({ state, isOwn }) => state !== "ended" && !isOwn);
   const streams = open.filter(({ state }) => state === "open");
   const held = open.filter(({ requestedAt, state }) => state === "waiting" && now - requestedAt >= HELD);
-  const updates = amount(count("news"), "update");
+  const seconds = VISIBLE_SECONDS;
+  const updates = amount(count("news"), UPDATES);
+  const requests = amount(count("request"), REQUESTS);
   const lastBreak = recent.findLast(({ kind }) => kind === "break");
 
   if (streams.some(({ isDuplex }) => isDuplex)) {
-    return `A road: ${openOnes(streams, "connection is", "connections are")} open; in the last ${VISIBLE_SECONDS} s ${updates} came from the server on it, and ${amount(count("send"), "message")} went to the server.`;
+    const messages = amount(count("send"), MESSAGES);
+    return sentence("timeline.road", { connections: amount(streams.length, CONNECTIONS), seconds, updates, messages });
   }
   if (streams.length > 0) {
-    return `One long bar: ${openOnes(streams, "response goes", "responses go")} on and on; in the last ${VISIBLE_SECONDS} s ${updates} came, and ${amount(count("request"), "request")} went to the server.`;
+    return sentence("timeline.bar", { responses: amount(streams.length, RESPONSES), seconds, updates, requests });
   }
   if (held.length > 0) {
-    return `Bricks: ${openOnes(held, "request waits", "requests wait")} for news. Each response ends one, and the next follows at once: ${updates} in the last ${VISIBLE_SECONDS} s.`;
+    return sentence("timeline.bricks", { requests: amount(held.length, WAITING), updates, seconds });
   }
-  if (lastBreak && open.every(({ requestedAt }) => requestedAt < lastBreak.time)) {
-    return "A gap: the connection is broken, and nothing can come until the next try.";
-  }
-  if (count("request") === 0) return "Nothing: no request and no connection.";
-  return `A comb: ${amount(count("request"), "request")} in the last ${VISIBLE_SECONDS} s, ${count("empty")} of them without news. Between them nothing is open.`;
+  if (lastBreak && open.every(({ requestedAt }) => requestedAt < lastBreak.time)) return sentence("timeline.gap");
+  if (count("request") === 0) return sentence("timeline.nothing");
+  return sentence("timeline.comb", { requests, seconds, empty: count("empty") });
 }
 
-const amount = (number, noun) => `${number === 0 ? "no" : number} ${noun}${number === 1 ? "" : "s"}`;
-
-const openOnes = ({ length }, singular, plural) => (length === 1 ? `one ${singular}` : `${length} ${plural}`);
+/** Returns the words for so many of something. */
+function amount(count, { none, one, several }) {
+  const key = { 0: none, 1: one }[count] ?? several;
+  return sentence(key, { count });
+}

@@ -1,6 +1,7 @@
 // The strips of the timeline: one for each address, with a lane for the browser and one for the server. What does not
 // move is drawn here: lanes, names, and the line "now".
 
+import { sentence } from "/shared/sentences.js";
 import { AXIS_HEIGHT, lanesOf, nowX, setStrips, totalHeight } from "/shared/timeline/geometry.js";
 import { svgElement, svgText } from "/shared/timeline/svg.js";
 
@@ -43,11 +44,11 @@ export function drawStrips(frame) {
   frame.replaceChildren();
   for (let index = 0; index < stripCount(); index += 1) {
     const { top, browser, server } = lanesOf(index);
-    svgText("browser", { class: "lane-name", x: 0, y: top + 12 }, frame);
+    svgText(sentence("timeline.browser"), { class: "lane-name", x: 0, y: top + 12 }, frame);
     svgText(paths[index] ?? "", { class: "address", x: nowX(), y: top + 12 }, frame);
-    svgText("server", { class: "lane-name", x: 0, y: server + 16 }, frame);
+    svgText(sentence("timeline.server"), { class: "lane-name", x: 0, y: server + 16 }, frame);
     for (const y of [browser, server]) svgElement("path", { class: "lane", d: `M0,${y}H${nowX()}` }, frame);
   }
   svgElement("path", { class: "now", d: `M${nowX()},${AXIS_HEIGHT}V${totalHeight()}` }, frame);
-  svgText("now", { class: "now-name", x: nowX() + 5, y: AXIS_HEIGHT - 4 }, frame);
+  svgText(sentence("timeline.now"), { class: "now-name", x: nowX() + 5, y: AXIS_HEIGHT - 4 }, frame);
 }

@@ -20,11 +20,11 @@ traffic.addEventListener("cleared", ({ detail }) => {
   show();
 });
 
-const sentence = document.getElementById("timeline-pattern");
+const pattern = document.getElementById("timeline-pattern");
 
 onTick(() => {
   const text = describePattern(drawing.drawnCrossings(), drawing.drawnExchanges(), Date.now());
-  if (sentence.textContent !== text) sentence.textContent = text;
+  if (pattern.textContent !== text) pattern.textContent = text;
 });
 
 // The page knows when it is going to try again: `#status` has the time in milliseconds since 1970.

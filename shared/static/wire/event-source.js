@@ -1,9 +1,16 @@
 // What an EventSource asks for, and the events that it receives.
 
+import { sentence } from "/shared/sentences.js";
 import { Exchange } from "/shared/wire/exchange.js";
 import { eventSourceHeaders, streamHeaders } from "/shared/wire/headers.js";
 import { chunkFraming, estimated, observed } from "/shared/wire/parts.js";
 import { isNews } from "/shared/wire/topics.js";
+
+/** What the row of a break says, and the same if the browser is going to ask again. */
+const REASONS = {
+  ended: ["wire.response-ended", "wire.response-ended-retry"],
+  noAnswer: ["wire.no-visible-answer", "wire.no-visible-answer-retry"],
+};
 
 /** The `retry:` with which the stream begins. The browser does not show it to the page. */
 const RETRY = "retry: ????\n\n";
@@ -34,7 +41,7 @@ window.EventSource = class extends EventSource {
   }
 
   close() {
-    this.#exchange?.end(this.readyState === this.CLOSED ? null : `${this.#what}: closed by the page`);
+    this.#exchange?.end(this.readyState === this.CLOSED ? null : sentence("wire.closed-by-page", { what: this.#what }));
     this.#exchange = null;
     super.close();
   }
@@ -44,25 +51,26 @@ window.EventSource = class extends EventSource {
   }
 
   #request() {
-    const id = this.#lastId && `, Last-Event-ID ${this.#lastId}`;
-    const headers = eventSourceHeaders(this.#url, this.#lastId);
-    this.#exchange = new Exchange(`${this.#what}${id}`, [headers], { path: this.#url.pathname });
+    const [what, id] = [this.#what, this.#lastId];
+    const headers = eventSourceHeaders(this.#url, id);
+    const title = id ? sentence("wire.last-id", { what, id }) : what;
+    this.#exchange = new Exchange(title, [headers], { path: this.#url.pathname });
   }
 
   #onOpen() {
     // The browser reconnects by itself. The page learns of that request when its response arrives.
     if (!this.#exchange) this.#request();
     this.#isOpen = true;
-    const parts = [streamHeaders("text/event-stream"), chunkFraming(RETRY.length), estimated("First chunk", RETRY)];
-    this.#exchange.receiveStart(`${this.#what} → 200 OK, and it goes on`, parts);
+    const parts = [streamHeaders("text/event-stream"), chunkFraming(RETRY.length), estimated("part.first-chunk", RETRY)];
+    this.#exchange.receiveStart(sentence("wire.goes-on", { response: `${this.#what} → 200 OK` }), parts);
   }
 
   #onError() {
-    const plan = this.readyState === this.CLOSED ? "" : ", the browser will ask again";
-    const reason = this.#isOpen ? "the response has ended" : "no answer that the page may see";
+    const [forGood, untilRetry] = this.#isOpen ? REASONS.ended : REASONS.noAnswer;
+    const reason = this.readyState === this.CLOSED ? forGood : untilRetry;
     if (!this.#exchange) this.#request();
     if (!this.#isOpen) this.#exchange.withoutNews();
-    this.#exchange.break(`${this.#what}: ${reason}${plan}`);
+    this.#exchange.break(sentence(reason, { what: this.#what }));
     this.#exchange = null;
     this.#isOpen = false;
   }
@@ -80,8 +88,9 @@ window.EventSource = class extends EventSource {
     const hasName = type !== "message";
     const lines = data.split("\n").map((line) => `data: ${line}\n`);
     const text = [id && `id: ${id}\n`, hasName && `event: ${type}\n`, ...lines, "\n"].filter(Boolean).join("");
-    const event = observed("Event", text);
-    const title = `${hasName ? `event: ${type}` : "event without a name"}${id && `, id ${id}`}`;
+    const event = observed("part.event", text);
+    const name = hasName ? `event: ${type}` : sentence("wire.unnamed-event");
+    const title = id ? sentence("wire.event-with-id", { event: name, id }) : name;
     const crossing = this.#exchange.receive(title, [chunkFraming(event.bytes), event], { name: type });
     if (isNews(type)) this.#exchange.update(crossing, data);
   }

@@ -1,5 +1,6 @@
 // What `fetch` sends and receives: polling and long polling, and the page's own POST and DELETE.
 
+import { sentence } from "/shared/sentences.js";
 import { whenComplete } from "/shared/wire/connections.js";
 import { Exchange } from "/shared/wire/exchange.js";
 import { fetchHeaders } from "/shared/wire/headers.js";
@@ -9,8 +10,12 @@ import { isOwnRequest } from "/shared/wire/topics.js";
 
 const realFetch = window.fetch;
 
-/** What the row says about a request that ended without a response. */
-const REASONS = { AbortError: "given up by the page", TimeoutError: "given up after a time" };
+/** What the row says about a request that ended without a response, and about one that has never left the browser. */
+const REASONS = {
+  AbortError: ["wire.given-up", "wire.given-up-unsent"],
+  TimeoutError: ["wire.timed-out", "wire.timed-out-unsent"],
+};
+const OTHER_REASON = ["wire.no-answer", "wire.ended-unsent"];
 
 // The request and the response are passed on as they are: a body can be read once, and belongs to the page.
 window.fetch = async (resource, options) => {
@@ -42,23 +47,23 @@ function describe(resource, { method, headers, cache, body }) {
   const { pathname, search } = url;
   return {
     method: request.method, url: request.url, headers: request.headers, cache: request.cache,
-    body: text === undefined ? null : observed("Body", String(text)), path: pathname, shown: pathname + search,
+    body: text === undefined ? null : observed("part.body", String(text)), path: pathname, shown: pathname + search,
     isOwn: isOwnRequest(request.method, url),
   };
 }
 
 function fail(exchange, what, error) {
   exchange.withoutNews();
-  const reason = REASONS[error.name];
-  if (!exchange.hasLeft) exchange.end(`${what}: ${reason ?? "ended"}, and it has never left the browser`);
-  else if (error.name === "AbortError") exchange.end(`${what}: ${reason}`);
-  else exchange.break(`${what}: ${reason ?? "no answer"}`);
+  const [reason, reasonUnsent] = REASONS[error.name] ?? OTHER_REASON;
+  if (!exchange.hasLeft) exchange.end(sentence(reasonUnsent, { what }));
+  else if (error.name === "AbortError") exchange.end(sentence(reason, { what }));
+  else exchange.break(sentence(reason, { what }));
 }
 
 /** Returns the headers of a response, which a page sees if `fetch` has sent the request. */
 function responseHeaders({ status, statusText, headers }) {
   const lines = [...headers].map(([name, value]) => `${name}: ${value}`);
-  return observed("Headers", [`HTTP/1.1 ${status} ${statusText}`, ...lines, "", ""].join("\r\n"));
+  return observed("part.headers", [`HTTP/1.1 ${status} ${statusText}`, ...lines, "", ""].join("\r\n"));
 }
 
 async function readResponse(exchange, what, url, response) {
@@ -67,7 +72,7 @@ async function readResponse(exchange, what, url, response) {
   const { wasQueued, requestedAt } = exchange;
   // A body without a known length may be a stream: it is left to the page, and not counted.
   if (response.headers.has("transfer-encoding")) {
-    exchange.receiveStart(`${title}, and it goes on`, parts);
+    exchange.receiveStart(sentence("wire.goes-on", { response: title }), parts);
     await whenComplete(url, requestedAt);
     exchange.end();
     return;
@@ -77,8 +82,8 @@ async function readResponse(exchange, what, url, response) {
     reportBody(exchange, crossing, response.status, await response.clone().text());
   } catch (error) {
     exchange.withoutNews(crossing);
-    if (error.name === "AbortError") exchange.end(`${what}: ${REASONS.AbortError}`);
-    else exchange.break(`${what}: the response broke off`);
+    if (error.name === "AbortError") exchange.end(sentence("wire.given-up", { what }));
+    else exchange.break(sentence("wire.broke-off", { what }));
     return;
   }
   if (wasQueued) exchange.left(await whenComplete(url, requestedAt));

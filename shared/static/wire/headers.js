@@ -1,6 +1,7 @@
 // The headers that a page cannot see: those that the browser adds to a request, and those of a stream's response. Only
 // their length is shown. It is estimated, within 5 %, from the request for this page, which the server has seen.
 
+import { sentence } from "/shared/sentences.js";
 import { estimated } from "/shared/wire/parts.js";
 
 /** Numbers of bytes: see `HeaderBytes` in `shared/src/page/header_bytes.rs`. */
@@ -19,16 +20,17 @@ const referer = () => `referer: ${location.href.split("#", 1)[0]}`;
 /** The length of header lines with their line ends. */
 const lengthOf = (lines) => lines.reduce((sum, line) => sum + line.length + 2, 0);
 
-/** The headers of a message: the lines that are known, and the number of bytes that the `sender` adds. */
-function headers(known, added, sender) {
-  const text = [...known, `… and ≈ ${added} bytes of headers that the ${sender} adds`].join("\n");
-  return estimated("Headers", text, lengthOf([...known, ""]) + added);
+/** The headers of a message: the lines that are known, and the number of bytes that its sender adds, about which the
+ *  sentence with the key `remark` informs. */
+function headers(known, added, remark) {
+  const text = [...known, sentence(remark, { bytes: added })].join("\n");
+  return estimated("part.headers", text, lengthOf([...known, ""]) + added);
 }
 
 /** The headers of a GET or another request: lines that the page has set, and lines that the browser adds. */
 function requestHeaders(url, own, added, bytes, method = "GET") {
   const known = [`${method} ${url.pathname}${url.search} HTTP/1.1`, ...own];
-  return headers(known, lengthOf(added) + page.every + bytes, "browser");
+  return headers(known, lengthOf(added) + page.every + bytes, "part.browser-adds");
 }
 
 /** The headers of a request of `fetch`, which has a body with so many bytes, or null for none. */
@@ -61,11 +63,11 @@ export function handshakeHeaders(url) {
 
 /** The headers of a stream's response. */
 export function streamHeaders(contentType) {
-  return headers(["HTTP/1.1 200 OK", `content-type: ${contentType}`], page.response + lengthOf(STREAM), "server");
+  return headers(["HTTP/1.1 200 OK", `content-type: ${contentType}`], page.response + lengthOf(STREAM), "part.server-adds");
 }
 
 /** The headers of the response to a WebSocket's handshake. */
 export function upgradeHeaders() {
   const known = ["HTTP/1.1 101 Switching Protocols", "connection: upgrade", "upgrade: websocket"];
-  return headers(known, page.response + lengthOf([ACCEPT_KEY]), "server");
+  return headers(known, page.response + lengthOf([ACCEPT_KEY]), "part.server-adds");
 }

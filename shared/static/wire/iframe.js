@@ -1,5 +1,6 @@
 // What a hidden iframe asks for, and the scripts that run in it: observed from outside.
 
+import { sentence } from "/shared/sentences.js";
 import { Exchange } from "/shared/wire/exchange.js";
 import { frameHeaders, streamHeaders } from "/shared/wire/headers.js";
 import { chunkFraming, estimated, observed } from "/shared/wire/parts.js";
@@ -8,7 +9,7 @@ import { chunkFraming, estimated, observed } from "/shared/wire/parts.js";
 const START_LENGTH = 1024;
 
 /**
- * The iframes in the page, and what is known of each.
+ * The iframes in the page, and what is known of each. `end` is the key of what its last row says.
  * @type {Map<HTMLIFrameElement, { url: URL, what: string, exchange: Exchange, end: string | null }>}
  */
 const frames = new Map();
@@ -24,14 +25,14 @@ function onAdded(node) {
   observeFunctions();
   const url = new URL(node.src, location.href);
   const what = `GET ${url.pathname}${url.search}`;
-  const exchange = new Exchange(`${what}, in an iframe`, [frameHeaders(url)], { path: url.pathname });
+  const exchange = new Exchange(sentence("wire.in-an-iframe", { what }), [frameHeaders(url)], { path: url.pathname });
   frames.set(node, { url, what, exchange, end: null });
 }
 
 // Use the capture phase: the page's own `onload` may remove the iframe.
 document.addEventListener("load", ({ target }) => {
   const frame = frames.get(target);
-  if (frame && target.contentDocument) frame.end = "the document has ended";
+  if (frame && target.contentDocument) frame.end = "wire.document-ended";
 }, { capture: true });
 
 // Instead of a page that it could not load, the browser shows an error page, into which nobody may look. That can be seen
@@ -39,7 +40,7 @@ document.addEventListener("load", ({ target }) => {
 const { remove } = HTMLIFrameElement.prototype;
 HTMLIFrameElement.prototype.remove = function () {
   const frame = frames.get(this);
-  if (frame && !this.contentDocument) frame.end = "no answer";
+  if (frame && !this.contentDocument) frame.end = "wire.no-answer";
   return remove.call(this);
 };
 
@@ -47,8 +48,8 @@ function onRemoved(node) {
   const { what, exchange, end } = frames.get(node);
   frames.delete(node);
   if (exchange.openedAt === null) exchange.withoutNews();
-  if (end) exchange.break(`${what}: ${end}`);
-  else exchange.end(`${what}: removed by the page`);
+  if (end) exchange.break(sentence(end, { what }));
+  else exchange.end(sentence("wire.removed", { what }));
 }
 
 /** Reports the response, which shows when its first script runs. The frame's own clock tells when it arrived. */
@@ -58,10 +59,10 @@ function reportStart(node, { what, exchange }) {
   const arrived = performance.timeOrigin + (timing?.responseStart ?? 0);
   const parts = [
     streamHeaders("text/html; charset=utf-8"), chunkFraming(START_LENGTH),
-    estimated("Start of the document", "<!DOCTYPE html>… and a comment of spaces", START_LENGTH),
+    estimated("part.document-start", sentence("part.document"), START_LENGTH),
   ];
   const time = Math.max(arrived, exchange.requestedAt);
-  exchange.receiveStart(`${what} → 200 OK, and it goes on`, parts, { time });
+  exchange.receiveStart(sentence("wire.goes-on", { response: `${what} → 200 OK` }), parts, { time });
 }
 
 /** The scripts that were seen: a page whose function calls another observed one is called once. */
@@ -74,8 +75,8 @@ function onCall(name, isHeartbeat) {
     if (!script || seenScripts.has(script)) continue;
     seenScripts.add(script);
     if (frame.exchange.openedAt === null) reportStart(node, frame);
-    const text = observed("Script", `<script nonce="${script.nonce}">${script.textContent}</script>`);
-    const what = isHeartbeat ? `script: ${name}()` : `script: ${name}(…)`;
+    const text = observed("part.script", `<script nonce="${script.nonce}">${script.textContent}</script>`);
+    const what = sentence("wire.script", { call: isHeartbeat ? `${name}()` : `${name}(…)` });
     const crossing = frame.exchange.receive(what, [chunkFraming(text.bytes), text], { name });
     if (!isHeartbeat) frame.exchange.update(crossing, script.textContent);
   }

@@ -1,6 +1,6 @@
 // Parts: what a row of the wire is made of, such as the headers and the body of a response.
 
-/** @typedef {{ name: string, text: string, bytes: number, isEstimated: boolean }} Part */
+/** @typedef {{ name: string, text: string, bytes: number, isEstimated: boolean }} Part `name` is the key of its name */
 
 /** How many bytes of a binary part are shown as digits. */
 const MAX_HEX_BYTES = 2048;
@@ -21,7 +21,7 @@ export const estimated = (name, text, bytes = byteLength(text)) => ({ name, text
  *  @returns {Part} */
 export function chunkFraming(bytes) {
   const length = bytes.toString(16).toUpperCase();
-  return estimated("Chunk around it", `${length}\\r\\n … \\r\\n`, length.length + 4);
+  return estimated("part.chunk", `${length}\\r\\n … \\r\\n`, length.length + 4);
 }
 
 /** Returns bytes as people write them: `81 7f`.

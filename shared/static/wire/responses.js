@@ -18,7 +18,7 @@ const lastBodies = new Map();
  */
 export function reportBody(exchange, response, status, body) {
   const { path } = exchange;
-  if (body) extend(response, observed("Body", body));
+  if (body) extend(response, observed("part.body", body));
   if (exchange.isOwn) {
     const isSuccess = status >= 200 && status < 300;
     if (isSuccess && isChange(path)) changeMade(exchange.requestedAt, subjectsOf(path, body));

@@ -1,5 +1,6 @@
 // The rows of the wire: one for each thing that crossed the network. A row opens and then shows its bytes.
 
+import { sentence } from "/shared/sentences.js";
 import { digitGroups } from "/shared/wire/numbers.js";
 
 /** How many rows are kept; the oldest goes first. */
@@ -10,7 +11,10 @@ const MAX_SHOWN = 8192;
 const NEAR_END = 40;
 
 /** How a row starts: a sign for the eye, and a word for a screen reader. */
-const SIGNS = { up: ["↑", "sent"], down: ["↓", "received"], note: ["·", null] };
+const SIGNS = { up: ["↑", "wire.sent"], down: ["↓", "wire.received"], note: ["·", null] };
+
+/** What a row adds about a request that is not over. */
+const STATES = { queued: "wire.queued", waiting: "wire.waiting", open: "wire.open" };
 
 /** The list. */
 export const rows = document.getElementById("wire-rows");
@@ -70,8 +74,19 @@ export function refreshRow({ row, direction, time, isLate, bytes, parts, isCount
   if (direction === "note") return;
   const isEstimated = parts.some((part) => part.isEstimated);
   row.querySelector(".bytes").replaceChildren(isEstimated ? "≈ " : "", ...digitGroups(bytes), " B");
-  if (state) row.dataset.state = state;
-  else delete row.dataset.state;
+  showState(row, state);
+}
+
+/** Shows the state of a request. The style sheet puts the remark after the title of the row. */
+function showState(row, state) {
+  const title = row.querySelector(".what");
+  if (state === null) {
+    delete row.dataset.state;
+    delete title.dataset.remark;
+  } else {
+    row.dataset.state = state;
+    title.dataset.remark = sentence(STATES[state]);
+  }
 }
 
 /** Shows a part that came later than the others, if the row has been opened. */
@@ -126,8 +141,12 @@ function span(name, text) {
 function sign(direction) {
   const [arrow, word] = SIGNS[direction];
   const element = span("arrow", arrow);
-  if (word) element.setAttribute("role", "img");
-  element.setAttribute(word ? "aria-label" : "aria-hidden", word ?? "true");
+  if (word === null) {
+    element.setAttribute("aria-hidden", "true");
+  } else {
+    element.setAttribute("role", "img");
+    element.setAttribute("aria-label", sentence(word));
+  }
   return element;
 }
 
@@ -144,14 +163,14 @@ function details(line, { parts }) {
 }
 
 function partElements({ name, text, bytes, isEstimated }) {
+  const part = sentence(name);
   const title = document.createElement("p");
-  const number = digitGroups(bytes);
-  if (isEstimated) title.append(`${name}: ≈ `, ...number, " bytes, computed");
-  else title.append(`${name}: `, ...number, " bytes, seen by the page");
+  const [before, after] = sentence(isEstimated ? "wire.computed" : "wire.seen", { part }).split("{bytes}");
+  title.append(before, ...digitGroups(bytes), after);
   const pre = document.createElement("pre");
   pre.tabIndex = 0; // It may be long, and then scrolls.
-  pre.setAttribute("aria-label", name);
-  pre.textContent = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}\n… and more` : text.trimEnd();
+  pre.setAttribute("aria-label", part);
+  pre.textContent = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}\n${sentence("wire.and-more")}` : text.trimEnd();
   return [title, pre];
 }
 

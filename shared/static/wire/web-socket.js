@@ -1,5 +1,6 @@
 // What a WebSocket asks for, and the frames in both directions.
 
+import { sentence } from "/shared/sentences.js";
 import { changeMade, changeRefused } from "/shared/wire/age.js";
 import { Exchange } from "/shared/wire/exchange.js";
 import { handshakeHeaders, upgradeHeaders } from "/shared/wire/headers.js";
@@ -36,7 +37,7 @@ window.WebSocket = class extends WebSocket {
     this.#what = `GET ${url.pathname}${url.search}`;
     // The limit of six connections does not include WebSockets.
     const options = { path: url.pathname, isLimited: false };
-    this.#exchange = new Exchange(`${this.#what}, upgrade`, [handshakeHeaders(url)], options);
+    this.#exchange = new Exchange(sentence("wire.upgrade", { what: this.#what }), [handshakeHeaders(url)], options);
     this.addEventListener("open", () => this.#onOpen());
     this.addEventListener("message", ({ data }) => this.#onMessage(data));
     this.addEventListener("close", ({ code, reason }) => this.#onClose(code, reason));
@@ -46,8 +47,8 @@ window.WebSocket = class extends WebSocket {
     const time = Date.now(); // Before it is sent: another tab may have the update before this function ends.
     super.send(data);
     if (this.readyState !== this.OPEN) return;
-    const { name, parts } = describe(data, "up");
-    this.#exchange.send(`${name} frame, ${this.#path}`, parts, { name });
+    const { title, name, parts } = describe(data, "up", this.#path);
+    this.#exchange.send(title, parts, { name });
     const { event, ack } = headOf(data);
     if (topicOf(this.#path) !== "users" || !isNews(event)) return;
     // A frame with a number is answered, and the answer names the subject.
@@ -61,7 +62,7 @@ window.WebSocket = class extends WebSocket {
     if (!wasOpen) return;
     this.#isClosing = true;
     const [code, reason = ""] = args;
-    this.#reportClose("up", code, reason, "");
+    this.#reportClose("up", code, reason);
   }
 
   #onOpen() {
@@ -74,9 +75,9 @@ window.WebSocket = class extends WebSocket {
   }
 
   #onMessage(data) {
-    const { name, parts } = describe(data, "down");
+    const { title, name, parts } = describe(data, "down", this.#path);
     const { event, ack } = headOf(data);
-    const crossing = this.#exchange.receive(`${name} frame, ${this.#path}`, parts, { name: event ?? name });
+    const crossing = this.#exchange.receive(title, parts, { name: event ?? name });
     if (event === "error") changeRefused();
     if (event === "ack" && this.#sentAt.has(ack)) changeMade(this.#sentAt.get(ack), subjectsOf(this.#path, data));
     this.#sentAt.delete(ack);
@@ -87,20 +88,23 @@ window.WebSocket = class extends WebSocket {
     clearInterval(this.#closeCheck);
     if (!this.#isOpen) this.#exchange.withoutNews();
     if (code !== NO_FRAME) {
-      this.#reportClose("down", code === NO_CODE ? undefined : code, reason, "");
-      if (!this.#isClosing) this.#reportClose("up", code === NO_CODE ? undefined : code, reason, ", the browser's echo");
+      this.#reportClose("down", code === NO_CODE ? undefined : code, reason);
+      if (!this.#isClosing) this.#reportClose("up", code === NO_CODE ? undefined : code, reason, true);
     }
-    const end = this.#isOpen ? "ended without a Close frame" : "no answer that the page may see";
+    const end = this.#isOpen ? "wire.no-close-frame" : "wire.no-visible-answer";
     if (this.#isClosing) this.#exchange.end();
-    else this.#exchange.break(`${this.#what}: ${code === NO_FRAME ? end : "ended by the server"}`);
+    else this.#exchange.break(sentence(code === NO_FRAME ? end : "wire.ended-by-server", { what: this.#what }));
   }
 
-  #reportClose(direction, code, reason, remark) {
+  /** Reports a Close frame. `isEcho`: the browser has sent it as its answer to the server's. */
+  #reportClose(direction, code, reason, isEcho = false) {
     const bytes = code ? [code >> 8, code & 255, ...new TextEncoder().encode(reason)] : [];
-    const parts = frame(CLOSE, estimated("Close code and reason", `${hex(bytes)}  ${reason}`, bytes.length), direction);
-    const what = `Close frame${code ? ` ${code}` : ""}, ${this.#path}${remark}`;
+    const parts = frame(CLOSE, estimated("part.close", `${hex(bytes)}  ${reason}`, bytes.length), direction);
+    const path = this.#path;
+    const title = code ? sentence("wire.close-frame-with-code", { code, path }) : sentence("wire.close-frame", { path });
+    const what = isEcho ? sentence("wire.echoed", { frame: title }) : title;
     // The page's own Close frame has left just now. The server's came before the connection ended.
-    const isOwn = direction === "up" && !remark;
+    const isOwn = direction === "up" && !isEcho;
     const time = isOwn ? Date.now() : (this.#closeTime ?? Date.now());
     const fields = { name: "close", cost: "connecting", time, isLate: !isOwn };
     if (direction === "up") this.#exchange.send(what, parts, fields);
@@ -108,20 +112,24 @@ window.WebSocket = class extends WebSocket {
   }
 };
 
-/** Returns what a frame with this message is made of, and what kind of frame it is. */
-function describe(data, direction) {
+/** Returns the title of a frame with this message, its name in one word, and what it is made of. */
+function describe(data, direction, path) {
   const bytes = binaryPart(data);
-  if (bytes) return { name: "binary", parts: frame(BINARY, bytes, direction) };
-  return { name: "text", parts: frame(TEXT, observed("Text", String(data)), direction) };
+  if (bytes) {
+    const title = sentence("wire.binary-frame", { path });
+    return { title, name: sentence("wire.binary"), parts: frame(BINARY, bytes, direction) };
+  }
+  const text = observed("part.text", String(data));
+  return { title: sentence("wire.text-frame", { path }), name: sentence("wire.text"), parts: frame(TEXT, text, direction) };
 }
 
 /** Returns the content of a binary message; null for a text. */
 function binaryPart(data) {
   // To read a Blob takes time, in which the next message may arrive.
-  if (data instanceof Blob) return observed("Bytes", "a Blob", data.size);
-  if (data instanceof ArrayBuffer) return observed("Bytes", hex(new Uint8Array(data)), data.byteLength);
+  if (data instanceof Blob) return observed("part.bytes", sentence("part.blob"), data.size);
+  if (data instanceof ArrayBuffer) return observed("part.bytes", hex(new Uint8Array(data)), data.byteLength);
   if (!ArrayBuffer.isView(data)) return null;
-  return observed("Bytes", hex(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)), data.byteLength);
+  return observed("part.bytes", hex(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)), data.byteLength);
 }
 
 /** Returns a frame as parts: its header (RFC 6455 §5.2) and its payload. A client masks its payloads. */
@@ -131,8 +139,9 @@ function frame(opcode, payload, direction) {
   const length = new DataView(new ArrayBuffer(8));
   length.setBigUint64(0, BigInt(payload.bytes));
   const header = [128 | opcode, short | (isMasked ? 128 : 0), ...new Uint8Array(length.buffer, 8 - extra)];
-  const mask = isMasked ? "  and 4 random bytes, which mask what follows" : "";
-  return [estimated("Frame header", hex(header) + mask, header.length + (isMasked ? 4 : 0)), payload];
+  const bytes = hex(header);
+  const text = isMasked ? sentence("part.mask", { bytes }) : bytes;
+  return [estimated("part.frame-header", text, header.length + (isMasked ? 4 : 0)), payload];
 }
 
 /** Returns the event that a message names, null if it names none, and the number of its acknowledgement. */

@@ -1,12 +1,13 @@
 // What an XMLHttpRequest sends and receives: how pages asked for news before `fetch`.
 
+import { sentence } from "/shared/sentences.js";
 import { Exchange } from "/shared/wire/exchange.js";
 import { fetchHeaders } from "/shared/wire/headers.js";
 import { observed } from "/shared/wire/parts.js";
 import { reportBody } from "/shared/wire/responses.js";
 
 /** What the row says about a request that ended without a response, for each event that may come. */
-const REASONS = { abort: "given up by the page", timeout: "given up after a time", error: "no answer" };
+const REASONS = { abort: "wire.given-up", timeout: "wire.timed-out", error: "wire.no-answer" };
 
 window.XMLHttpRequest = class extends XMLHttpRequest {
   #method = "GET";
@@ -27,7 +28,7 @@ window.XMLHttpRequest = class extends XMLHttpRequest {
   }
 
   send(body = null) {
-    const text = typeof body === "string" || body instanceof URLSearchParams ? observed("Body", String(body)) : null;
+    const text = typeof body === "string" || body instanceof URLSearchParams ? observed("part.body", String(body)) : null;
     const request = { method: this.#method, url: this.#url, headers: this.#headers, cache: "default" };
     const parts = [fetchHeaders(request, text?.bytes ?? null), ...(text ? [text] : [])];
     const isOwn = this.#method !== "GET";
@@ -43,7 +44,7 @@ window.XMLHttpRequest = class extends XMLHttpRequest {
 
   #finished() {
     const lines = super.getAllResponseHeaders(); // Each with its line end.
-    const headers = observed("Headers", `HTTP/1.1 ${this.status} ${this.statusText}\r\n${lines}\r\n`);
+    const headers = observed("part.headers", `HTTP/1.1 ${this.status} ${this.statusText}\r\n${lines}\r\n`);
     const what = `${this.#what} → ${this.status} ${this.statusText}`;
     const crossing = this.#exchange.receive(what, [headers], { name: String(this.status) });
     reportBody(this.#exchange, crossing, this.status, this.#body());
@@ -57,7 +58,8 @@ window.XMLHttpRequest = class extends XMLHttpRequest {
   #failed(type) {
     if (this.#exchange.state === "ended") return;
     this.#exchange.withoutNews();
-    if (type === "abort") this.#exchange.end(`${this.#what}: ${REASONS[type]}`);
-    else this.#exchange.break(`${this.#what}: ${REASONS[type]}`);
+    const end = sentence(REASONS[type], { what: this.#what });
+    if (type === "abort") this.#exchange.end(end);
+    else this.#exchange.break(end);
   }
 };
