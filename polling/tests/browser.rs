@@ -13,6 +13,12 @@ async fn the_page_keeps_what_every_page_promises() {
     conformance::check_all(BINARY, KeepsOpen::Nothing).await;
 }
 
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_page_is_there_in_chinese_as_it_promises() {
+    conformance::check_chinese(BINARY).await;
+}
+
 /// One lesson stands for all: what checks `client.js` is the same.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]

@@ -16,6 +16,12 @@ async fn the_page_keeps_what_every_page_promises() {
 
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]
+async fn the_page_is_there_in_chinese_as_it_promises() {
+    conformance::check_chinese(BINARY).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
 async fn a_request_without_a_connection_gets_a_sentence_as_the_page_promises() {
     conformance::check_six_connections(&Browser::start().await, BINARY).await;
 }

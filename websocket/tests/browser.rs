@@ -14,6 +14,12 @@ async fn the_page_keeps_what_every_page_promises() {
     conformance::check_all(BINARY, KeepsOpen::Connection).await;
 }
 
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn the_page_is_there_in_chinese_as_it_promises() {
+    conformance::check_chinese(BINARY).await;
+}
+
 /// Frames of every length in both directions, and both ways to close.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]

@@ -147,7 +147,7 @@ export class Watcher {
 
   #report(state, facts) {
     if (!STATES.includes(state)) {
-      this.#problem("mistake.wrong-state", { value: describe(state), states: STATES.join(", ") });
+      this.#problem("mistake.wrong-state", { value: describe(state) });
       return;
     }
     const { retryIn } = facts ?? {};

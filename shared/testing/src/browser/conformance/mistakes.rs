@@ -1,5 +1,6 @@
 //! The promise to a student who edits `client.js`: whatever goes wrong there, the page has a sentence for it.
 
+use super::languages::the_page_is_all_chinese;
 use crate::Server;
 use crate::browser::relay::Relay;
 use crate::browser::{Browser, Tab};
@@ -8,7 +9,7 @@ use crate::browser::{Browser, Tab};
 const CLOCK: &str = "export const watchClock = () => () => {};";
 
 /// Mistakes in `watchUsers`, and parts of the sentence that the page shows.
-const MISTAKES: [(&str, &[&str]); 13] = [
+const MISTAKES: [(&str, &[&str]); 15] = [
     (
         "export function watchUsers( {",
         &["cannot be loaded", "SyntaxError"],
@@ -54,6 +55,14 @@ const MISTAKES: [(&str, &[&str]); 13] = [
         &["called status with the text \"opened\""],
     ),
     (
+        "export function watchUsers(show, status) {\n  status('open', 1000);\n  return () => {};\n}",
+        &["called status with 1000 for the facts", "retryIn"],
+    ),
+    (
+        "export function watchUsers(show, status) {\n  status('closed', { retryIn: '1 s' });\n  return () => {};\n}",
+        &["called status with the text \"1 s\" for retryIn"],
+    ),
+    (
         "export function watchUsers() {\n  return () => {};\n}",
         &["neither show nor status"],
     ),
@@ -83,6 +92,20 @@ pub async fn check_mistakes(browser: &Browser, binary: &str) {
     }
     a_watcher_that_cannot_be_stopped_is_not_started_twice(browser, &server).await;
     a_mistake_in_the_real_file_is_no_missing_answer(browser, &server).await;
+    the_sentences_are_there_in_chinese(&server).await;
+}
+
+/// What the browser says of an error stays English.
+async fn the_sentences_are_there_in_chinese(server: &Server) {
+    let browser = Browser::start().await;
+    for (mistake, _) in MISTAKES {
+        let client = format!("{mistake}\n{CLOCK}\n");
+        let relay = Relay::start_with_client(server.address(), &client).await;
+        let tab = browser.open(&relay.url("/?language=zh-CN")).await;
+        tab.until("document.getElementById('client-error').textContent")
+            .await;
+        the_page_is_all_chinese(&tab).await;
+    }
 }
 
 async fn a_watcher_that_cannot_be_stopped_is_not_started_twice(browser: &Browser, server: &Server) {
