@@ -2,12 +2,14 @@
 // talks to the server, messages.js is the list of messages, composer.js is the form in which they are written.
 
 import "/shared/wire.js"; // It must be around `fetch` and the like before the first request.
+import { sentence } from "/shared/sentences.js";
 import { pause } from "./back-off.js";
 import { Composer } from "./composer.js";
 import { ConnectionStatus } from "./connection-status.js";
 import { element, showError } from "./elements.js";
 import { MessageList } from "./messages.js";
-import { isolated } from "./names.js";
+import { isolated, withNames } from "./names.js";
+import { inWords } from "./reasons.js";
 import { request } from "./requests.js";
 import { Roster } from "./roster.js";
 import { connect } from "./socket.js";
@@ -20,14 +22,17 @@ const MAX_READS = 3;
 /** On a screen that is narrower, the settings are a menu. The style sheet has the same width. */
 const NARROW = matchMedia("(max-width: 52rem)");
 
+/** The title of the page before joining. */
+const TITLE = document.title;
+
 const fields = { name: element("name"), room: element("room") };
 
 /**
  * A stay in a room. `unread`: how many messages have come while the page was hidden; `delay`: why the server does not
- * store the reader's next message yet; `closing` ends the parts of the page.
+ * store the reader's next message yet, if it does not; `closing` ends the parts of the page.
  * @typedef {{room: string, name: string, socket: ReturnType<typeof connect>, messages: MessageList, roster: Roster,
  *   typing: TypingLine, composer: Composer, status: ConnectionStatus, closing: AbortController, unread: number,
- *   delay: string}} Session
+ *   delay: import("./requests.js").Reason | null}} Session
  */
 /** @type {Session | null} `null` before joining and after leaving */
 let session = null;
@@ -38,18 +43,18 @@ element("join").addEventListener("submit", (event) => {
   event.preventDefault();
   join(fields.name.value, fields.room.value);
 });
-element("join").addEventListener("input", () => showError(""));
+element("join").addEventListener("input", () => showError());
 element("leave").addEventListener("click", () => leave());
 
 async function join(wantedName, room) {
   const button = element("join-button");
   if (button.disabled) return;
   button.disabled = true;
-  button.textContent = "Joining …";
-  showError("");
+  button.textContent = sentence("join.joining");
+  showError();
   const user = await takeName(wantedName);
   button.disabled = false;
-  button.textContent = "Join";
+  button.textContent = sentence("join.join");
   if (!user) return;
   rememberName(user.name);
   const address = `/?room=${room}`;
@@ -62,8 +67,8 @@ async function join(wantedName, room) {
 async function takeName(name) {
   try {
     return await request("/session", { body: { name } });
-  } catch ({ message }) {
-    showError(message);
+  } catch ({ reason }) {
+    showError(inWords(reason));
     fields.name.focus();
     return null;
   }
@@ -71,6 +76,8 @@ async function takeName(name) {
 
 function enter(room, name, token) {
   leave();
+  // The link to the other language leads back into the room.
+  for (const link of document.querySelectorAll("a.language")) link.search = `?room=${room}&language=${link.hreflang}`;
   const closing = new AbortController();
   const socket = connect(room, { user: name, token, transport: element("transport").value });
   const messages = new MessageList(name, {
@@ -83,10 +90,10 @@ function enter(room, name, token) {
   const composer = new Composer(name, composerOptions(socket, roster, token), closing.signal);
   const status = new ConnectionStatus(socket, closing.signal);
   const typing = new TypingLine();
-  session = { room, name, socket, messages, roster, typing, composer, status, closing, unread: 0, delay: "" };
+  session = { room, name, socket, messages, roster, typing, composer, status, closing, unread: 0, delay: null };
   listen(session);
   element("room-title").textContent = `#${room}`;
-  element("beginning").textContent = `This is where #${room} begins. Say hello!`;
+  element("beginning").textContent = sentence("messages.beginning", { room });
   showTitle();
 }
 
@@ -114,17 +121,17 @@ async function readLog(path, token) {
   }
 }
 
-/** Goes back to the form. `reason` is shown if it was not the user who wanted that. */
-function leave(reason = "") {
+/** Goes back to the form. `reason` is shown if it was not the user who wanted that: the parts of a sentence. */
+function leave(...reason) {
   session?.closing.abort();
   session?.socket.close();
   session?.messages.close();
   session?.typing.close();
   session = null;
   showView("join");
-  showError(reason);
+  showError(...reason);
   element("waiting").textContent = "";
-  document.title = "Chat · lesson 6";
+  document.title = TITLE;
 }
 
 /** Shows either the form to `join`, or the `room`. The errors stand where the user is looking. */
@@ -138,8 +145,7 @@ function showView(view) {
 addEventListener("storage", ({ key, newValue }) => {
   if (key !== NAME || !session || !newValue || newValue === session.name) return;
   fields.name.value = newValue;
-  leave(`Another tab of this browser is ${isolated(newValue)} now, so you are no longer ${isolated(session.name)} here.
-    For two people use a private window or a second browser.`);
+  leave(sentence("join.other-tab", { other: isolated(newValue), name: isolated(session.name) }));
 });
 addEventListener("popstate", () => location.reload());
 
@@ -172,15 +178,15 @@ function listen(current) {
   });
   socket.on("reset", () => {
     messages.clear();
-    messages.add({ action: "The server no longer has the messages that were here, so the list begins anew." });
+    messages.add({ kind: "reset" });
   });
   socket.on("roster", ({ names }) => showPresence(() => roster.show(names)));
   socket.on("joined", ({ name, time }) => {
-    messages.add({ name, action: "has joined", time });
+    messages.add({ kind: "joined", name, time });
     showPresence(() => roster.add(name));
   });
   socket.on("left", ({ name, time }) => {
-    messages.add({ name, action: "has left", time });
+    messages.add({ kind: "left", name, time });
     showPresence(() => roster.remove(name));
     typing.stop(name);
   });
@@ -192,7 +198,7 @@ function listen(current) {
 function listenToOutbox({ socket, messages, composer }) {
   const on = (event, show) => {
     socket.on(event, (data) => {
-      session.delay = event === "delayed" ? data.error : "";
+      session.delay = event === "delayed" ? data.reason : null;
       show(data);
       showWaiting();
     });
@@ -201,10 +207,10 @@ function listenToOutbox({ socket, messages, composer }) {
   on("sending", (sending) => messages.noteAttempt(sending));
   on("delayed", () => {});
   on("ack", (receipt) => messages.confirm(receipt));
-  on("error", ({ key, error, status }) => {
+  on("error", ({ key, reason }) => {
     const draft = messages.removePending(key);
-    const isForNobody = draft?.to !== undefined && status === 404;
-    showError(isForNobody ? `Nobody is ${isolated(draft.to)} any more, so the message was not sent.` : error);
+    const isForNobody = draft?.to !== undefined && reason.status === 404;
+    showError(isForNobody ? sentence("write.not-sent", { name: isolated(draft.to) }) : inWords(reason));
     if (draft) composer.restore(draft.text);
   });
 }
@@ -218,8 +224,10 @@ function showPresence(change) {
 function showState(state) {
   const { status, messages } = session;
   status.show(state);
-  if (state.refused !== undefined) {
-    leave(state.refused === 401 ? `${state.why} Choose your name again.` : state.why);
+  if (state.isRefused) {
+    const reason = inWords(state.why);
+    if (state.why.status === 401) leave(...withNames("join.choose-again", { reason }));
+    else leave(reason);
     return;
   }
   if (status.isOpen) messages.retryEarlier();
@@ -230,11 +238,12 @@ function showState(state) {
 function showWaiting() {
   const { messages, status, delay } = session;
   const count = messages.pendingCount;
-  const subject = count === 1 ? "1 message waits" : `${count} messages wait`;
-  let text = "";
-  if (count > 0 && !status.isOpen) text = `${subject} for the server, even if you close this page and come again.`;
-  if (count > 0 && status.isOpen && delay !== "") text = `${subject} to be sent again. ${delay}`;
-  element("waiting").textContent = text;
+  const isOne = count === 1;
+  let key;
+  if (count > 0 && !status.isOpen) key = isOne ? "waiting.one" : "waiting.several";
+  if (count > 0 && status.isOpen && delay) key = isOne ? "waiting.one-delayed" : "waiting.several-delayed";
+  const reason = delay ? inWords(delay) : "";
+  element("waiting").replaceChildren(...(key ? withNames(key, { count, reason }) : []));
 }
 
 function showTitle() {

@@ -1,7 +1,10 @@
 // The form in which messages are written: several lines, a limit, and for whom the next message is.
 
+import { sentence } from "/shared/sentences.js";
 import { element, showError } from "./elements.js";
-import { bidi, isolated } from "./names.js";
+import { inDigits } from "./formats.js";
+import { isolated, withNames } from "./names.js";
+import { inWords } from "./reasons.js";
 
 /** The longest message, in Unicode characters: the server's limit. */
 const MAX_CHARACTERS = 2_000;
@@ -53,22 +56,28 @@ export class Composer {
     if (name === this.#me) return;
     this.#recipient = name;
     this.#recipientId = undefined;
-    this.#showNote();
+    this.#clearNote();
     this.#toAll.hidden = name === null;
-    this.#toAll.replaceChildren("Only to ", bidi(name ?? ""));
-    this.#toAll.setAttribute("aria-label", `Only to ${isolated(name)}. Click to write to all again.`);
     this.#form.classList.toggle("private", name !== null);
-    this.#text.placeholder = name === null ? "Say something to all" : `Only ${isolated(name)} will see this`;
+    this.#text.placeholder = sentence("write.to-all");
+    if (name !== null) this.#showRecipient();
     this.#options.onRecipient(name);
     this.#text.focus({ preventScroll: true });
     if (name !== null) this.#findRecipient();
+  }
+
+  #showRecipient() {
+    const name = isolated(this.#recipient);
+    this.#toAll.replaceChildren(...withNames("write.only-to", { name: this.#recipient }));
+    this.#toAll.setAttribute("aria-label", sentence("write.only-to-label", { name }));
+    this.#text.placeholder = sentence("write.only-one-sees", { name });
   }
 
   /** Looks again whether the reader of a private message is here, because somebody has joined or left. */
   updatePresence() {
     if (this.#recipient === null) return;
     if (this.#options.isPresent(this.#recipient)) this.#findRecipient();
-    else this.#showAbsence("has left");
+    else this.#showNote("write.reader-left");
   }
 
   /** Puts the text of a message that was not sent back into the form, unless another one is being written. */
@@ -88,19 +97,18 @@ export class Composer {
     if (this.#recipient !== name) return; // Another one was chosen meanwhile.
     this.#recipientId ??= id;
     const isAnother = id !== undefined && id !== this.#recipientId;
-    this.#showNote();
-    if (isAnother) this.#showNote(bidi(name), " is somebody else now. Click on the name to write to that person.");
-    else if (!this.#options.isPresent(name)) this.#showAbsence("is not here");
-  }
-
-  #showAbsence(what) {
-    const [name, again] = [bidi(this.#recipient), bidi(this.#recipient)];
-    this.#showNote(name, ` ${what}. Your message will be here when `, again, " comes back.");
+    if (isAnother) this.#showNote("write.somebody-else");
+    else if (this.#options.isPresent(name)) this.#clearNote();
+    else this.#showNote("write.reader-absent");
   }
 
   /** Says something about the reader of the next message. */
-  #showNote(...parts) {
-    this.#note.replaceChildren(...parts);
+  #showNote(key) {
+    this.#note.replaceChildren(...withNames(key, { name: this.#recipient }));
+  }
+
+  #clearNote() {
+    this.#note.replaceChildren();
   }
 
   #submit(event) {
@@ -109,22 +117,22 @@ export class Composer {
     if (text === "") return;
     const length = countCharacters(text);
     if (length > MAX_CHARACTERS) {
-      showError(`A message has at most ${inDigits(MAX_CHARACTERS)} characters, and this one has ${inDigits(length)}.`);
+      showError(sentence("write.too-long", { limit: inDigits(MAX_CHARACTERS), length: inDigits(length) }));
       return;
     }
-    showError("");
+    showError();
     this.#setText("");
     const message = { text, to: this.#recipient ?? undefined, to_id: this.#recipientId };
-    this.#options.send(message).catch(({ message: reason, status }) => {
-      if (status !== undefined) return; // The server has refused it. The socket's event `error` says that, too.
+    this.#options.send(message).catch(({ reason }) => {
+      if (reason.code === "refused") return; // The server has refused it. The socket's event `error` says that, too.
       // Too many messages are waiting. This one has not become one of them.
-      showError(reason);
+      showError(inWords(reason));
       this.restore(text);
     });
   }
 
   #onInput() {
-    showError("");
+    showError();
     this.#showLength();
     // `typing` goes to everybody in the room, so a private message must not cause it.
     if (this.#recipient === null && this.#text.value !== "") this.#options.sendTyping();
@@ -151,12 +159,8 @@ export class Composer {
     const { value } = this.#text;
     // A text has no more characters than UTF-16 units, and those need no counting.
     const length = value.length < COUNTED_FROM ? 0 : countCharacters(value.trim());
-    const excess = length - MAX_CHARACTERS;
-    let text = `up to ${inDigits(MAX_CHARACTERS)} characters`;
-    if (length >= COUNTED_FROM) text = `${inDigits(length)} of ${inDigits(MAX_CHARACTERS)} characters`;
-    if (excess > 0) text += `: ${inDigits(excess)} too many`;
-    this.#counter.textContent = text;
-    this.#text.setAttribute("aria-invalid", excess > 0);
+    this.#counter.textContent = lengthInWords(length);
+    this.#text.setAttribute("aria-invalid", length > MAX_CHARACTERS);
     if (!CSS.supports("field-sizing", "content")) fitHeight(this.#text);
   }
 }
@@ -166,9 +170,11 @@ function countCharacters(text) {
   return [...text].length;
 }
 
-/** Writes 2000 as "2,000". */
-function inDigits(number) {
-  return number.toLocaleString("en-GB");
+function lengthInWords(length) {
+  const numbers = { length, limit: MAX_CHARACTERS, excess: length - MAX_CHARACTERS };
+  const values = Object.fromEntries(Object.entries(numbers).map(([name, number]) => [name, inDigits(number)]));
+  if (length > MAX_CHARACTERS) return sentence("write.excess", values);
+  return sentence(length < COUNTED_FROM ? "write.limit" : "write.length", values);
 }
 
 /** Makes a field as high as its text, for browsers that cannot do that by themselves. */

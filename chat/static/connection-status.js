@@ -1,6 +1,9 @@
 // Shows the state of the connection, how long ago the server sent something, and when the next attempt begins.
 
+import { sentence } from "/shared/sentences.js";
 import { element } from "./elements.js";
+import { withNames } from "./names.js";
+import { inWords } from "./reasons.js";
 import { HEARTBEAT } from "./transports.js";
 
 /** How often the times are brought up to date, in milliseconds. */
@@ -8,12 +11,17 @@ const TICK_MS = 250;
 /** After how many seconds of silence the server is late: something is due every heartbeat. */
 const LATE_AFTER = HEARTBEAT + 2;
 
-const NAMES = { websocket: "WebSocket", sse: "SSE", "long-poll": "long polling" };
 /** What each transport does while it is open, in words that show the difference. */
 const KINDS = {
-  websocket: "one open line, both ways (WebSocket)",
-  sse: "one open line, from the server only (SSE)",
-  "long-poll": "asks again and again (long polling)",
+  websocket: "status.kind-websocket",
+  sse: "status.kind-sse",
+  "long-poll": "status.kind-long-poll",
+};
+/** What the page says while it opens one. */
+const ATTEMPTS = {
+  websocket: "status.connecting-over-websocket",
+  sse: "status.connecting-over-sse",
+  "long-poll": "status.connecting-over-long-poll",
 };
 
 /** @typedef {import("./socket.js").State} State */
@@ -28,8 +36,8 @@ export class ConnectionStatus {
   #cursor = element("cursor");
   /** @type {State} */
   #state = { state: "connecting", transport: "websocket" };
-  /** Why the last attempt has failed, until a connection opens. */
-  #why = "";
+  /** @type {State["why"]} why the last attempt has failed, until a connection opens */
+  #why;
   /** When the next attempt begins, in milliseconds since 1970; 0: no attempt is planned. */
   #retryAt = 0;
 
@@ -52,12 +60,12 @@ export class ConnectionStatus {
   /** @param {State} state */
   show(state) {
     this.#state = state;
-    this.#why = state.state === "open" ? "" : (state.why ?? this.#why);
+    this.#why = state.state === "open" ? undefined : (state.why ?? this.#why);
     this.#retryAt = state.wait === undefined ? 0 : Date.now() + state.wait;
     this.#status.dataset.state = state.state;
     this.#status.dataset.transport = state.transport;
     this.#status.dataset.retryAt = this.#retryAt; // For the timeline.
-    this.#kind.textContent = this.isOpen ? KINDS[state.transport] : "";
+    this.#kind.textContent = this.isOpen ? sentence(KINDS[state.transport]) : "";
     this.#tick();
     // A button that disappears would take the focus with it.
     if (this.#retryAt === 0 && document.activeElement === this.#retry) this.#status.focus();
@@ -66,10 +74,11 @@ export class ConnectionStatus {
 
   #summary(isLate) {
     const { state, transport } = this.#state;
-    let summary = isLate ? "connected, but the server is silent" : "connected";
-    if (state === "connecting") summary = `connecting over ${NAMES[transport]}`;
-    if (state === "closed") summary = "not connected";
-    return this.#why === "" ? summary : `${summary}. ${this.#why}`;
+    let summary = sentence(isLate ? "status.silent" : "status.connected");
+    if (state === "connecting") summary = sentence(ATTEMPTS[transport]);
+    if (state === "closed") summary = sentence("status.not-connected");
+    if (this.#why === undefined) return [summary];
+    return withNames("status.with-reason", { state: new Text(summary), reason: inWords(this.#why) });
   }
 
   #tick() {
@@ -77,22 +86,30 @@ export class ConnectionStatus {
     const silence = Math.floor((Date.now() - lastReceivedAt) / 1000);
     const isLate = this.isOpen && lastReceivedAt > 0 && silence >= LATE_AFTER;
     const parts = [lastReceived(lastReceivedAt, silence)];
-    if (isLate) parts.push(`something is due every ${HEARTBEAT} s`);
-    if (this.isOpen && this.#state.transport === "long-poll") parts.push(`request ${pollCount} waits`);
-    if (this.#retryAt > 0) parts.push(`next try in ${Math.max(0, Math.ceil((this.#retryAt - Date.now()) / 1000))} s`);
+    if (isLate) parts.push(sentence("status.is-due", { seconds: HEARTBEAT }));
+    const isPolling = this.isOpen && this.#state.transport === "long-poll";
+    if (isPolling) parts.push(sentence("status.request-waits", { count: pollCount }));
+    if (this.#retryAt > 0) parts.push(nextTry(this.#retryAt));
     this.#status.toggleAttribute("data-late", isLate);
-    setText(this.#text, this.#summary(isLate));
+    setText(this.#text, ...this.#summary(isLate));
     setText(this.#times, parts.join(" · "));
-    setText(this.#cursor, String(cursor ?? "none yet"));
+    setText(this.#cursor, String(cursor ?? sentence("settings.no-cursor-yet")));
   }
 }
 
 function lastReceived(at, silence) {
-  if (at === 0) return "nothing heard yet";
-  return silence === 0 ? "last heard just now" : `last heard ${silence} s ago`;
+  if (at === 0) return sentence("status.nothing-yet");
+  return silence === 0 ? sentence("status.just-now") : sentence("status.seconds-ago", { seconds: silence });
+}
+
+function nextTry(at) {
+  const seconds = Math.max(0, Math.ceil((at - Date.now()) / 1000));
+  return sentence("status.next-try", { seconds });
 }
 
 /** Changes a text only if it is another one: a screen reader reads out each change. */
-function setText(target, text) {
-  if (target.textContent !== text) target.textContent = text;
+function setText(target, ...parts) {
+  const line = document.createElement("span");
+  line.append(...parts);
+  if (target.textContent !== line.textContent) target.replaceChildren(...line.childNodes);
 }

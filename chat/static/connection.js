@@ -1,7 +1,6 @@
 // One connection to a room over one transport: it notices silence, and it finds the reply to a message.
 
-import { RequestError, TIMEOUT } from "./requests.js";
-import { NO_ANSWER } from "./sentences.js";
+import { RequestError, TIMEOUT, TOO_MANY, reasonOf } from "./requests.js";
 import { HEARTBEAT, TRANSPORTS } from "./transports.js";
 
 /** After how many heartbeats without an event a connection counts as dead: one heartbeat may be late, two are not. */
@@ -9,6 +8,8 @@ const MISSED_HEARTBEATS = 2.5;
 /** The longest frame, in UTF-16 units (each is 3 bytes at most). The server closes the connection when a frame has
  *  more than 16 KiB; a request that is too large it only refuses. */
 const MAX_FRAME = 5_000;
+
+/** @typedef {import("./requests.js").Reason} Reason */
 
 /**
  * What a connection needs to know of its room, and what it calls.
@@ -19,7 +20,7 @@ const MAX_FRAME = 5_000;
  * @property {() => void} onOpen the connection can be used
  * @property {() => void} onAlive something has come over the connection
  * @property {(event: string, data: object) => void} onEvent the server has sent an event
- * @property {(reason: string, deliveredNothing: boolean) => void} onClose the connection has broken, or could not be
+ * @property {(reason: Reason, deliveredNothing: boolean) => void} onClose the connection has broken, or could not be
  *   opened; `deliveredNothing`: it was silent for too long, and no event had ever come
  */
 
@@ -58,8 +59,8 @@ export class Connection {
         onEvent: (event, data, ack) => this.#receive(event, data, ack),
         onClose: (reason) => this.#fail(reason),
       });
-    } catch (error) {
-      this.#fail(error.message); // This browser does not have the transport at all.
+    } catch {
+      this.#fail({ code: "unusable", transport: this.name }); // This browser does not have the transport at all.
     }
   }
 
@@ -67,7 +68,7 @@ export class Connection {
     this.#isClosed = true;
     clearTimeout(this.#silenceTimer);
     this.#transport?.close();
-    this.#awaitingAck?.reject(new RequestError("The connection broke."));
+    this.#awaitingAck?.reject(new RequestError({ code: "connection-broke" }));
   }
 
   /** Tells the server that the user is typing. It does not matter if that fails. */
@@ -87,7 +88,7 @@ export class Connection {
     try {
       return await this.#deliver(draft);
     } catch (error) {
-      if (!error.isReply) this.#fail(error.message);
+      if (!error.isReply) this.#fail(reasonOf(error));
       throw error;
     }
   }
@@ -98,8 +99,9 @@ export class Connection {
     if (this.#transport.send && frame.length <= MAX_FRAME) {
       const { event, data } = await this.#replyTo(frame);
       if (event === "ack") return data;
-      if (data.retry_after) throw new RequestError(data.error, { wait: data.retry_after * 1000 });
-      // An error in a frame has no status, and only a status says whether the error is final. So send a request.
+      const { error, retry_after: seconds } = data;
+      if (seconds) throw new RequestError({ code: "refused", status: TOO_MANY, error }, seconds * 1000);
+      // Another error in a frame has no status, and only a status says whether it is final. So send a request.
     }
     return this.#options.request("/messages", { body: draft });
   }
@@ -108,7 +110,7 @@ export class Connection {
   #replyTo(frame) {
     return new Promise((resolve, reject) => {
       this.#awaitingAck = { ack: this.#lastAck, resolve, reject };
-      setTimeout(() => reject(new RequestError(NO_ANSWER)), TIMEOUT);
+      setTimeout(() => reject(new RequestError({ code: "no-answer" })), TIMEOUT);
       this.#transport.send(frame);
     });
   }
@@ -135,7 +137,7 @@ export class Connection {
   /** Gives the connection up if there is no sign of life for so many milliseconds from now on. */
   #giveUpAfter(milliseconds) {
     clearTimeout(this.#silenceTimer);
-    const giveUp = () => this.#fail("The server has been silent for too long.", !this.#hasReceived);
+    const giveUp = () => this.#fail({ code: "silent" }, !this.#hasReceived);
     this.#silenceTimer = setTimeout(giveUp, milliseconds);
   }
 

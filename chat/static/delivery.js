@@ -1,14 +1,16 @@
 // How each message came to this page, and how the reader's own messages were sent.
 
+import { sentence } from "/shared/sentences.js";
+
 /** Of how many messages the page remembers that: three times as many as the list has. */
 const MAX_KNOWN = 900;
 
 /** What the transports bring a message in. `history` is the page's word for the messages that it reads back. */
 const CAME_IN = {
-  websocket: "a frame on the one open line (WebSocket)",
-  sse: "an event on the one open line (SSE)",
-  "long-poll": "the response to a request (long polling)",
-  history: "the response to a request for earlier messages",
+  websocket: "delivery.in-a-frame",
+  sse: "delivery.in-an-event",
+  "long-poll": "delivery.in-a-response",
+  history: "delivery.in-history",
 };
 
 /**
@@ -57,32 +59,36 @@ export class Deliveries {
   describe({ id, key, isMine }) {
     const delivery = this.#known.get(id ?? key) ?? {};
     const rows = [];
-    if (id === undefined) rows.push(["cursor", "none yet: the server has not confirmed that the message is stored"]);
-    else rows.push(["came in", cameIn(delivery)], ["cursor", cursorChange(id, delivery)]);
-    rows.push(["key", delivery.key ?? unknownKey(isMine)]);
-    if (delivery.attempts !== undefined) rows.push(["sent", timesSent(id, delivery)]);
+    if (id !== undefined) rows.push([sentence("delivery.came-in"), cameIn(delivery)]);
+    rows.push([sentence("delivery.cursor"), cursorChange(id, delivery)]);
+    rows.push([sentence("delivery.key"), delivery.key ?? unknownKey(isMine)]);
+    if (delivery.attempts !== undefined) rows.push([sentence("delivery.sent"), timesSent(id, delivery)]);
     return rows;
   }
 }
 
 function cameIn({ via }) {
-  return via ? CAME_IN[via.transport] : "not yet: only its receipt has come";
+  return sentence(via ? CAME_IN[via.transport] : "delivery.only-its-receipt");
 }
 
 function cursorChange(id, { via }) {
-  if (via?.transport === "history") return `${id}; the page's own cursor has not moved, because this is older`;
-  if (via?.after === undefined) return `${id}; the page had none before`;
+  if (id === undefined) return sentence("delivery.no-cursor-yet");
+  if (via?.transport === "history") return sentence("delivery.cursor-stayed", { id });
+  if (via?.after === undefined) return sentence("delivery.first-cursor", { id });
   return `${via.after} → ${id}`;
 }
 
 function unknownKey(isMine) {
-  return isMine ? "known only to the page that has sent it" : "known only to its author";
+  return sentence(isMine ? "delivery.key-of-another-page" : "delivery.key-of-its-author");
 }
 
 function timesSent(id, { attempts, isRestored }) {
-  const before = isRestored ? "maybe by an earlier page, and " : "";
-  if (attempts === 0) return `${before}not yet by this page`;
-  if (attempts === 1) return `${before}once`;
-  const stored = id === undefined ? "so it cannot be stored twice" : "and stored once";
-  return `${before}${attempts} times under the same key, ${stored}`;
+  const sent = timesSentByThisPage(id, attempts);
+  return isRestored ? sentence("delivery.by-an-earlier-page", { sent }) : sent;
+}
+
+function timesSentByThisPage(id, attempts) {
+  if (attempts === 0) return sentence("delivery.not-sent-yet");
+  if (attempts === 1) return sentence("delivery.sent-once");
+  return sentence(id === undefined ? "delivery.sent-often" : "delivery.stored-once", { attempts });
 }

@@ -6,9 +6,9 @@ export function element(id) {
 }
 
 /**
- * Shows what went wrong, at the form that is in use; an empty message takes it away.
- * @param {string} message
+ * Shows what went wrong, at the form that is in use; without parts it takes that away.
+ * @param {...(string | Element)} parts of a sentence
  */
-export function showError(message) {
-  element("error").textContent = message;
+export function showError(...parts) {
+  element("error").replaceChildren(...parts);
 }

@@ -1,14 +1,19 @@
 // The items of the list of messages. Texts and names are put in as text, never as HTML.
 
+import { sentence } from "/shared/sentences.js";
 import { withLinks } from "./links.js";
-import { avatar, bidi, hueClass, nameButton } from "./names.js";
+import { avatar, bidi, hueClass, nameButton, withNames } from "./names.js";
+
+/** What has happened, in words. */
+const NOTICES = { joined: "messages.joined", left: "messages.left", reset: "messages.reset" };
 
 /**
  * A message. One that the server has not acknowledged yet has a key, and no id and no time.
  * @typedef {{id?: number, key?: string, from: string, text: string, time?: string, to?: string}} Message
  */
 
-/** @typedef {{name?: string, action: string, time?: string}} Notice what has happened: somebody has joined or left */
+/** @typedef {{kind: "joined" | "left" | "reset", name?: string, time?: string}} Notice what has happened: somebody has
+ *  joined or left, or the list begins anew */
 
 /**
  * What all items of a list have in common. `me`: the reader's name; `setRecipient` is called when the name of an author
@@ -76,7 +81,7 @@ export class MessageItem {
 
   /** @param {number} [attempts] how often the message was sent, if this page knows that */
   showAttempts(attempts) {
-    this.#again.textContent = attempts > 1 ? ` sent ${attempts}×` : "";
+    this.#again.textContent = attempts > 1 ? ` ${sentence("message.sent-often", { attempts })}` : "";
     this.refresh();
   }
 
@@ -84,8 +89,10 @@ export class MessageItem {
     const { from, to } = this.#message;
     const author = document.createElement("p");
     author.className = `author ${hueClass(from)}`;
-    author.append(this.#isMine ? bidi(from) : this.#authorButton());
-    if (to !== undefined) author.append(" only to ", to === this.#options.me ? "you" : bidi(to));
+    const name = this.#isMine ? bidi(from) : this.#authorButton();
+    if (to === undefined) author.append(name);
+    else if (to === this.#options.me) author.append(...withNames("message.only-to-you", { author: name }));
+    else author.append(...withNames("message.only-to", { author: name, reader: to }));
     return author;
   }
 
@@ -102,7 +109,9 @@ export class MessageItem {
     text.dir = "auto";
     text.append(...withLinks(this.#message.text));
     const summary = document.createElement("summary");
-    summary.title = "How this message came";
+    summary.title = sentence("message.how-it-came");
+    // For the style sheet: only a screen reader needs it.
+    summary.style.setProperty("--stored-at", JSON.stringify(sentence("message.stored-at")));
     summary.append(this.#time, this.#again);
     this.#details.append(summary, this.#rows);
     this.#details.addEventListener("toggle", () => this.#onToggle());
@@ -116,7 +125,7 @@ export class MessageItem {
     const { id, time } = this.#message;
     if (id === undefined) {
       this.element.dataset.pending = "";
-      this.#time.textContent = "waiting";
+      this.#time.textContent = sentence("message.waiting");
       return;
     }
     delete this.element.dataset.pending;
@@ -130,11 +139,10 @@ export class MessageItem {
  * Makes the item of a notice.
  * @param {Notice} notice
  */
-export function noticeItem({ name, action, time }) {
+export function noticeItem({ kind, name, time }) {
   const item = document.createElement("li");
   item.className = "notice";
-  if (name !== undefined) item.append(bidi(name), " ");
-  item.append(action);
+  item.append(...withNames(NOTICES[kind], { name }));
   if (time === undefined) return item;
   const element = document.createElement("time");
   fillTime(element, time);
@@ -147,7 +155,7 @@ export function noticeItem({ name, action, time }) {
  *  the first item of a day. */
 function fillTime(element, time) {
   element.dateTime = time;
-  element.title = `${time} by the server's clock`;
+  element.title = sentence("message.server-time", { time });
   element.replaceChildren(unseen(`${time.slice(0, 10)} `), time.slice(11, 16), unseen(time.slice(16)));
 }
 

@@ -9,12 +9,12 @@
 // does not follow any more. At the bottom it is the other way round, until the list follows again. What the reader is
 // looking at never moves.
 
+import { sentence } from "/shared/sentences.js";
 import { Deliveries } from "./delivery.js";
 import { EarlierMessages } from "./earlier.js";
 import { markGroups } from "./groups.js";
 import { MessageItem, noticeItem } from "./message-item.js";
 import { distanceToEnd, keepPosition } from "./scrolling.js";
-import { UNREACHABLE } from "./sentences.js";
 import { markTabStop, moveWithArrows } from "./tab-stop.js";
 
 /** How many messages and notices the list has at most: enough to scroll, and few enough to lay out. */
@@ -401,8 +401,8 @@ export class MessageList {
     const isEmpty = this.#messageIds().length === 0;
     const isFailed = state === "failed" && !isEmpty;
     this.#older.hidden = !isFailed && (isEmpty || state !== "some");
-    this.#older.textContent = isFailed ? "Try again" : "Earlier messages";
-    this.#olderNote.textContent = isFailed ? `Are there earlier messages? ${UNREACHABLE}` : "";
+    this.#older.textContent = sentence(isFailed ? "messages.try-again" : "messages.earlier");
+    this.#olderNote.textContent = isFailed ? sentence("messages.earlier-unknown") : "";
     // While it is unknown whether there are earlier messages, what was shown before stays.
     if (isEmpty || state !== "unknown") this.#beginning.hidden = !isEmpty && state !== "none";
     this.#newer.hidden = this.#isAtEnd && this.#isFollowing;
@@ -420,7 +420,7 @@ export class MessageList {
 }
 
 function newerLabel(unseenCount) {
-  if (unseenCount === 0) return "To the newest messages";
-  if (unseenCount === 1) return "1 new message";
-  return `${unseenCount} new messages`;
+  if (unseenCount === 0) return sentence("messages.to-the-newest");
+  if (unseenCount === 1) return sentence("messages.one-new");
+  return sentence("messages.several-new", { count: unseenCount });
 }

@@ -1,5 +1,7 @@
 // Names on the page. A name may contain any visible character, so it is only ever put in as text.
 
+import { sentence } from "/shared/sentences.js";
+
 /** How many colours there are for names: the style sheet has them as `hue-0` to `hue-7`. */
 const HUES = 8;
 
@@ -22,6 +24,22 @@ export function isolated(name) {
 }
 
 /**
+ * Returns a sentence as texts and elements. Each name in it is isolated.
+ * @param {string} key
+ * @param {Record<string, string | number | Node>} values what stands in place of `{name}`: a name, or anything else
+ * @returns {(string | number | Node)[]}
+ */
+export function withNames(key, values) {
+  // `split` also returns what the parentheses match: every other part is the name of a value.
+  const parts = sentence(key).split(/\{(\w+)\}/);
+  return parts.map((part, index) => {
+    if (index % 2 === 0) return part;
+    const value = values[part];
+    return typeof value === "string" ? bidi(value) : value;
+  });
+}
+
+/**
  * Makes a name that can be clicked.
  * @param {string} name
  * @param {(name: string) => void} onClick
@@ -31,7 +49,7 @@ export function nameButton(name, onClick) {
   button.type = "button";
   button.dir = "auto";
   button.textContent = name;
-  button.title = `Say something to ${name} only`;
+  button.title = sentence("people.say-to", { name });
   button.addEventListener("click", () => onClick(name));
   return button;
 }

@@ -5,6 +5,7 @@
 // once.
 
 import { BackOff, pause } from "./back-off.js";
+import { RequestError, reasonOf } from "./requests.js";
 
 /** How many messages may wait. One more is refused at once, so that its author knows; none is dropped. */
 const MAX_PENDING = 100;
@@ -49,7 +50,7 @@ export class Outbox {
   add({ text, to, to_id }) {
     return new Promise((resolve, reject) => {
       if (this.#items.length >= MAX_PENDING) {
-        reject(new Error(`${MAX_PENDING} messages are waiting already. Wait until some of them are sent.`));
+        reject(new RequestError({ code: "outbox-full", limit: MAX_PENDING }));
         return;
       }
       const draft = { key: this.#newKey(), text, to, to_id };
@@ -90,7 +91,7 @@ export class Outbox {
         if (error.isAboutUser) refuse(error); // The message stays here until the user is back.
         else if (error.isFinal) this.#reject(item, error);
         else if (connection === activeConnection()) {
-          dispatch("delayed", { key, error: error.message });
+          dispatch("delayed", { key, reason: reasonOf(error) });
           await pause(error.wait ?? backOff.next());
         }
         // Otherwise the connection has broken: the message is sent again at once if there is another one.
@@ -108,7 +109,7 @@ export class Outbox {
   #reject(item, error) {
     this.#remove(item);
     item.reject?.(error);
-    this.#options.dispatch("error", { key: item.draft.key, error: error.message, status: error.status });
+    this.#options.dispatch("error", { key: item.draft.key, reason: error.reason });
   }
 
   #remove(item) {

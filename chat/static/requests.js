@@ -1,33 +1,44 @@
 // Plain HTTP requests to the chat's server, with a time limit and with errors that say whether to try again.
 
-import { NOT_OURS, NO_ANSWER, UNREACHABLE, sentenceFor } from "./sentences.js";
-
 /** How long to wait for a response, or for a connection to open, in milliseconds. */
 export const TIMEOUT = 10_000;
 
+/** The user has sent too much, and has to wait. */
+export const TOO_MANY = 429;
 /** The 4xx statuses that mean "not now": the same request may succeed later. */
-const RETRYABLE = [408, 425, 429];
+const RETRYABLE = [408, 425, TOO_MANY];
 /** The statuses that are about the user and not about the request: the server does not accept the name. */
 const AUTH_ERRORS = [401, 403];
 /** The status of a response without a body. */
 const NO_CONTENT = 204;
 
-/** A request that did not succeed. Its message is a sentence for people. */
+/**
+ * Why something did not succeed, as facts: reasons.js puts them into words. `code` is `refused` if the server has said
+ * no, with this `status` and its own sentence (`error`); a proxy in its place may send anything. The other codes are in
+ * reasons.js, with what they need to know.
+ * @typedef {{code: string, status?: number, error?: unknown, transport?: string, limit?: number}} Reason
+ */
+
+/** A request that did not succeed. Its message is for programmers; `reason` says what people need to know. */
 export class RequestError extends Error {
   /**
-   * @param {string} message
-   * @param {{status?: number, wait?: number}} [details] `status`: of the response, if one came; `wait`: for how
-   *   many milliseconds the server asks the client to wait, if it does
+   * @param {Reason} reason
+   * @param {number} [wait] for how many milliseconds the server asks the client to wait, if it does
    */
-  constructor(message, { status, wait } = {}) {
-    super(message);
-    this.status = status;
+  constructor(reason, wait) {
+    super(`The request has failed: ${JSON.stringify(reason)}`);
+    this.reason = reason;
     this.wait = wait;
+  }
+
+  /** The status of the response, if one came. */
+  get status() {
+    return this.reason.status;
   }
 
   /** Whether the server has replied at all. */
   get isReply() {
-    return this.status !== undefined || this.wait !== undefined;
+    return this.status !== undefined;
   }
 
   /** Whether the same request would fail again. */
@@ -39,6 +50,12 @@ export class RequestError extends Error {
   get isAboutUser() {
     return AUTH_ERRORS.includes(this.status);
   }
+}
+
+/** Returns why `error` was thrown. If it is no {@link RequestError}, the page cannot read what has come.
+ *  @returns {Reason} */
+export function reasonOf(error) {
+  return error.reason ?? { code: "not-ours" };
 }
 
 /**
@@ -61,7 +78,7 @@ export async function request(path, { token, body, signal = AbortSignal.timeout(
     return await readJson(await fetch(path, options));
   } catch (error) {
     if (error instanceof RequestError) throw error;
-    throw new RequestError(error.name === "TimeoutError" ? NO_ANSWER : UNREACHABLE);
+    throw new RequestError({ code: error.name === "TimeoutError" ? "no-answer" : "unreachable" });
   }
 }
 
@@ -70,10 +87,10 @@ async function readJson(response) {
   if (status === NO_CONTENT) return undefined;
   const json = parse(await response.text());
   if (ok && json !== undefined) return json;
-  if (ok) throw new RequestError(NOT_OURS);
+  if (ok) throw new RequestError({ code: "not-ours" });
   const seconds = Number(headers.get("Retry-After"));
   const wait = seconds > 0 ? seconds * 1000 : undefined;
-  throw new RequestError(sentenceFor(status, json?.error), { status, wait });
+  throw new RequestError({ code: "refused", status, error: json?.error }, wait);
 }
 
 /** Parses JSON, and returns `undefined` for anything else: a proxy may respond with a page of its own. */

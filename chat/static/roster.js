@@ -1,7 +1,9 @@
 // Who is in the room.
 
+import { sentence } from "/shared/sentences.js";
 import { element } from "./elements.js";
-import { avatar, bidi, nameButton } from "./names.js";
+import { compareNames } from "./formats.js";
+import { avatar, nameButton, withNames } from "./names.js";
 
 /** How many names are shown at most. */
 const MAX_SHOWN = 200;
@@ -29,17 +31,17 @@ export class Roster {
   /** Shows exactly these names.
    *  @param {string[]} names */
   show(names) {
-    this.#names = [...names].sort((a, b) => a.localeCompare(b));
+    this.#names = [...names].sort(compareNames);
     const items = this.#names.slice(0, MAX_SHOWN).map((name) => this.#item(name));
     if (names.length > MAX_SHOWN) {
       const rest = document.createElement("li");
-      rest.textContent = `and ${names.length - MAX_SHOWN} more`;
+      rest.textContent = sentence("people.more", { count: names.length - MAX_SHOWN });
       items.push(rest);
     }
     const focused = this.#list.contains(document.activeElement) ? document.activeElement.textContent : undefined;
     this.#list.replaceChildren(...items);
     this.#buttons().find((button) => button.textContent === focused)?.focus();
-    element("people-title").textContent = `Who is here (${names.length})`;
+    element("people-title").textContent = sentence("people.title-and-count", { count: names.length });
   }
 
   add(name) {
@@ -74,7 +76,7 @@ export class Roster {
 
   #self() {
     const self = document.createElement("span");
-    self.append(bidi(this.#me), " (you)");
+    self.append(...withNames("people.you", { name: this.#me }));
     return self;
   }
 

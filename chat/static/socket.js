@@ -38,6 +38,7 @@ import { BackOff } from "./back-off.js";
 import { Connection } from "./connection.js";
 import { LISTENABLE_EVENTS, SENDABLE_EVENTS, checkEvent } from "./events.js";
 import { Outbox } from "./outbox.js";
+import { reasonOf } from "./requests.js";
 import { Room } from "./room.js";
 import { transportNames } from "./transports.js";
 
@@ -55,9 +56,9 @@ const TYPING_INTERVAL = 2_000;
  * @typedef {object} State
  * @property {"connecting" | "open" | "closed"} state
  * @property {string} transport the one in use, or else the one that was tried last
- * @property {string} [why] there is no connection, as a sentence
+ * @property {import("./requests.js").Reason} [why] there is no connection
  * @property {number} [wait] milliseconds until the next attempt
- * @property {number} [refused] the status with which the server has refused for good: there is no next attempt
+ * @property {boolean} [isRefused] the server has refused for good, as `why` says: there is no next attempt
  */
 
 /**
@@ -109,9 +110,8 @@ class RoomSocket {
    * - `message`, `joined`, `left`, `roster`, `typing`, `reset` and `ping` come from the server;
    * - `state` comes when the connection has changed, with a {@link State};
    * - `pending` `{key, text, to, isRestored}` comes when a message goes into the outbox, from an earlier page if
-   *   `isRestored`; `sending` `{key, attempts}` each time it
-   *   is sent, `delayed` `{key, error}` when it has to be sent again later, and at last either `ack`
-   *   `{key, id, time, attempts}` or `error` `{key, error, status}`.
+   *   `isRestored`; `sending` `{key, attempts}` each time it is sent, `delayed` `{key, reason}` when it has to be sent
+   *   again later, and at last either `ack` `{key, id, time, attempts}` or `error` `{key, reason}`.
    * A `message` also says how it came: `via.transport` delivered it to a page whose cursor was `via.after`.
    * @param {string} event
    * @param {(data: any) => void} listener
@@ -254,7 +254,7 @@ class RoomSocket {
     } catch (error) {
       if (!this.#isIdle) return;
       if (error.isFinal) this.#refuse(error);
-      else this.#retryLater(error.message, error.wait ?? this.#backOff.next());
+      else this.#retryLater(reasonOf(error), error.wait ?? this.#backOff.next());
       return;
     }
     // If it is not idle, another attempt has begun during the request.
@@ -265,7 +265,7 @@ class RoomSocket {
     if (this.#index + 1 < this.#transports.length) {
       this.#tryTransport(this.#index + 1);
     } else {
-      this.#retryLater(`The transport ${this.#transports[this.#index]} does not work here.`, this.#backOff.next());
+      this.#retryLater({ code: "unusable", transport: this.#transports[this.#index] }, this.#backOff.next());
     }
   }
 
@@ -277,8 +277,8 @@ class RoomSocket {
   }
 
   /** Ends the socket, because the server will refuse every attempt. */
-  #refuse({ message, status }) {
-    this.#end({ why: message, refused: status });
+  #refuse({ reason }) {
+    this.#end({ why: reason, isRefused: true });
   }
 
   /** Ends the socket. `details` belong to its last `state`. */

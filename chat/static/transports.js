@@ -3,13 +3,14 @@
 //
 //   onAlive()                  the connection is open, or still alive
 //   onEvent(event, data, ack)  the server has sent an event; `ack` is there if it is the reply to a frame
-//   onClose(reason)            the connection has ended, or could not be opened
+//   onClose(reason)            the connection has ended, or could not be opened; requests.js says what a reason is
 //
 // `url(path)` returns the address of a path of the room, with the cursor. `poll(wait, signal)` requests the events after
 // the cursor once and dispatches them itself.
 
 import { pause } from "./back-off.js";
 import { SERVER_EVENTS } from "./events.js";
+import { reasonOf } from "./requests.js";
 
 /** How often the server sends something, in seconds: it puts its heartbeat on the page. */
 export const HEARTBEAT = Math.max(1, Number(document.body.dataset.heartbeat) || 15);
@@ -26,7 +27,7 @@ function webSocket({ url, onAlive, onEvent, onClose }) {
     const { event, data, ack } = JSON.parse(frame.data);
     onEvent(event, data, ack);
   };
-  socket.onclose = () => onClose("The connection broke.");
+  socket.onclose = () => onClose({ code: "connection-broke" });
   function send(frame) {
     // The server has begun to close it. `onclose` comes next, and for `send` the browser would only report an error.
     if (socket.readyState === WebSocket.CLOSING) return;
@@ -43,7 +44,7 @@ function eventStream({ url, onAlive, onEvent, onClose }) {
     source.addEventListener(event, ({ data }) => onEvent(event, JSON.parse(data)));
   }
   // The EventSource would reconnect by itself, but it would never try another transport.
-  source.onerror = () => onClose("The stream broke.");
+  source.onerror = () => onClose({ code: "stream-broke" });
   return { close: () => source.close() };
 }
 
@@ -60,7 +61,7 @@ function longPoll({ poll, onAlive, onClose }) {
       await pollPatiently(() => poll(longestWait, stopped.signal));
     }
   }
-  pollForever().catch((error) => onClose(error.message));
+  pollForever().catch((error) => onClose(reasonOf(error)));
   return { close: () => stopped.abort() };
 }
 

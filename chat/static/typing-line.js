@@ -1,13 +1,14 @@
 // The line that says who is typing.
 
+import { sentence } from "/shared/sentences.js";
 import { element } from "./elements.js";
-import { bidi } from "./names.js";
+import { withNames } from "./names.js";
 
 /** For how many milliseconds the page shows that somebody is typing. A client that goes on typing sends `typing` every
  *  two seconds. */
 const SHOWN_MS = 4_000;
-/** How many names are shown at most. */
-const MAX_NAMES = 3;
+/** The sentences for one name, for two and for three. More are not shown. */
+const SENTENCES = ["typing.one", "typing.two", "typing.three"];
 
 export class TypingLine {
   #line = element("typing");
@@ -33,17 +34,10 @@ export class TypingLine {
 
   #show() {
     const names = [...this.#timers.keys()];
+    const [first, second, third] = names;
     this.#line.replaceChildren();
     if (names.length === 0) return;
-    if (names.length > MAX_NAMES) {
-      this.#line.append("Several people are typing …");
-      return;
-    }
-    names.forEach((name, index) => {
-      const isLast = index === names.length - 1;
-      if (index > 0) this.#line.append(isLast ? " and " : ", ");
-      this.#line.append(bidi(name));
-    });
-    this.#line.append(names.length === 1 ? " is typing …" : " are typing …");
+    if (names.length > SENTENCES.length) this.#line.append(sentence("typing.several"));
+    else this.#line.append(...withNames(SENTENCES[names.length - 1], { first, second, third }));
   }
 }

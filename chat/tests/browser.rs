@@ -19,6 +19,8 @@ mod delivery;
 mod events;
 #[path = "browser/history.rs"]
 mod history;
+#[path = "browser/languages.rs"]
+mod languages;
 #[path = "browser/network.rs"]
 mod network;
 #[path = "browser/page.rs"]

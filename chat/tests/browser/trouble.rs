@@ -8,7 +8,7 @@ use super::*;
 const JARGON: &str = r"/\b(HTTP|GET|POST|PUT|JSON|body|bytes|cookie|token|Bearer|session|header|status|timed out|fetch|signal|undefined|null|[45]\d\d)\b/i";
 
 /// Responds to the requests of the page whose path and method match, as a server would that speaks to programmers.
-async fn respond_to(tab: &Tab<'_>, method: &str, path: &str, status: u16, body: &str) {
+pub(super) async fn respond_to(tab: &Tab<'_>, method: &str, path: &str, status: u16, body: &str) {
     let body = json!(body);
     tab.evaluate(&format!(
         "(() => {{ window.realFetch ??= fetch;
