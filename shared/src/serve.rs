@@ -164,7 +164,6 @@ where
     // users, each worker thread would have users of its own.
     let state = open(&flags.extra).await.map_err(StartError::opening)?;
     let server_data = ServerData::new(lesson, &flags, address);
-    let heartbeat = flags.heartbeat;
     let stop = shutdown_signal(server_data.cut.clone(), close(state.clone()))?;
 
     let server = HttpServer::new(move || {
@@ -208,7 +207,7 @@ where
     .keep_alive(KEEP_ALIVE)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
     .shutdown_timeout(SHUTDOWN_SECONDS)
-    .on_connect(move |connection, _| sockets::configure(connection, &capacity, heartbeat))
+    .on_connect(move |connection, _| sockets::configure(connection, &capacity, flags.heartbeat))
     .shutdown_signal(stop)
     .bind(address)
     .map_err(|error| StartError::listening(address, error))?;

@@ -24,6 +24,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use shared::catalog::{LESSONS, LessonInfo};
+use shared::language::Language;
 
 /// The lesson that is an app of its own: it has no list of users, and more than one file to read.
 const CHAT: &str = "chat";
@@ -303,20 +304,21 @@ fn there_is_a_text_for_maintainers() {
 
 #[test]
 fn the_table_in_the_readme_is_the_catalog() {
-    let readme = read("README.md");
-    let rows: Vec<_> = readme
-        .lines()
-        .filter(|line| line.starts_with("| ") && line.contains("](") && line.contains("README.md)"))
-        .collect();
-    let catalog: Vec<_> = LESSONS
-        .iter()
-        .map(|lesson| {
-            let (number, name) = (lesson.number, lesson.name);
-            let (port, technique) = (lesson.port, lesson.technique.english);
-            format!("| {number} | [`{name}`]({name}/README.md) | {port} | {technique} |")
-        })
-        .collect();
-    assert_eq!(rows, catalog);
+    for (file, language) in [
+        ("README.md", Language::English),
+        ("README.zh-CN.md", Language::Chinese),
+    ] {
+        let readme = read(file);
+        let is_row = |line: &&str| line.starts_with("| ") && line.contains(&format!("{file})"));
+        let rows: Vec<_> = readme.lines().filter(is_row).collect();
+        let row_of = |lesson: &LessonInfo| {
+            let (number, name, port) = (lesson.number, lesson.name, lesson.port);
+            let technique = lesson.technique.in_language(language);
+            format!("| {number} | [`{name}`]({name}/{file}) | {port} | {technique} |")
+        };
+        let catalog: Vec<_> = LESSONS.iter().map(row_of).collect();
+        assert_eq!(rows, catalog, "{file}");
+    }
     assert!(LESSONS.is_sorted_by_key(|lesson| lesson.number));
 }
 

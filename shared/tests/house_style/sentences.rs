@@ -51,14 +51,14 @@ fn each_sentence_is_there_in_both_languages() {
     for (path, sentences) in files() {
         for (key, sentence) in sentences {
             count += 1;
-            let place = format!("{}: {key}", path.display());
+            let name = format!("{}: {key}", path.display());
             let languages: Vec<_> = sentence.keys().collect();
-            assert_eq!(languages, ["en", "zh-CN"], "{place}");
+            assert_eq!(languages, ["en", "zh-CN"], "{name}");
             let (english, chinese) = (&sentence["en"], &sentence["zh-CN"]);
-            assert!(!english.is_empty() && !chinese.is_empty(), "{place}");
-            assert_eq!(placeholders(english), placeholders(chinese), "{place}");
-            assert_eq!(tags(english), tags(chinese), "{place}");
-            assert!(keys.insert(key), "{place} is there twice");
+            assert!(!english.is_empty() && !chinese.is_empty(), "{name}");
+            assert_eq!(placeholders(english), placeholders(chinese), "{name}");
+            assert_eq!(tags(english), tags(chinese), "{name}");
+            assert!(keys.insert(key), "{name} is there twice");
         }
     }
     assert!(count > 5, "only {count} sentences are found");

@@ -173,18 +173,7 @@ pub async fn check_chinese(binary: &str) {
     use_everything(&tab).await;
     the_page_is_all_chinese(&tab).await;
 
-    server.signal(Signal::STOP);
-    tab.type_text("input[name=username]", "Bob\n").await;
-    tab.until("document.getElementById('error').textContent")
-        .await;
-    server.signal(Signal::CONT);
-    // A frame of lesson 5 may be lost with its connection, so nobody knows whether Bob is there.
-    tab.until_status("open").await;
-    for toggle in ["#users-toggle", "#clock-toggle", "#users-toggle"] {
-        tab.click(toggle).await;
-        tab.is_accessible("the page in Chinese").await;
-    }
-    tab.until_status("open").await;
+    hang_for_a_while(&server, &tab).await;
     the_page_is_all_chinese(&tab).await;
 
     let port = server.address().port();
@@ -205,6 +194,22 @@ pub async fn check_chinese(binary: &str) {
     the_link_switches_to_english(&tab).await;
     tab.until_status("open").await;
     assert_eq!(browser.console_errors().await, [""; 0]);
+}
+
+/// Stops the server until the page has noticed, lets it go on, and uses the page again.
+async fn hang_for_a_while(server: &Server, tab: &Tab<'_>) {
+    server.signal(Signal::STOP);
+    tab.type_text("input[name=username]", "Bob\n").await;
+    tab.until("document.getElementById('error').textContent")
+        .await;
+    server.signal(Signal::CONT);
+    // A frame of lesson 5 may be lost with its connection, so nobody knows whether Bob is there.
+    tab.until_status("open").await;
+    for toggle in ["#users-toggle", "#clock-toggle", "#users-toggle"] {
+        tab.click(toggle).await;
+        tab.is_accessible("the page in Chinese").await;
+    }
+    tab.until_status("open").await;
 }
 
 /// Everything that can be done with a page whose server runs.
