@@ -10,8 +10,8 @@ export const LANGUAGE = document.documentElement.lang;
  *  @param {string} key the key of the sentence in one of the files in a folder `sentences`
  *  @param {Record<string, string | number>} [values] */
 export function sentence(key, values = {}) {
-  let text = sentences[key];
+  const text = sentences[key];
   if (text === undefined) throw new RangeError(`There is no sentence "${key}".`);
-  for (const [name, value] of Object.entries(values)) text = text.replaceAll(`{${name}}`, () => value);
-  return text;
+  // In one pass: a value may have braces, too, such as a name that somebody has typed.
+  return text.replaceAll(/\{(\w+)\}/g, (braces, name) => values[name] ?? braces);
 }

@@ -6,8 +6,8 @@ use shared::catalog::LESSONS;
 
 use crate::{CHAT, read};
 
-/// The headers of the glossary, which only the Chinese edition of the course's text has in full.
-const GLOSSARY: &str = "| 英文 |";
+/// How the table of words begins, which is longer in the Chinese edition: it has the words in the code, too.
+const GLOSSARY: [&str; 2] = ["| word |", "| 英文 |"];
 
 /// The texts with two editions: the path of the English one.
 fn texts() -> Vec<String> {
@@ -125,46 +125,47 @@ impl Text {
             sections: vec![Section::default()],
             ..Self::default()
         };
-        let mut block = None;
+        let mut block: Option<&str> = None;
         let mut is_glossary = false;
         for line in text.lines().skip(1) {
-            if let Some(language) = line.strip_prefix("```") {
-                block = if block.is_none() {
+            match (line.strip_prefix("```"), block) {
+                (Some(_), Some(_)) => block = None,
+                (Some(language), None) => {
                     parsed.blocks.push(vec![language.to_owned()]);
-                    Some(language)
-                } else {
-                    None
-                };
-                continue;
-            }
-            if let Some(language) = block {
-                let lines = parsed.blocks.last_mut().unwrap();
-                lines.push(comparable(line, language));
-                continue;
-            }
-            if line.starts_with('#') {
-                let level = line.len() - line.trim_start_matches('#').len();
-                parsed.sections.push(Section {
-                    level,
-                    ..Section::default()
-                });
-            }
-            is_glossary = line.starts_with(GLOSSARY)
-                || line.starts_with("| word |")
-                || (is_glossary && line.starts_with('|'));
-            if is_glossary {
-                continue;
-            }
-            parsed.links.extend(links(line));
-            let section = parsed.sections.last_mut().unwrap();
-            section.code.extend(code(line));
-            if line.starts_with('|') {
-                section
-                    .rows
-                    .push((line.matches('|').count(), numbers(line)));
+                    block = Some(language);
+                }
+                (None, Some(language)) => {
+                    let lines = parsed.blocks.last_mut().unwrap();
+                    lines.push(comparable(line, language));
+                }
+                (None, None) => {
+                    let begins = GLOSSARY.iter().any(|header| line.starts_with(header));
+                    is_glossary = begins || (is_glossary && line.starts_with('|'));
+                    if !is_glossary {
+                        parsed.add_line(line);
+                    }
+                }
             }
         }
         parsed
+    }
+
+    /// Adds a line that is not in a code block.
+    fn add_line(&mut self, line: &str) {
+        if line.starts_with('#') {
+            let level = line.len() - line.trim_start_matches('#').len();
+            self.sections.push(Section {
+                level,
+                ..Section::default()
+            });
+        }
+        self.links.extend(links(line));
+        let section = self.sections.last_mut().unwrap();
+        section.code.extend(code(line));
+        if line.starts_with('|') {
+            let columns = line.matches('|').count();
+            section.rows.push((columns, numbers(line)));
+        }
     }
 }
 
