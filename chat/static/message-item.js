@@ -12,8 +12,8 @@ const NOTICES = { joined: "messages.joined", left: "messages.left", reset: "mess
  * @typedef {{id?: number, key?: string, from: string, text: string, time?: string, to?: string}} Message
  */
 
-/** @typedef {{kind: "joined" | "left" | "reset", name?: string, time?: string}} Notice what has happened: somebody has
- *  joined or left, or the list begins anew */
+/** @typedef {{kind: "joined" | "left" | "reset", name?: string, time?: string}} Notice Somebody has
+ *  joined or left, or the list begins again after a reset. */
 
 /**
  * What all items of a list have in common. `me`: the reader's name; `setRecipient` is called when the name of an author

@@ -106,10 +106,7 @@ impl Sentences {
     }
 
     /// Returns a sentence, or its key if there is none. A test checks that each key has a sentence.
-    fn find<'key>(&self, key: &'key str) -> &'key str
-    where
-        'static: 'key,
-    {
+    fn find<'key>(&self, key: &'key str) -> &'key str {
         let sentence = self.catalog.0.get(key);
         sentence.map_or(key, |sentence| match self.language {
             Language::English => &sentence.en,

@@ -19,7 +19,7 @@ use crate::lessons::LessonUrl;
 static SENTENCES: LazyLock<Catalog> =
     LazyLock::new(|| Catalog::with(&[include_str!("../sentences.json")]));
 
-/// What the page shows, whoever asks for it.
+/// What the page shows in either language.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
     lessons: Vec<LessonUrl>,
@@ -84,12 +84,12 @@ struct PageTemplate {
 /// `GET /`
 async fn page(request: HttpRequest, page: web::Data<Page>) -> Result<HttpResponse, Error> {
     let page = page.with_host_of(&request);
+    let policy = HeaderValue::try_from(page.content_security_policy());
     let mut response = html_response(&PageTemplate {
         sentences: Sentences::of(&request, &SENTENCES),
         language_link: LanguageLink::new(&request),
-        page: page.clone(),
+        page,
     })?;
-    let policy = HeaderValue::try_from(page.content_security_policy());
     let headers = response.headers_mut();
     headers.insert(
         CONTENT_SECURITY_POLICY,
