@@ -2,7 +2,8 @@
 //!
 //! - **durable appends**: each author posts a message, waits for the response, and posts the next one;
 //! - **fan-out**: the server sends one message to many readers. The result is a multiple of the baseline, a server with
-//!   the same sockets that only writes the same bytes. The memory of an idle reader is measured, too;
+//!   the same sockets that only writes the same bytes. The memory of an idle reader is measured, too. A bare actix hub
+//!   has the same readers in the same run (`shared/testing/src/bench/bare_hub.rs`);
 //! - **catching up**: a reader reads 10,000 messages that it has missed.
 //!
 //! Linux only, because processor time and memory are read from `/proc`.
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::{Value, json};
 use testing::Server;
-use testing::bench::{self, Pattern};
+use testing::bench::{self, Comparison, Pattern};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
@@ -68,12 +69,12 @@ const WARM_UP_READERS: usize = 500;
 /// The pause after each message, in which it reaches all readers.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How many rounds there are. In each, first the chat sends messages, and then the baseline.
+/// How many rounds there are. In each, first the chat sends messages, and then the baseline and the bare hub.
 const ROUNDS: usize = 10;
 
 /// How many messages a round has at most. A server closes a connection on which it receives nothing for 30 s, and the
-/// author is silent while the baseline sends.
-const MAX_MESSAGES_PER_ROUND: usize = 100;
+/// author is silent while the others send.
+const MAX_MESSAGES_PER_ROUND: usize = 50;
 
 /// The headers of a handshake. The key may be any 16 bytes (RFC 6455 §4.1).
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -85,6 +86,8 @@ struct Transport {
     name: &'static str,
     path: &'static str,
     headers: &'static str,
+    /// The headers with which the bare hub responds.
+    response: &'static str,
 }
 
 const TRANSPORTS: [Transport; 2] = [
@@ -92,16 +95,18 @@ const TRANSPORTS: [Transport; 2] = [
         name: "WebSocket",
         path: "ws",
         headers: UPGRADE,
+        response: "HTTP/1.1 101 Switching Protocols\r\n\r\n",
     },
     Transport {
         name: "SSE",
         path: "events",
         headers: "",
+        response: "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
     },
 ];
 
 fn main() -> ExitCode {
-    if let Some(exit_code) = bench::serve_baseline(Pattern::Stream("")) {
+    if let Some(exit_code) = bench::serve_comparison(Pattern::Stream("")) {
         return exit_code;
     }
     let flags = Flags::parse();
@@ -122,11 +127,9 @@ fn main() -> ExitCode {
         }
         drop(server);
         for transport in TRANSPORTS {
-            let [delivery, baseline, multiple, idle] = fan_out(transport, &flags).await;
-            figures[transport.name]["delivery_microseconds"] = json!(delivery);
-            figures[transport.name]["baseline_microseconds"] = json!(baseline);
-            figures[transport.name]["times_baseline"] = json!(multiple);
-            figures[transport.name]["idle_kibibytes"] = json!(idle);
+            for (name, figure) in fan_out(transport, &flags).await {
+                figures[transport.name][name] = json!(figure);
+            }
         }
         if let Some(file) = flags.json {
             // A relative path begins at the workspace, as for the other lessons.
@@ -261,45 +264,57 @@ async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
     }
 }
 
-/// What the baseline writes. It is as long as a message of 100 characters on the wire.
+/// What the baseline and the bare hub write. It is as long as a message of 100 characters on the wire.
 const MESSAGE: [u8; 204] = [b'x'; 204];
 
-/// Sends messages to many readers. The chat and the baseline take turns, so that other work of the machine slows down
-/// both. Returns four figures: the processor time of a delivery by the chat and by the baseline, in microseconds, and
-/// the first as a multiple of the second (medians of the rounds); and the memory of an idle reader in KiB.
-async fn fan_out(transport: Transport, flags: &Flags) -> [f64; 4] {
+/// Sends messages to many readers. The chat, the baseline and the bare hub take turns, so that other work of the machine
+/// slows down all of them. Returns the figures with their names. Times are for one delivery, and are medians of the
+/// rounds.
+async fn fan_out(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.get(transport.path, transport.headers);
     let idle = attach(&room.server, &request, flags.readers).await;
-    let baseline = bench::start_baseline(&MESSAGE).expect("the baseline");
+    let first = [transport.response.as_bytes(), &MESSAGE].concat();
+    let start = |server: Comparison| server.start(&first).expect("a server to compare with");
+    let (baseline, bare_hub) = (start(Comparison::Baseline), start(Comparison::BareHub));
     attach(&baseline, &request, flags.readers).await;
+    let bare_idle = attach(&bare_hub, &request, flags.readers).await;
 
-    let mut author = TcpStream::connect(room.server.address()).await.unwrap();
-    let mut baseline_author = TcpStream::connect(baseline.address()).await.unwrap();
+    let connect = async |server: &Server| TcpStream::connect(server.address()).await.unwrap();
+    let mut author = connect(&room.server).await;
+    let (mut baseline_author, mut bare_author) = (connect(&baseline).await, connect(&bare_hub).await);
     let text = "x".repeat(100);
     let messages: Vec<_> = (0..flags.messages.get())
         .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())
         .collect();
-    let mut rounds = [const { Vec::new() }; 3];
+    let mut rounds = [const { Vec::new() }; 4];
     for messages in messages.chunks(messages.len().div_ceil(ROUNDS).min(MAX_MESSAGES_PER_ROUND)) {
         let deliveries = (flags.readers * messages.len()) as f64;
-        let chat = send(&room.server, &mut author, &room.token, messages).await / deliveries;
+        let token = &room.token;
+        let chat = send(&room.server, &mut author, token, messages).await / deliveries;
         let updates = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
-        let written = send(&baseline, &mut baseline_author, &room.token, &updates).await;
-        let written = written / deliveries;
-        let figures = [chat, written, chat / written];
-        rounds
-            .iter_mut()
-            .zip(figures)
-            .for_each(|(all, one)| all.push(one));
+        let written = send(&baseline, &mut baseline_author, token, &updates).await / deliveries;
+        let bare = send(&bare_hub, &mut bare_author, token, &updates).await / deliveries;
+        let figures = [chat, written, chat / written, bare / written];
+        for (all, one) in rounds.iter_mut().zip(figures) {
+            all.push(one);
+        }
     }
-    let [chat, written, multiple] = rounds.map(bench::median);
+    let [chat, written, multiple, bare] = rounds.map(bench::median);
     println!(
         "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the baseline {written:.2} µs, \
-         {multiple:.2} × baseline; an idle reader: {idle:.1} KiB",
+         {multiple:.2} × baseline (a bare actix hub {bare:.2} ×); an idle reader: {idle:.1} KiB (a bare actix hub \
+         {bare_idle:.1} KiB)",
         flags.readers, transport.name,
     );
-    [chat, written, multiple, idle]
+    [
+        ("delivery_microseconds", chat),
+        ("baseline_microseconds", written),
+        ("times_baseline", multiple),
+        ("bare_hub_times_baseline", bare),
+        ("idle_kibibytes", idle),
+        ("bare_hub_idle_kibibytes", bare_idle),
+    ]
 }
 
 /// Connects all readers, and returns the memory of the server for one of them, in KiB.

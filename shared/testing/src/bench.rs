@@ -4,13 +4,14 @@
 //! same as browsers, but need little processor time themselves:
 //!
 //! 1. The lesson's binary starts on a free port. The clients connect, and each waits until it has the list.
-//! 2. The same number of clients connect to the baseline (`baseline.rs`), a server that only writes the same bytes.
+//! 2. The same number of clients connect to the baseline (`baseline.rs`), a server that only writes the same bytes, and
+//!    to the bare hub (`bare_hub.rs`), a plain actix-web server that sends the same responses.
 //! 3. Changes are made one at a time. `POST /users` and `DELETE /users/{id}` alternate, so that the list stays short.
 //!    After each change the run waits until every client has the update. A **delay** is the time from just before the
 //!    request for the change is written until a client has read the update. The changes are made in rounds. At the end
-//!    of a round the baseline sends the same updates. A busy or slow machine slows down both servers, so the result is
-//!    the lesson's processor time as a multiple of the baseline's, for the same number of messages. It is the median of
-//!    the rounds.
+//!    of a round the baseline sends the same updates, and then the bare hub. A busy or slow machine slows down all
+//!    servers, so the result is the processor time of the lesson and of the bare hub as a multiple of the baseline's,
+//!    for the same number of messages. It is the median of the rounds.
 //! 4. Then no changes are made for a time. It is a multiple of the technique's idle period, such as its heartbeat.
 //!
 //! The binary is the same as that of `cargo build --release`, except for one thing: cargo also enables a feature of
@@ -23,9 +24,11 @@
     reason = "no number here is as large as 2^53"
 )]
 
+mod bare_hub;
 mod baseline;
 mod change_maker;
 mod clients;
+mod comparison;
 mod decoder;
 mod flags;
 pub mod headers;
@@ -35,7 +38,7 @@ mod report;
 mod run;
 mod technique;
 
-pub use baseline::{serve_baseline, start_baseline};
+pub use comparison::{Comparison, serve_comparison};
 pub use report::median;
 pub use technique::{Pattern, Technique};
 
@@ -50,7 +53,7 @@ use report::Row;
 /// particular tests, so with arguments this does nothing.
 #[must_use]
 pub fn main(technique: Technique) -> ExitCode {
-    if let Some(exit_code) = serve_baseline(technique.pattern) {
+    if let Some(exit_code) = serve_comparison(technique.pattern) {
         return exit_code;
     }
     let is_bench = env::args().any(|argument| argument == "--bench");

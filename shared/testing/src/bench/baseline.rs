@@ -7,31 +7,19 @@
 //! to the baseline, and the baseline sends it to all clients.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::{env, thread};
+use std::{io, thread};
 
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
+use super::comparison::{Responses, print_address};
 use super::decoder::find;
 use super::technique::Pattern;
-use crate::server::{Server, server_command};
-
-/// The bytes that the baseline sends besides updates.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(super) struct Responses {
-    /// The response to a new client, up to the end of the first list.
-    pub(super) first: Vec<u8>,
-    /// The response to a client that polls and has the latest update.
-    pub(super) unchanged: Vec<u8>,
-}
 
 /// The latest update and its number, counted from 1.
 #[derive(Debug, Default)]
@@ -40,63 +28,15 @@ struct Update {
     bytes: Vec<u8>,
 }
 
-/// The argument with which a benchmark's program runs as the baseline.
-const BASELINE: &str = "--baseline";
-
 /// The response to a client that has posted an update.
 const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\ncontent-length: 2\r\n\r\n{}";
 
 /// How many new connections may wait for a thread.
 const ACCEPT_QUEUE: usize = 64;
 
-/// Starts a baseline for another kind of benchmark. It sends `first` to each new client, and sends each posted update
-/// to all clients, unchanged. The `main` of the calling program must begin with [`serve_baseline`].
-///
-/// # Errors
-/// If the program cannot be started.
-pub fn start_baseline(first: &[u8]) -> io::Result<Server> {
-    start(&Responses {
-        first: first.to_vec(),
-        unchanged: Vec::new(),
-    })
-}
-
-/// Runs as the baseline if the command line has the argument for it, until the process that has started this one ends.
-/// Returns `None` if the argument is missing.
-#[must_use]
-pub fn serve_baseline(pattern: Pattern) -> Option<ExitCode> {
-    if !env::args().any(|argument| argument == BASELINE) {
-        return None;
-    }
-    let outcome = serve(pattern).inspect_err(|error| eprintln!("the baseline: {error}."));
-    Some(outcome.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
-}
-
-/// Starts this program a second time, as the baseline.
-pub(super) fn start(responses: &Responses) -> io::Result<Server> {
-    let program = env::current_exe()?;
-    let mut command = server_command(&program.to_string_lossy(), &[BASELINE]);
-    let (reader, mut writer) = io::pipe()?;
-    command.stdin(reader);
-    let line = serde_json::to_string(responses)? + "\n";
-    // A thread writes the line, because the line may be longer than the pipe's buffer. The thread keeps the pipe open
-    // until this process ends.
-    thread::spawn(move || {
-        let written = writer.write_all(line.as_bytes());
-        written.expect("a baseline that reads");
-        loop {
-            thread::park();
-        }
-    });
-    Ok(Server::spawn(command))
-}
-
-/// Runs the baseline until stdin ends. Reads the [`Responses`] as JSON from the first line of stdin, and prints the
-/// address as a lesson does.
-fn serve(pattern: Pattern) -> io::Result<()> {
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    let responses: Arc<Responses> = Arc::new(serde_json::from_str(&line)?);
+/// Runs the baseline, and prints its address as a lesson does.
+pub(super) fn serve(pattern: Pattern, responses: Responses) -> io::Result<()> {
+    let responses = Arc::new(responses);
     let updates = watch::Sender::new(Update::default());
     let mut workers = Vec::new();
     for _ in 0..thread::available_parallelism()?.get() {
@@ -111,16 +51,10 @@ fn serve(pattern: Pattern) -> io::Result<()> {
         workers.push(worker);
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    println!("baseline: http://{}/", listener.local_addr()?);
-    io::stdout().flush()?;
-    thread::spawn(move || {
-        for (connection, worker) in listener.incoming().zip(workers.iter().cycle()) {
-            let connection = connection.expect("a connection");
-            worker.blocking_send(connection).expect("a worker");
-        }
-    });
-    // Stdin ends when the process that has started this one ends.
-    io::stdin().read_to_end(&mut Vec::new())?;
+    print_address(listener.local_addr()?)?;
+    for (connection, worker) in listener.incoming().zip(workers.iter().cycle()) {
+        worker.blocking_send(connection?).expect("a worker");
+    }
     Ok(())
 }
 

@@ -44,10 +44,10 @@ impl ChangeMaker {
         Ok(())
     }
 
-    /// Posts an update to the baseline, which sends it to its clients.
+    /// Posts an update to the baseline or the bare hub, which sends it to its clients.
     pub(super) async fn post(&mut self, update: &[u8]) -> io::Result<()> {
         let length = update.len();
-        let headers = format!("POST / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+        let headers = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
         self.request(&[headers.as_bytes(), update].concat()).await?;
         Ok(())
     }

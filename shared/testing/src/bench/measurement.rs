@@ -37,6 +37,7 @@ pub(super) struct Round {
     pub(super) changes: u32,
     pub(super) lesson: Usage,
     pub(super) baseline: Usage,
+    pub(super) bare_hub: Usage,
 }
 
 /// The results of a run.
@@ -55,4 +56,15 @@ pub(super) struct Measurement {
     pub(super) idle: Usage,
     /// The lesson's memory in bytes: with the first clients, with all of them, at the end.
     pub(super) memory: [u64; 3],
+    /// The same of the bare hub.
+    pub(super) bare_hub_memory: [u64; 3],
+}
+
+impl Measurement {
+    /// Returns the memory in bytes for one client: after all clients had connected, and at the end.
+    pub(super) fn memory_per_client(&self, memory: [u64; 3]) -> [f64; 2] {
+        let [first, all, end] = memory.map(|bytes| bytes as f64);
+        let at_first = (all - first) / f64::from(self.clients - self.first_clients);
+        [at_first, at_first + (end - all) / f64::from(self.clients)]
+    }
 }

@@ -32,6 +32,8 @@ pub(super) struct Row {
     baseline_cpu_per_message: f64,
     times_baseline: f64,
     times_baseline_in_rounds: Vec<f64>,
+    /// What a bare hub has in the same run.
+    bare_hub_times_baseline: f64,
     /// The bytes in a minute without updates; `None` if there was no idle time.
     bytes_per_minute: Option<f64>,
     /// The processor time in a minute without updates; `None` if there was no idle time.
@@ -40,6 +42,8 @@ pub(super) struct Row {
     memory_at_first: f64,
     /// The memory in bytes at the end.
     memory: f64,
+    /// The memory of the bare hub in bytes at the end.
+    bare_hub_memory: f64,
 }
 
 impl Row {
@@ -57,10 +61,11 @@ impl Row {
             |figure: &dyn Fn(&Round) -> f64| rounds.iter().map(figure).collect::<Vec<_>>();
         let times_baseline =
             in_rounds(&|round| per_message(round.lesson) / per_message(round.baseline));
+        let bare_hub = |round: &Round| per_message(round.bare_hub) / per_message(round.baseline);
         let minutes = measured.idle.time.as_secs_f64() / 60.0 * clients;
         let per_minute = |amount: f64| (minutes > 0.0).then(|| amount / minutes);
-        let [first, all, end] = measured.memory.map(|bytes| bytes as f64);
-        let memory_at_first = (all - first) / f64::from(measured.clients - measured.first_clients);
+        let [memory_at_first, memory] = measured.memory_per_client(measured.memory);
+        let [_, bare_hub_memory] = measured.memory_per_client(measured.bare_hub_memory);
         let delay = |percent| microseconds(percentile(&measured.delays, percent));
         Self {
             lesson: measured.lesson.into(),
@@ -78,16 +83,24 @@ impl Row {
             baseline_cpu_per_message: median(in_rounds(&|round| per_message(round.baseline))),
             times_baseline: median(times_baseline.clone()),
             times_baseline_in_rounds: times_baseline,
+            bare_hub_times_baseline: median(in_rounds(&bare_hub)),
             bytes_per_minute: per_minute(measured.idle.traffic.bytes as f64),
             cpu_per_minute: per_minute(microseconds(measured.idle.processor)),
             memory_at_first,
-            memory: memory_at_first + (end - all) / clients,
+            memory,
+            bare_hub_memory,
         }
     }
 
-    /// Prints the row below the head of the table. `cargo bench` for all lessons prints one such table for each.
+    /// Prints the row below the head of the table, and a line about the bare hub. `cargo bench` for all lessons prints
+    /// one such table for each.
     pub(super) fn print(&self) {
         println!("{HEAD}\n{}", self.markdown());
+        println!(
+            "\nA bare actix hub in the same run: {:.2} × baseline, {:.1} KiB.",
+            self.bare_hub_times_baseline,
+            self.bare_hub_memory / 1024.0
+        );
     }
 
     /// Returns the row as Markdown.

@@ -1,4 +1,4 @@
-//! [`run`]: puts the same load on a lesson's server and on the baseline.
+//! [`run`]: puts the same load on a lesson's server, on the baseline and on the bare hub.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::rc::Rc;
@@ -8,9 +8,9 @@ use rustix::process::{Resource, getrlimit};
 use tokio::task::LocalSet;
 use tokio::{runtime, time};
 
-use super::baseline::{self, Responses};
 use super::change_maker::ChangeMaker;
 use super::clients::Clients;
+use super::comparison::{Comparison, Responses};
 use super::flags::Flags;
 use super::measurement::{Measurement, Round, Traffic, Usage};
 use super::technique::{Pattern, Technique};
@@ -20,18 +20,22 @@ use crate::server::{Server, raise_file_limit};
 /// How many files this process has open besides the connections of its clients.
 const OTHER_FILES: u64 = 64;
 
+/// How many servers have all these clients.
+const SERVERS: u64 = 3;
+
 /// How long after the last change the idle time begins. After the last change all clients that use long polling send
 /// the next request at the same moment, so all these requests end together, one period later. The delay ensures that
 /// this moment is inside the idle time and not at its end.
 const IDLE_DELAY: Duration = Duration::from_secs(1);
 
 /// In how many rounds the changes are made, if there are enough changes. In each round the lesson sends a part of the
-/// updates, and then the baseline sends the same updates. So other work of the machine slows down both.
+/// updates, and then the baseline and the bare hub send the same updates. So other work of the machine slows down all
+/// of them.
 const ROUNDS: u32 = 10;
 
-/// How many changes one round has at most. While the baseline sends its updates, the connections to the lesson are
+/// How many changes one round has at most. While the others send their updates, the connections to the lesson are
 /// idle, and the server closes them after 30 s. With polling each change takes a second.
-const MAX_CHANGES_PER_ROUND: u32 = 20;
+const MAX_CHANGES_PER_ROUND: u32 = 10;
 
 /// Measures what `technique` costs.
 pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Measurement, String> {
@@ -52,15 +56,15 @@ pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Measurement
 }
 
 /// Raises the limit of open files as far as possible, and returns how many of the `wanted` clients the limit allows.
-/// This process needs two files for each client: a connection to the lesson and one to the baseline.
+/// This process needs three files for each client: its connections to the lesson, the baseline and the bare hub.
 fn limit_to_open_files(lesson: &str, wanted: u32) -> u32 {
     raise_file_limit();
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let needed = 2 * u64::from(wanted) + OTHER_FILES;
+    let needed = SERVERS * u64::from(wanted) + OTHER_FILES;
     if needed <= limit {
         return wanted;
     }
-    let allowed = u32::try_from(limit.saturating_sub(OTHER_FILES) / 2)
+    let allowed = u32::try_from(limit.saturating_sub(OTHER_FILES) / SERVERS)
         .unwrap_or(wanted)
         .max(1);
     eprintln!(
@@ -70,7 +74,7 @@ fn limit_to_open_files(lesson: &str, wanted: u32) -> u32 {
     allowed
 }
 
-/// The load for both servers.
+/// The load for each server.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     technique: Technique,
@@ -81,6 +85,11 @@ struct Load {
 }
 
 impl Load {
+    /// Returns how many clients are connected when the memory is measured for the first time.
+    fn first_clients(&self) -> u32 {
+        self.clients / 10
+    }
+
     /// Returns `time`, rounded up to whole idle periods. In half a period there could be one heartbeat or none.
     fn whole_periods(&self, time: Duration) -> Duration {
         let period = self.technique.idle_period;
@@ -96,19 +105,12 @@ impl Load {
         let mut measured = Measurement {
             lesson: self.technique.lesson,
             clients: self.clients,
-            first_clients: self.clients / 10,
+            first_clients: self.first_clients(),
             updates: self.updates,
             ..Measurement::default()
         };
         let mut lesson = Contestant::new(self, Server::start(self.technique.binary, &[]));
-        self.progress(&format!("{} clients connect", self.clients));
-        let (first, all) = (measured.first_clients as usize, self.clients as usize);
-        lesson.clients.connect(0..first, all).await?;
-        measured.memory[0] = lesson.server.memory();
-        lesson.clients.connect(first..all, all).await?;
-        time::sleep(self.settle).await;
-        measured.memory[1] = lesson.server.memory();
-
+        measured.memory[..2].copy_from_slice(&self.connect(&lesson, "the lesson").await?);
         self.run_rounds(&mut lesson, &mut measured).await?;
         if !idle.is_zero() {
             self.progress(&format!("{} s without updates", idle.as_secs_f32()));
@@ -123,13 +125,27 @@ impl Load {
         Ok(measured)
     }
 
-    /// Makes the changes. In each round the lesson sends the updates first, and then the baseline.
+    /// Connects all clients. Returns the server's memory with the first tenth of them, and with all.
+    async fn connect(&self, contestant: &Contestant, name: &str) -> Result<[u64; 2], String> {
+        self.progress(&format!("{} clients connect to {name}", self.clients));
+        let (first, all) = (self.first_clients() as usize, self.clients as usize);
+        contestant.clients.connect(0..first, all).await?;
+        let memory_of_first = contestant.server.memory();
+        contestant.clients.connect(first..all, all).await?;
+        time::sleep(self.settle).await;
+        Ok([memory_of_first, contestant.server.memory()])
+    }
+
+    /// Makes the changes. In each round the lesson sends the updates first, and then the others.
     async fn run_rounds(
         &self,
         lesson: &mut Contestant,
         measured: &mut Measurement,
     ) -> Result<(), String> {
-        let mut baseline = self.baseline_for(lesson).await?;
+        let responses = self.record_responses(lesson).await?;
+        let (mut baseline, _) = self.start(Comparison::Baseline, &responses).await?;
+        let (mut bare_hub, memory) = self.start(Comparison::BareHub, &responses).await?;
+        measured.bare_hub_memory[..2].copy_from_slice(&memory);
         let rounds = ROUNDS.max(self.updates.div_ceil(MAX_CHANGES_PER_ROUND));
         let up_to = |round| self.updates * round / rounds;
         for round in (1..=rounds).filter(|round| up_to(round - 1) < up_to(*round)) {
@@ -142,21 +158,32 @@ impl Load {
                 measured.delays.extend(lesson.clients.delays());
             }
             let of_lesson = self.end_round(&meter, lesson).await;
-
-            baseline.clients.resume_polling();
-            let meter = Meter::start(&baseline);
-            for update in lesson.clients.take_recording() {
-                let sent = baseline.send_update(Some(&update), self.clients).await;
-                sent.map_err(|reason| format!("the baseline: {reason}"))?;
-            }
+            let updates = lesson.clients.take_recording();
             measured.rounds.push(Round {
                 changes: up_to(round) - up_to(round - 1),
                 lesson: of_lesson,
-                baseline: self.end_round(&meter, &baseline).await,
+                baseline: self.replay(&updates, &mut baseline).await?,
+                bare_hub: self.replay(&updates, &mut bare_hub).await?,
             });
         }
+        measured.bare_hub_memory[2] = bare_hub.server.memory();
         lesson.clients.resume_polling();
         Ok(())
+    }
+
+    /// Makes a server send the updates that the lesson has sent. Returns the cost.
+    async fn replay(
+        &self,
+        updates: &[Vec<u8>],
+        contestant: &mut Contestant,
+    ) -> Result<Usage, String> {
+        contestant.clients.resume_polling();
+        let meter = Meter::start(contestant);
+        for update in updates {
+            let sent = contestant.send_update(Some(update), self.clients).await;
+            sent.map_err(|reason| format!("a server to compare with: {reason}"))?;
+        }
+        Ok(self.end_round(&meter, contestant).await)
     }
 
     /// Returns the cost of the round for one server. It includes the work after all clients have the last update:
@@ -167,8 +194,8 @@ impl Load {
         meter.read(contestant)
     }
 
-    /// Starts the baseline with the first responses of the `lesson`, and connects the same number of clients to it.
-    async fn baseline_for(&self, lesson: &mut Contestant) -> Result<Contestant, String> {
+    /// Returns the responses of the `lesson` that are not updates.
+    async fn record_responses(&self, lesson: &mut Contestant) -> Result<Responses, String> {
         let mut responses = Responses {
             first: lesson.clients.take_recording().concat(),
             unchanged: Vec::new(),
@@ -179,15 +206,22 @@ impl Load {
             responses.unchanged = unchanged.map_err(|error| error.to_string())?;
         }
         lesson.clients.pause_polling();
-        let server = baseline::start(&responses);
-        let server = server.map_err(|error| format!("the baseline: {error}"))?;
-        let baseline = Contestant::new(self, server);
-        self.progress(&format!("{} clients connect to the baseline", self.clients));
-        let clients = self.clients as usize;
-        baseline.clients.connect(0..clients, clients).await?;
-        baseline.clients.pause_polling();
+        Ok(responses)
+    }
+
+    /// Starts a server to compare with, and connects the same number of clients to it. Also returns its memory.
+    async fn start(
+        &self,
+        server: Comparison,
+        responses: &Responses,
+    ) -> Result<(Contestant, [u64; 2]), String> {
+        let started = server.start_with(responses);
+        let started = started.map_err(|error| format!("{server:?}: {error}"))?;
+        let contestant = Contestant::new(self, started);
+        let memory = self.connect(&contestant, &format!("{server:?}")).await?;
+        contestant.clients.pause_polling();
         time::sleep(self.settle).await;
-        Ok(baseline)
+        Ok((contestant, memory))
     }
 
     /// Shows the progress on stderr. On a terminal the progress is one line, and an empty `step` removes it.
@@ -225,7 +259,7 @@ impl Contestant {
         }
     }
 
-    /// Makes a change in the lesson, or posts `update` to the baseline, and waits until all `clients` have it.
+    /// Makes a change in the lesson, or posts `update` to a server to compare with, and waits until all `clients` have it.
     async fn send_update(&mut self, update: Option<&[u8]>, clients: u32) -> Result<(), String> {
         self.clients
             .await_version(self.clients.latest_version() + 1);
