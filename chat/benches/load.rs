@@ -282,7 +282,8 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6
 
     let connect = async |server: &Server| TcpStream::connect(server.address()).await.unwrap();
     let mut author = connect(&room.server).await;
-    let (mut baseline_author, mut bare_author) = (connect(&baseline).await, connect(&bare_hub).await);
+    let (mut baseline_author, mut bare_author) =
+        (connect(&baseline).await, connect(&bare_hub).await);
     let text = "x".repeat(100);
     let messages: Vec<_> = (0..flags.messages.get())
         .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())

@@ -174,9 +174,7 @@ impl Response {
             status,
             headers,
             is_chunked,
-            version: number_in(&body, "version")
-                .unwrap_or_default()
-                .to_string(),
+            version: number_in(&body, "version").unwrap_or_default().to_string(),
             body: body.into(),
         })
     }

@@ -94,8 +94,7 @@ impl Comparison {
 /// this one ends. Returns `None` if there is no such argument.
 #[must_use]
 pub fn serve_comparison(pattern: Pattern) -> Option<ExitCode> {
-    let is_wanted =
-        |server: &Comparison| env::args().any(|argument| argument == server.argument());
+    let is_wanted = |server: &Comparison| env::args().any(|argument| argument == server.argument());
     let server = Comparison::ALL.into_iter().find(is_wanted)?;
     let outcome = server.serve(pattern);
     let outcome = outcome.inspect_err(|error| eprintln!("{server:?}: {error}."));
