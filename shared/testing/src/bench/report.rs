@@ -55,13 +55,10 @@ impl Row {
         let traffic = rounds.iter().map(|round| round.lesson.traffic);
         let requests: u64 = traffic.clone().map(|traffic| traffic.requests).sum();
         let bytes: u64 = traffic.map(|traffic| traffic.bytes).sum();
-        let per_message =
-            |used: Usage| microseconds(used.processor) / used.traffic.messages.max(1) as f64;
         let in_rounds =
             |figure: &dyn Fn(&Round) -> f64| rounds.iter().map(figure).collect::<Vec<_>>();
         let times_baseline =
             in_rounds(&|round| per_message(round.lesson) / per_message(round.baseline));
-        let bare_hub = |round: &Round| per_message(round.bare_hub) / per_message(round.baseline);
         let minutes = measured.idle.time.as_secs_f64() / 60.0 * clients;
         let per_minute = |amount: f64| (minutes > 0.0).then(|| amount / minutes);
         let [memory_at_first, memory] = measured.memory_per_client(measured.memory);
@@ -83,7 +80,9 @@ impl Row {
             baseline_cpu_per_message: median(in_rounds(&|round| per_message(round.baseline))),
             times_baseline: median(times_baseline.clone()),
             times_baseline_in_rounds: times_baseline,
-            bare_hub_times_baseline: median(in_rounds(&bare_hub)),
+            bare_hub_times_baseline: median(in_rounds(&|round| {
+                per_message(round.bare_hub) / per_message(round.baseline)
+            })),
             bytes_per_minute: per_minute(measured.idle.traffic.bytes as f64),
             cpu_per_minute: per_minute(microseconds(measured.idle.processor)),
             memory_at_first,
@@ -142,6 +141,11 @@ impl Row {
         rows.push(json!(self));
         fs::write(file, serde_json::to_string_pretty(&rows)? + "\n")
     }
+}
+
+/// Returns the processor time for one response or event, in microseconds.
+fn per_message(used: Usage) -> f64 {
+    microseconds(used.processor) / used.traffic.messages.max(1) as f64
 }
 
 fn microseconds(time: Duration) -> f64 {
