@@ -273,43 +273,35 @@ const MESSAGE: [u8; 204] = [b'x'; 204];
 async fn fan_out(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.get(transport.path, transport.headers);
-    let idle = attach(&room.server, &request, flags.readers).await;
     let first = [transport.response.as_bytes(), &MESSAGE].concat();
     let start = |server: Comparison| server.start(&first).expect("a server to compare with");
-    let (baseline, bare_hub) = (start(Comparison::Baseline), start(Comparison::BareHub));
-    attach(&baseline, &request, flags.readers).await;
-    let bare_idle = attach(&bare_hub, &request, flags.readers).await;
+    let attach = async |server| Audience::attach(server, &request, flags.readers).await;
+    let mut chat = attach(room.server).await;
+    let mut baseline = attach(start(Comparison::Baseline)).await;
+    let mut bare_hub = attach(start(Comparison::BareHub)).await;
 
-    let connect = async |server: &Server| TcpStream::connect(server.address()).await.unwrap();
-    let mut author = connect(&room.server).await;
-    let (mut baseline_author, mut bare_author) =
-        (connect(&baseline).await, connect(&bare_hub).await);
-    let text = "x".repeat(100);
-    let messages: Vec<_> = (0..flags.messages.get())
-        .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())
-        .collect();
+    let messages = messages_of_100_characters(flags.messages.get());
     let mut rounds = [const { Vec::new() }; 4];
     for messages in messages.chunks(messages.len().div_ceil(ROUNDS).min(MAX_MESSAGES_PER_ROUND)) {
-        let deliveries = (flags.readers * messages.len()) as f64;
-        let token = &room.token;
-        let chat = send(&room.server, &mut author, token, messages).await / deliveries;
         let updates = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
-        let written = send(&baseline, &mut baseline_author, token, &updates).await / deliveries;
-        let bare = send(&bare_hub, &mut bare_author, token, &updates).await / deliveries;
-        let figures = [chat, written, chat / written, bare / written];
+        let sent = chat.send(&room.token, messages).await;
+        let written = baseline.send(&room.token, &updates).await;
+        let bare = bare_hub.send(&room.token, &updates).await;
+        let figures = [sent, written, sent / written, bare / written];
         for (all, one) in rounds.iter_mut().zip(figures) {
             all.push(one);
         }
     }
-    let [chat, written, multiple, bare] = rounds.map(bench::median);
+    let [sent, written, multiple, bare] = rounds.map(bench::median);
+    let (idle, bare_idle) = (chat.idle_kibibytes, bare_hub.idle_kibibytes);
     println!(
-        "chat: one message to {} readers over {}: {chat:.2} µs a delivery, the baseline {written:.2} µs, \
+        "chat: one message to {} readers over {}: {sent:.2} µs a delivery, the baseline {written:.2} µs, \
          {multiple:.2} × baseline (a bare actix hub {bare:.2} ×); an idle reader: {idle:.1} KiB (a bare actix hub \
          {bare_idle:.1} KiB)",
         flags.readers, transport.name,
     );
     [
-        ("delivery_microseconds", chat),
+        ("delivery_microseconds", sent),
         ("baseline_microseconds", written),
         ("times_baseline", multiple),
         ("bare_hub_times_baseline", bare),
@@ -318,30 +310,55 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6
     ]
 }
 
-/// Connects all readers, and returns the memory of the server for one of them, in KiB.
-async fn attach(server: &Server, request: &str, readers: usize) -> f64 {
-    for _ in 0..WARM_UP_READERS {
-        drain(server.send_raw(request).await);
-    }
-    server.settle().await;
-    let before = server.memory();
-    for _ in WARM_UP_READERS..readers {
-        drain(server.send_raw(request).await);
-    }
-    server.settle().await;
-    let measured = readers.saturating_sub(WARM_UP_READERS).max(1);
-    server.memory().saturating_sub(before) as f64 / measured as f64 / 1024.0
+fn messages_of_100_characters(count: usize) -> Vec<String> {
+    let text = "x".repeat(100);
+    (0..count)
+        .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())
+        .collect()
 }
 
-/// Sends these messages one by one, and returns the processor time of the server for them, in microseconds.
-async fn send(server: &Server, author: &mut TcpStream, token: &str, messages: &[String]) -> f64 {
-    let before = server.thread_times();
-    for message in messages {
-        post(author, token, message).await;
-        sleep(PAUSE).await;
+/// A server with many readers, and the connection of an author.
+struct Audience {
+    server: Server,
+    author: TcpStream,
+    readers: usize,
+    /// The memory of the server for one reader, before the first message.
+    idle_kibibytes: f64,
+}
+
+impl Audience {
+    /// Connects all readers to the server.
+    async fn attach(server: Server, request: &str, readers: usize) -> Self {
+        for _ in 0..WARM_UP_READERS {
+            drain(server.send_raw(request).await);
+        }
+        server.settle().await;
+        let before = server.memory();
+        for _ in WARM_UP_READERS..readers {
+            drain(server.send_raw(request).await);
+        }
+        server.settle().await;
+        let measured = readers.saturating_sub(WARM_UP_READERS).max(1);
+        let memory = server.memory().saturating_sub(before) as f64;
+        Self {
+            author: TcpStream::connect(server.address()).await.unwrap(),
+            server,
+            readers,
+            idle_kibibytes: memory / measured as f64 / 1024.0,
+        }
     }
-    server.settle().await;
-    server.thread_times().since(&before).as_secs_f64() * 1e6
+
+    /// Sends these messages one by one, and returns the processor time of the server for one delivery, in microseconds.
+    async fn send(&mut self, token: &str, messages: &[String]) -> f64 {
+        let before = self.server.thread_times();
+        for message in messages {
+            post(&mut self.author, token, message).await;
+            sleep(PAUSE).await;
+        }
+        self.server.settle().await;
+        let used = self.server.thread_times().since(&before);
+        used.as_secs_f64() * 1e6 / (self.readers * messages.len()) as f64
+    }
 }
 
 /// Starts a task that reads from the socket and drops the bytes.
