@@ -72,10 +72,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How many rounds there are. In each, first the chat sends messages, and then the baseline and the bare hub.
 const ROUNDS: usize = 10;
 
-/// How many messages a round has at most. A server closes a connection on which it receives nothing for 30 s, and the
-/// author is silent while the others send.
-const MAX_MESSAGES_PER_ROUND: usize = 50;
-
 /// The headers of a handshake. The key may be any 16 bytes (RFC 6455 §4.1).
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -276,13 +272,13 @@ async fn fan_out(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6
     let first = [transport.response.as_bytes(), &MESSAGE].concat();
     let start = |server: Comparison| server.start(&first).expect("a server to compare with");
     let attach = async |server| Audience::attach(server, &request, flags.readers).await;
-    let mut chat = attach(room.server).await;
-    let mut baseline = attach(start(Comparison::Baseline)).await;
-    let mut bare_hub = attach(start(Comparison::BareHub)).await;
+    let chat = attach(room.server).await;
+    let baseline = attach(start(Comparison::Baseline)).await;
+    let bare_hub = attach(start(Comparison::BareHub)).await;
 
     let messages = messages_of_100_characters(flags.messages.get());
     let mut rounds = [const { Vec::new() }; 4];
-    for messages in messages.chunks(messages.len().div_ceil(ROUNDS).min(MAX_MESSAGES_PER_ROUND)) {
+    for messages in messages.chunks(messages.len().div_ceil(ROUNDS)) {
         let updates = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
         let sent = chat.send(&room.token, messages).await;
         let written = baseline.send(&room.token, &updates).await;
@@ -317,10 +313,9 @@ fn messages_of_100_characters(count: usize) -> Vec<String> {
         .collect()
 }
 
-/// A server with many readers, and the connection of an author.
+/// A server with many readers.
 struct Audience {
     server: Server,
-    author: TcpStream,
     readers: usize,
     /// The memory of the server for one reader, before the first message.
     idle_kibibytes: f64,
@@ -341,7 +336,6 @@ impl Audience {
         let measured = readers.saturating_sub(WARM_UP_READERS).max(1);
         let memory = server.memory().saturating_sub(before) as f64;
         Self {
-            author: TcpStream::connect(server.address()).await.unwrap(),
             server,
             readers,
             idle_kibibytes: memory / measured as f64 / 1024.0,
@@ -349,10 +343,12 @@ impl Audience {
     }
 
     /// Sends these messages one by one, and returns the processor time of the server for one delivery, in microseconds.
-    async fn send(&mut self, token: &str, messages: &[String]) -> f64 {
+    async fn send(&self, token: &str, messages: &[String]) -> f64 {
+        // A new connection each time, because a server closes one on which it receives nothing for a while.
+        let mut author = TcpStream::connect(self.server.address()).await.unwrap();
         let before = self.server.thread_times();
         for message in messages {
-            post(&mut self.author, token, message).await;
+            post(&mut author, token, message).await;
             sleep(PAUSE).await;
         }
         self.server.settle().await;
