@@ -1,12 +1,10 @@
 //! What the chat costs: `cargo bench -p chat`
 //!
 //! - **durable appends**: each author posts a message, waits for the response, and posts the next one;
-//! - **fan-out**: the server sends one message to many readers. The result is a multiple of the baseline, a server with
-//!   the same sockets that only writes the same bytes. The memory of an idle reader is measured, too. A bare actix hub
-//!   has the same readers in the same run (`shared/testing/src/bench/bare_hub.rs`);
-//! - **catching up**: a reader reads 10,000 messages that it has missed.
+//! - **catching up**: a reader reads all messages that the room still has;
+//! - **fan-out**: the server sends one message to many readers (`load/fan_out.rs`).
 //!
-//! Linux only, because processor time and memory are read from `/proc`.
+//! `cargo test` tries the same with a few readers. Linux only, because processor time and memory are read from `/proc`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,20 +13,21 @@
     reason = "an error ends the measurement, and the numbers are small"
 )]
 
-use std::fs;
-use std::num::NonZeroUsize;
+#[path = "load/fan_out.rs"]
+mod fan_out;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
 use clap::Parser;
 use serde_json::{Value, json};
 use testing::Server;
-use testing::bench::{self, Comparison, Pattern};
+use testing::bench::{self, Pattern};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::task::{JoinSet, LocalSet, spawn_local};
-use tokio::time::sleep;
+use tokio::task::{JoinSet, LocalSet};
 
 /// Measures what the chat costs.
 #[derive(Debug, Clone, Parser)]
@@ -39,16 +38,16 @@ struct Flags {
     authors: usize,
 
     /// For how many seconds the authors post
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
 
     /// How many readers a room has
-    #[arg(long = "clients", default_value_t = 5_000)]
-    readers: usize,
+    #[arg(long = "clients", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    readers: u32,
 
     /// How many messages the readers get
-    #[arg(long = "updates", default_value = "100")]
-    messages: NonZeroUsize,
+    #[arg(long = "updates", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    messages: u32,
 
     /// Also write the figures to the file FILE.chat, because the other lessons write theirs to FILE
     #[arg(long, value_name = "FILE")]
@@ -63,18 +62,31 @@ struct Flags {
     bench: bool,
 }
 
-/// How many readers connect before the memory is measured: threads and caches then have their final size.
-const WARM_UP_READERS: usize = 500;
+impl Flags {
+    /// Returns the flags for `cargo test`. The run takes a few seconds.
+    fn trial() -> Self {
+        Self::parse_from([
+            "load",
+            "--authors=2",
+            "--seconds=1",
+            "--clients=20",
+            "--updates=3",
+        ])
+    }
+}
 
-/// The pause after each message, in which it reaches all readers.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How many messages of a room the chat keeps.
+const MAX_STORED: u64 = 10_000;
 
-/// How many rounds there are. In each, first the chat sends messages, and then the baseline and the bare hub.
-const ROUNDS: usize = 10;
+/// How often a reader catches up. The median of the times counts.
+const REPEATS: usize = 5;
 
 /// The headers of a handshake. The key may be any 16 bytes (RFC 6455 §4.1).
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+/// The text of each message: 100 times a letter that is nowhere else on the wire, so that messages can be counted.
+const TEXT: [u8; 100] = [b'z'; 100];
 
 /// A transport, and the request for it.
 #[derive(Debug, Clone, Copy)]
@@ -82,60 +94,65 @@ struct Transport {
     name: &'static str,
     path: &'static str,
     headers: &'static str,
-    /// The headers with which the bare hub responds.
-    response: &'static str,
 }
 
-const TRANSPORTS: [Transport; 2] = [
-    Transport {
-        name: "WebSocket",
-        path: "ws",
-        headers: UPGRADE,
-        response: "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-    },
-    Transport {
-        name: "SSE",
-        path: "events",
-        headers: "",
-        response: "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n",
-    },
-];
+const WEB_SOCKET: Transport = Transport {
+    name: "WebSocket",
+    path: "ws",
+    headers: UPGRADE,
+};
+
+const SSE: Transport = Transport {
+    name: "SSE",
+    path: "events",
+    headers: "",
+};
 
 fn main() -> ExitCode {
     if let Some(exit_code) = bench::serve_comparison(Pattern::Stream("")) {
         return exit_code;
     }
-    let flags = Flags::parse();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    LocalSet::new().block_on(&runtime, async {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("chat.db");
-        let database = database.to_str().unwrap();
-        let mut server = Room::open(&["--database", database]).await;
-        let appends = server.append(&flags).await;
-        let mut figures = json!({ "appends_per_second": appends });
-        for transport in TRANSPORTS {
-            let time = server.catch_up(transport).await;
-            figures[transport.name]["catching_up_ms"] = json!(time.as_secs_f64() * 1e3);
-        }
-        drop(server);
-        for transport in TRANSPORTS {
-            for (name, figure) in fan_out(transport, &flags).await {
-                figures[transport.name][name] = json!(figure);
-            }
-        }
-        if let Some(file) = flags.json {
-            // A relative path begins at the workspace, as for the other lessons.
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
-            let mut file = file.into_os_string();
-            file.push(".chat");
-            fs::write(file, format!("{figures:#}\n")).unwrap();
-        }
-    });
+    let is_bench = env::args().any(|argument| argument == "--bench");
+    // `cargo test NAME` selects particular tests.
+    if !is_bench && (env::args().len() > 1 || !cfg!(target_os = "linux")) {
+        return ExitCode::SUCCESS;
+    }
+    let flags = if is_bench {
+        Flags::parse()
+    } else {
+        Flags::trial()
+    };
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    let figures = LocalSet::new().block_on(&runtime, measure(&flags));
+    if let Some(file) = flags.json {
+        // A relative path begins at the workspace, as for the other lessons.
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+        let mut file = file.into_os_string();
+        file.push(".chat");
+        fs::write(file, format!("{figures:#}\n")).unwrap();
+    }
     ExitCode::SUCCESS
+}
+
+/// Measures everything, prints a line for each figure, and returns the figures as JSON.
+async fn measure(flags: &Flags) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("chat.db");
+    let room = Room::open(&["--database", database.to_str().unwrap()]).await;
+    let appended = room.append(flags).await;
+    let mut figures = json!({ "appends_per_second": appended / flags.seconds });
+    for transport in [WEB_SOCKET, SSE] {
+        let time = room.catch_up(transport, appended.min(MAX_STORED)).await;
+        figures[transport.name]["catching_up_ms"] = json!(time.as_secs_f64() * 1e3);
+    }
+    drop(room);
+    for transport in [WEB_SOCKET, SSE] {
+        for (name, figure) in fan_out::measure(transport, flags).await {
+            figures[transport.name][name] = json!(figure);
+        }
+    }
+    figures
 }
 
 /// A server, and the token of a user.
@@ -159,35 +176,36 @@ impl Room {
         Self { server, token }
     }
 
-    /// Returns a request for `path` in the lobby, with further headers.
-    fn get(&self, path: &str, headers: &str) -> String {
-        let token = &self.token;
+    /// Returns the request of a reader in the lobby.
+    fn request(&self, transport: Transport, query: &str) -> String {
+        let (path, headers, token) = (transport.path, transport.headers, &self.token);
         format!(
-            "GET /rooms/lobby/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\r\n"
+            "GET /rooms/lobby/{path}{query} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{headers}\r\n"
         )
     }
 
-    /// Lets all authors post for `flags.seconds`. Returns how many messages were acknowledged in a second.
-    async fn append(&mut self, flags: &Flags) -> u64 {
-        let mut authors = JoinSet::new();
+    /// Lets all authors post for `flags.seconds`. Returns how many messages were acknowledged.
+    async fn append(&self, flags: &Flags) -> u64 {
+        let mut tokens = Vec::new();
+        for number in 0..flags.authors {
+            tokens.push(token(&self.server, &format!("author {number}")).await);
+        }
         let end = Instant::now() + Duration::from_secs(flags.seconds);
         let before = self.server.cpu_ticks();
-        for number in 0..flags.authors {
-            let token = token(&self.server, &format!("author {number}")).await;
+        let mut authors = JoinSet::new();
+        for token in tokens {
             let address = self.server.address();
             authors.spawn_local(async move {
                 let mut connection = TcpStream::connect(address).await.unwrap();
-                let mut acknowledged = 0_u64;
+                let mut acknowledged = 0;
                 while Instant::now() < end {
-                    let body = json!({ "key": acknowledged.to_string(), "text": "x".repeat(100) });
-                    let response = post(&mut connection, &token, &body.to_string()).await;
-                    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
+                    post(&mut connection, &token, &message(acknowledged)).await;
                     acknowledged += 1;
                 }
                 acknowledged
             });
         }
-        let acknowledged: u64 = authors.join_all().await.iter().sum();
+        let acknowledged = authors.join_all().await.into_iter().map(u64::from).sum();
         let ticks = self.server.cpu_ticks() - before;
         println!(
             "chat: durable appends: {} a second, {} authors, over HTTP, {:.0} µs of the server's each",
@@ -195,45 +213,35 @@ impl Room {
             flags.authors,
             ticks as f64 * 10_000.0 / acknowledged as f64
         );
-        acknowledged / flags.seconds
+        acknowledged
     }
 
-    /// Reads all 10,000 stored messages five times. Returns the median of the times.
-    async fn catch_up(&self, transport: Transport) -> Duration {
-        let newest = self
-            .server
-            .client
-            .get(self.server.url("/rooms/lobby/messages?wait=0"));
-        let newest = newest.bearer_auth(&self.token).send().await.unwrap();
-        let newest: Value = newest.json().await.unwrap();
-        let newest = newest["events"].as_array().unwrap().last().unwrap()["data"]["id"].to_string();
+    /// Reads all `stored` messages several times. Returns the median of the times.
+    async fn catch_up(&self, transport: Transport, stored: u64) -> Duration {
         let mut times = Vec::new();
-        for _ in 0..5 {
-            let request = self.get(&format!("{}?after=0", transport.path), transport.headers);
-            let begun = Instant::now();
+        for _ in 0..REPEATS {
+            let start = Instant::now();
+            let request = self.request(transport, "?after=0");
             let mut connection = self.server.send_raw(&request).await;
-            let (mut read, mut end) = (vec![0; 1 << 16], Vec::new());
-            loop {
-                let length = connection.read(&mut read).await.unwrap();
+            let (mut buffer, mut letters) = (vec![0; 1 << 16], 0);
+            while letters < stored * TEXT.len() as u64 {
+                let length = connection.read(&mut buffer).await.unwrap();
                 assert!(length > 0, "the stream is open");
-                end.extend_from_slice(&read[..length]);
-                if String::from_utf8_lossy(&end).contains(&format!("\"id\":{newest},")) {
-                    break;
-                }
-                // The end may have the first part of the id, which is shorter than this.
-                end.drain(..end.len().saturating_sub(64));
+                letters += count_letters(&buffer[..length]);
             }
-            times.push(begun.elapsed());
+            times.push(start.elapsed());
         }
         times.sort_unstable();
+        let median = times[REPEATS / 2];
         println!(
-            "chat: catching up with 10,000 messages over {}: {:?}",
-            transport.name, times[2]
+            "chat: catching up with {stored} messages over {}: {median:?}",
+            transport.name
         );
-        times[2]
+        median
     }
 }
 
+/// Claims a name and returns its token.
 async fn token(server: &Server, name: &str) -> String {
     let request = server.client.post(server.url("/session"));
     let response = request.json(&json!({ "name": name })).send().await.unwrap();
@@ -241,126 +249,34 @@ async fn token(server: &Server, name: &str) -> String {
     session["token"].as_str().unwrap().to_owned()
 }
 
-/// Posts a message and returns the whole response.
-async fn post(connection: &mut TcpStream, token: &str, body: &str) -> String {
+/// Returns the body of a POST of one message.
+fn message(key: u32) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&TEXT);
+    json!({ "key": key.to_string(), "text": text })
+        .to_string()
+        .into()
+}
+
+/// Returns how many letters of a message's text are in these bytes.
+fn count_letters(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte == TEXT[0])).sum()
+}
+
+/// Posts a body, and waits for the response.
+async fn post(connection: &mut TcpStream, token: &str, body: &[u8]) {
     let length = body.len();
-    let request = format!(
+    let head = format!(
         "POST /rooms/lobby/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
-    connection.write_all(request.as_bytes()).await.unwrap();
+    let request = [head.as_bytes(), body].concat();
+    connection.write_all(&request).await.unwrap();
     let mut response = Vec::new();
-    loop {
+    // The body is the only part with a brace.
+    while !response.ends_with(b"}") {
         let read = connection.read_buf(&mut response).await.unwrap();
         assert!(read > 0, "a response");
-        // The body is the only part with a brace.
-        if response.ends_with(b"}") {
-            return String::from_utf8(response).unwrap();
-        }
     }
-}
-
-/// What the baseline and the bare hub write. It is as long as a message of 100 characters on the wire.
-const MESSAGE: [u8; 204] = [b'x'; 204];
-
-/// Sends messages to many readers. The chat, the baseline and the bare hub take turns, so that other work of the machine
-/// slows down all of them. Returns the figures with their names. Times are for one delivery, and are medians of the
-/// rounds.
-async fn fan_out(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6] {
-    let room = Room::open(&["--database", ":memory:"]).await;
-    let request = room.get(transport.path, transport.headers);
-    let first = [transport.response.as_bytes(), &MESSAGE].concat();
-    let start = |server: Comparison| server.start(&first).expect("a server to compare with");
-    let attach = async |server| Audience::attach(server, &request, flags.readers).await;
-    let chat = attach(room.server).await;
-    let baseline = attach(start(Comparison::Baseline)).await;
-    let bare_hub = attach(start(Comparison::BareHub)).await;
-
-    let messages = messages_of_100_characters(flags.messages.get());
-    let mut rounds = [const { Vec::new() }; 4];
-    for messages in messages.chunks(messages.len().div_ceil(ROUNDS)) {
-        let updates = vec![String::from_utf8(MESSAGE.to_vec()).unwrap(); messages.len()];
-        let sent = chat.send(&room.token, messages).await;
-        let written = baseline.send(&room.token, &updates).await;
-        let bare = bare_hub.send(&room.token, &updates).await;
-        let figures = [sent, written, sent / written, bare / written];
-        for (all, one) in rounds.iter_mut().zip(figures) {
-            all.push(one);
-        }
-    }
-    let [sent, written, multiple, bare] = rounds.map(bench::median);
-    let (idle, bare_idle) = (chat.idle_kibibytes, bare_hub.idle_kibibytes);
-    println!(
-        "chat: one message to {} readers over {}: {sent:.2} µs a delivery, the baseline {written:.2} µs, \
-         {multiple:.2} × baseline (a bare actix hub {bare:.2} ×); an idle reader: {idle:.1} KiB (a bare actix hub \
-         {bare_idle:.1} KiB)",
-        flags.readers, transport.name,
-    );
-    [
-        ("delivery_microseconds", sent),
-        ("baseline_microseconds", written),
-        ("times_baseline", multiple),
-        ("bare_hub_times_baseline", bare),
-        ("idle_kibibytes", idle),
-        ("bare_hub_idle_kibibytes", bare_idle),
-    ]
-}
-
-fn messages_of_100_characters(count: usize) -> Vec<String> {
-    let text = "x".repeat(100);
-    (0..count)
-        .map(|number| json!({ "key": number.to_string(), "text": text }).to_string())
-        .collect()
-}
-
-/// A server with many readers.
-struct Audience {
-    server: Server,
-    readers: usize,
-    /// The memory of the server for one reader, before the first message.
-    idle_kibibytes: f64,
-}
-
-impl Audience {
-    /// Connects all readers to the server.
-    async fn attach(server: Server, request: &str, readers: usize) -> Self {
-        for _ in 0..WARM_UP_READERS {
-            drain(server.send_raw(request).await);
-        }
-        server.settle().await;
-        let before = server.memory();
-        for _ in WARM_UP_READERS..readers {
-            drain(server.send_raw(request).await);
-        }
-        server.settle().await;
-        let measured = readers.saturating_sub(WARM_UP_READERS).max(1);
-        let memory = server.memory().saturating_sub(before) as f64;
-        Self {
-            server,
-            readers,
-            idle_kibibytes: memory / measured as f64 / 1024.0,
-        }
-    }
-
-    /// Sends these messages one by one, and returns the processor time of the server for one delivery, in microseconds.
-    async fn send(&self, token: &str, messages: &[String]) -> f64 {
-        // A new connection each time, because a server closes one on which it receives nothing for a while.
-        let mut author = TcpStream::connect(self.server.address()).await.unwrap();
-        let before = self.server.thread_times();
-        for message in messages {
-            post(&mut author, token, message).await;
-            sleep(PAUSE).await;
-        }
-        self.server.settle().await;
-        let used = self.server.thread_times().since(&before);
-        used.as_secs_f64() * 1e6 / (self.readers * messages.len()) as f64
-    }
-}
-
-/// Starts a task that reads from the socket and drops the bytes.
-fn drain(mut socket: TcpStream) {
-    spawn_local(async move {
-        let mut buffer = [0; 1024];
-        while socket.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
-    });
+    let response = String::from_utf8_lossy(&response);
+    assert!(response.starts_with("HTTP/1.1 201"), "{response}");
 }

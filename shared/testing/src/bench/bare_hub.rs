@@ -1,8 +1,8 @@
-//! The bare hub: a server that sends the same responses as a lesson, with actix-web and nothing else.
+//! The bare hub: a server that sends the same responses as a lesson, with actix-web and `shared::broadcast` only.
 //!
 //! A lesson costs more than the baseline for two reasons: what actix-web does for each connection, and what the lesson
-//! and `shared` do. The bare hub shows the first part. It is a plain actix-web server with the settings of
-//! `shared::serve`. It encodes each update once, and gives the same bytes to every client through the simplest body.
+//! and the rest of `shared` do. The bare hub shows the first part. It has those settings of `shared::serve` that change
+//! the cost of an update. It gives the bytes of each update to every client as they are.
 //!
 //! Do not copy it: it has no heartbeat and no limits, and it never reads the frames of a WebSocket.
 
@@ -29,7 +29,7 @@ const WRITE_BUFFER: usize = 8 * 1024;
 /// As in `shared::serve`.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
-/// How many updates a client may be behind. The clients of a benchmark read at once.
+/// How many updates a client may be behind. The clients of a benchmark read immediately.
 const CAPACITY: usize = 16;
 
 /// The headers that actix-web writes itself.
@@ -45,7 +45,7 @@ pub(super) fn serve(pattern: Pattern, responses: &Responses) -> io::Result<()> {
     let first = Response::parse(&responses.first).ok_or(io::ErrorKind::InvalidData)?;
     let hub = web::Data::new(Hub {
         pattern,
-        latest: Mutex::new(Arc::new(first)),
+        response: Mutex::new(Arc::new(first)),
         unchanged: Response::parse(&responses.unchanged),
         updates: Broadcast::new(CAPACITY),
     });
@@ -71,8 +71,8 @@ pub(super) fn serve(pattern: Pattern, responses: &Responses) -> io::Result<()> {
 /// What all clients share.
 struct Hub {
     pattern: Pattern,
-    /// The response with the latest list. With a stream it stays the start of the stream.
-    latest: Mutex<Arc<Response>>,
+    /// The response to the next GET: the latest list, or the start of a stream.
+    response: Mutex<Arc<Response>>,
     /// The response to a client that polls and has the latest list.
     unchanged: Option<Response>,
     /// The bytes that are added to a stream. They also end each long poll.
@@ -80,9 +80,9 @@ struct Hub {
 }
 
 impl Hub {
-    fn latest(&self) -> Arc<Response> {
-        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&latest)
+    fn response(&self) -> Arc<Response> {
+        let response = self.response.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&response)
     }
 }
 
@@ -92,31 +92,31 @@ async fn send(request: HttpRequest, hub: web::Data<Hub>) -> HttpResponse {
         Pattern::Stream(_) => {
             let updates = hub.updates.subscribe();
             let updates = updates.filter_map(|update| future::ready(update.ok()));
-            let latest = hub.latest();
-            let first = stream::once(future::ready(latest.body.clone()));
+            let response = hub.response();
+            let first = stream::once(future::ready(response.body.clone()));
             let body = first.chain(updates).map(Ok::<_, Infallible>);
-            latest.builder().streaming(body)
+            response.builder().streaming(body)
         }
         Pattern::Poll(_) => {
-            let latest = hub.latest();
+            let response = hub.response();
             let known = request.headers().get(header::IF_NONE_MATCH);
             match &hub.unchanged {
-                Some(unchanged) if latest.is_named_in(known.map(HeaderValue::as_bytes)) => {
+                Some(unchanged) if response.is_named_in(known.map(HeaderValue::as_bytes)) => {
                     unchanged.builder().finish()
                 }
-                _ => latest.builder().body(latest.body.clone()),
+                _ => response.builder().body(response.body.clone()),
             }
         }
         Pattern::LongPoll => {
             let mut updates = hub.updates.subscribe();
             if hub
-                .latest()
+                .response()
                 .is_named_in(Some(request.query_string().as_bytes()))
             {
                 updates.recv().await.ok();
             }
-            let latest = hub.latest();
-            latest.builder().body(latest.body.clone())
+            let response = hub.response();
+            response.builder().body(response.body.clone())
         }
     }
 }
@@ -124,14 +124,14 @@ async fn send(request: HttpRequest, hub: web::Data<Hub>) -> HttpResponse {
 /// Handles the POST of an update, in the form in which a lesson has sent it.
 async fn publish(hub: web::Data<Hub>, update: Bytes) -> HttpResponse {
     let update = match hub.pattern {
-        Pattern::Stream(_) if hub.latest().is_chunked => join_chunks(&update).into(),
+        Pattern::Stream(_) if hub.response().is_chunked => join_chunks(&update).into(),
         Pattern::Stream(_) => update,
         Pattern::Poll(_) | Pattern::LongPoll => {
             let Some(response) = Response::parse(&update) else {
                 return HttpResponse::BadRequest().finish();
             };
-            let mut latest = hub.latest.lock().unwrap_or_else(PoisonError::into_inner);
-            *latest = Arc::new(response);
+            let mut next = hub.response.lock().unwrap_or_else(PoisonError::into_inner);
+            *next = Arc::new(response);
             Bytes::new()
         }
     };

@@ -3,7 +3,7 @@
 //! Any server for the technique has to do at least this. So a lesson's processor time as a multiple of the baseline's
 //! can be compared between machines. For a fair comparison the baseline is built like a lesson's server: it has a
 //! process of its own, and one thread per core with an event loop (tokio's) and a part of the connections. But it
-//! parses no headers, and it sends prepared bytes, with one write for each socket and update. A client posts an update
+//! does not parse the headers of a GET, and it sends prepared bytes, with one write for each socket and update. A client posts an update
 //! to the baseline, and the baseline sends it to all clients.
 
 use std::cell::{Cell, RefCell};
@@ -105,7 +105,8 @@ async fn run_worker(
     tokio::join!(accept, send);
 }
 
-/// Responds to the requests of one connection. On the loopback interface a GET arrives in one read.
+/// Responds to the requests of one connection. A GET must arrive in one read, as it does on the
+/// loopback interface.
 async fn serve_connection(
     connection: Rc<Connection>,
     pattern: Pattern,
@@ -166,7 +167,7 @@ impl Connection {
         self.write(&update.bytes);
     }
 
-    /// Writes all `bytes` with one call. The clients of a benchmark read at once, so the buffer always has room.
+    /// Writes all `bytes` with one call. The clients of a benchmark read immediately, so the buffer always has room.
     fn write(&self, bytes: &[u8]) {
         let written = self.stream.try_write(bytes);
         assert!(

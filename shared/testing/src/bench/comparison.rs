@@ -21,7 +21,7 @@ pub enum Comparison {
     BareHub,
 }
 
-/// The bytes that these servers send besides updates, as a lesson has sent them.
+/// What these servers send besides updates, recorded from a lesson.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Responses {
     /// The response to a new client, up to the end of the first list.
@@ -41,7 +41,7 @@ impl Comparison {
         }
     }
 
-    /// Starts this server for another kind of benchmark. It responds to each new client with `first`, which begins with
+    /// Starts this server for a benchmark that records no lesson, such as the chat's. It responds to each new client with `first`, which begins with
     /// the headers of a response, and sends each posted update to all clients. The `main` of the calling program must
     /// begin with [`serve_comparison`].
     ///

@@ -32,9 +32,9 @@ pub(super) struct Flags {
     #[arg(long, value_name = "MILLISECONDS")]
     pub(super) pause: Option<u64>,
 
-    /// How many milliseconds to wait before each measurement, until the servers are idle (for the trial)
-    #[arg(long, hide = true, default_value_t = 200)]
-    pub(super) settle: u64,
+    /// (Only the trial does not wait until a server is idle before it is measured.)
+    #[arg(skip = true)]
+    pub(super) settles: bool,
 
     /// (`cargo bench` adds this flag)
     #[arg(long, hide = true)]
@@ -55,7 +55,7 @@ impl Flags {
             idle: 0,
             json: None,
             pause: Some(50),
-            settle: 0,
+            settles: false,
             bench: false,
         }
     }

@@ -56,7 +56,7 @@ pub(super) struct Measurement {
     pub(super) idle: Usage,
     /// The lesson's memory in bytes: with the first clients, with all of them, at the end.
     pub(super) memory: [u64; 3],
-    /// The same of the bare hub.
+    /// The same for the bare hub, but its last figure is read after the last round.
     pub(super) bare_hub_memory: [u64; 3],
 }
 

@@ -14,8 +14,8 @@ const HEAD: &str = "\
 | technique | delay p50 | p99 | requests an update | bytes an update | CPU an update | × baseline | idle: bytes a minute | CPU a minute | memory |
 |---|---|---|---|---|---|---|---|---|---|";
 
-/// The cost of a lesson. Times are in microseconds. All numbers except the delays are for one client. Processor time is
-/// the median of the rounds, so that a disturbance in a few rounds does not matter.
+/// The cost of a lesson. Times are in microseconds. All numbers except the delays are for one client. Processor time
+/// for an update or a message is the median of the rounds, so that a disturbance in a few rounds does not matter.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
     lesson: String,
@@ -32,7 +32,7 @@ pub(super) struct Row {
     baseline_cpu_per_message: f64,
     times_baseline: f64,
     times_baseline_in_rounds: Vec<f64>,
-    /// What a bare hub has in the same run.
+    /// The same figure for the bare hub.
     bare_hub_times_baseline: f64,
     /// The bytes in a minute without updates; `None` if there was no idle time.
     bytes_per_minute: Option<f64>,
@@ -42,7 +42,7 @@ pub(super) struct Row {
     memory_at_first: f64,
     /// The memory in bytes at the end.
     memory: f64,
-    /// The memory of the bare hub in bytes at the end.
+    /// The memory of the bare hub in bytes after the last round.
     bare_hub_memory: f64,
 }
 
@@ -96,7 +96,7 @@ impl Row {
     pub(super) fn print(&self) {
         println!("{HEAD}\n{}", self.markdown());
         println!(
-            "\nA bare actix hub in the same run: {:.2} × baseline, {:.1} KiB.",
+            "\nA bare hub in the same run: {:.2} × baseline, {:.1} KiB for each client.",
             self.bare_hub_times_baseline,
             self.bare_hub_memory / 1024.0
         );

@@ -20,7 +20,7 @@ use crate::server::{Server, raise_file_limit};
 /// How many files this process has open besides the connections of its clients.
 const OTHER_FILES: u64 = 64;
 
-/// How many servers have all these clients.
+/// How many servers the clients connect to: the lesson, the baseline and the bare hub.
 const SERVERS: u64 = 3;
 
 /// How long after the last change the idle time begins. After the last change all clients that use long polling send
@@ -30,7 +30,7 @@ const IDLE_DELAY: Duration = Duration::from_secs(1);
 
 /// In how many rounds the changes are made, if there are enough changes. In each round the lesson sends a part of the
 /// updates, and then the baseline and the bare hub send the same updates. So other work of the machine slows down all
-/// of them.
+/// of them equally.
 const ROUNDS: u32 = 10;
 
 /// How many changes one round has at most. While the others send their updates, the connections to the lesson are
@@ -47,7 +47,7 @@ pub(super) fn run(mut technique: Technique, flags: &Flags) -> Result<Measurement
         technique,
         clients,
         updates: flags.updates,
-        settle: Duration::from_millis(flags.settle),
+        settles: flags.settles,
     };
     let idle = load.whole_periods(Duration::from_secs(flags.idle));
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
@@ -80,8 +80,8 @@ struct Load {
     technique: Technique,
     clients: u32,
     updates: u32,
-    /// How long to wait before each measurement, until the servers are idle.
-    settle: Duration,
+    /// Whether to wait until a server is idle before it is measured.
+    settles: bool,
 }
 
 impl Load {
@@ -132,7 +132,7 @@ impl Load {
         contestant.clients.connect(0..first, all).await?;
         let memory_of_first = contestant.server.memory();
         contestant.clients.connect(first..all, all).await?;
-        time::sleep(self.settle).await;
+        self.settle(&contestant.server).await;
         Ok([memory_of_first, contestant.server.memory()])
     }
 
@@ -190,8 +190,15 @@ impl Load {
     /// perhaps all of them send the next request.
     async fn end_round(&self, meter: &Meter, contestant: &Contestant) -> Usage {
         contestant.clients.pause_polling();
-        time::sleep(self.settle).await;
+        self.settle(&contestant.server).await;
         meter.read(contestant)
+    }
+
+    /// Waits until the server is idle.
+    async fn settle(&self, server: &Server) {
+        if self.settles {
+            server.settle().await;
+        }
     }
 
     /// Returns the responses of the `lesson` that are not updates.
@@ -220,7 +227,7 @@ impl Load {
         let contestant = Contestant::new(self, started);
         let memory = self.connect(&contestant, &format!("{server:?}")).await?;
         contestant.clients.pause_polling();
-        time::sleep(self.settle).await;
+        self.settle(&contestant.server).await;
         Ok((contestant, memory))
     }
 
