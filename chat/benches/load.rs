@@ -94,18 +94,29 @@ struct Transport {
     name: &'static str,
     path: &'static str,
     headers: &'static str,
+    /// The headers with which the baseline and the bare hub respond.
+    response: &'static [u8],
+    /// Returns what the baseline and the bare hub send, made of this letter. It is as long on the wire as a message of
+    /// the chat with 100 characters.
+    update: fn(u8) -> Vec<u8>,
 }
 
 const WEB_SOCKET: Transport = Transport {
     name: "WebSocket",
     path: "ws",
     headers: UPGRADE,
+    response: b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    update: |letter| vec![letter; 203],
 };
 
 const SSE: Transport = Transport {
     name: "SSE",
     path: "events",
     headers: "",
+    response:
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: text/event-stream\r\n\r\n",
+    // A chunk begins with its length, here 213 (RFC 9112 §7.1).
+    update: |letter| [b"d5\r\n", &*vec![letter; 213], b"\r\n"].concat(),
 };
 
 fn main() -> ExitCode {

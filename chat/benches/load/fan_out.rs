@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::{Flags, Room, TEXT, Transport, WEB_SOCKET, count_letters, message, post};
+use super::{Flags, Room, TEXT, Transport, count_letters, message, post};
 
 /// The pause after each message, in which it reaches all readers.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -22,32 +22,13 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// baseline and the bare hub.
 const ROUNDS: u32 = 10;
 
-/// Returns the headers with which the baseline and the bare hub respond to a reader.
-fn response_headers(transport: Transport) -> &'static [u8] {
-    if transport.name == WEB_SOCKET.name {
-        b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
-    } else {
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: text/event-stream\r\n\r\n"
-    }
-}
-
-/// Returns what the baseline and the bare hub send, made of this letter. It is as long on the wire as a message of the
-/// chat with 100 characters.
-fn update_of(transport: Transport, letter: u8) -> Vec<u8> {
-    if transport.name == WEB_SOCKET.name {
-        return vec![letter; 203];
-    }
-    // A chunk begins with its length, here 213 (RFC 9112 §7.1).
-    [b"d5\r\n", &*vec![letter; 213], b"\r\n"].concat()
-}
-
 /// Sends messages to many readers. The three servers take turns, so that other work of the machine slows down all of
 /// them equally. Returns the figures with their names. Times are for one delivery, and are medians of the rounds.
 pub(super) async fn measure(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.request(transport, "");
     // Another letter than that of a message, which is counted.
-    let first = [response_headers(transport), &update_of(transport, b'x')].concat();
+    let first = [transport.response, &(transport.update)(b'x')].concat();
     let start = |server: Comparison| server.start(&first).expect("a server to compare with");
     let attach = async |server| Audience::attach(server, &request, flags.readers).await;
     let chat = attach(room.server).await;
@@ -57,7 +38,7 @@ pub(super) async fn measure(transport: Transport, flags: &Flags) -> [(&'static s
     let mut rounds = [const { Vec::new() }; 4];
     let messages: Vec<_> = (0..flags.messages).map(message).collect();
     for messages in messages.chunks(flags.messages.div_ceil(ROUNDS) as usize) {
-        let same = vec![update_of(transport, TEXT[0]); messages.len()];
+        let same = vec![(transport.update)(TEXT[0]); messages.len()];
         let sent = chat.send(&room.token, messages).await;
         let written = baseline.send(&room.token, &same).await;
         let bare = bare_hub.send(&room.token, &same).await;
