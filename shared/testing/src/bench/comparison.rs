@@ -33,6 +33,14 @@ pub(super) struct Responses {
 impl Comparison {
     const ALL: [Self; 2] = [Self::Baseline, Self::BareHub];
 
+    /// Returns the name for messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Baseline => "the baseline",
+            Self::BareHub => "the bare hub",
+        }
+    }
+
     /// Returns the argument with which a benchmark's program runs as this server.
     fn argument(self) -> &'static str {
         match self {
@@ -97,7 +105,7 @@ pub fn serve_comparison(pattern: Pattern) -> Option<ExitCode> {
     let is_wanted = |server: &Comparison| env::args().any(|argument| argument == server.argument());
     let server = Comparison::ALL.into_iter().find(is_wanted)?;
     let outcome = server.serve(pattern);
-    let outcome = outcome.inspect_err(|error| eprintln!("{server:?}: {error}."));
+    let outcome = outcome.inspect_err(|error| eprintln!("{}: {error}.", server.name()));
     Some(outcome.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
 }
 

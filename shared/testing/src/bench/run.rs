@@ -109,8 +109,9 @@ impl Load {
             updates: self.updates,
             ..Measurement::default()
         };
-        let mut lesson = Contestant::new(self, Server::start(self.technique.binary, &[]));
-        measured.memory[..2].copy_from_slice(&self.connect(&lesson, "the lesson").await?);
+        let server = Server::start(self.technique.binary, &[]);
+        let mut lesson = Contestant::new(self, "the lesson", server);
+        measured.memory[..2].copy_from_slice(&self.connect(&lesson).await?);
         self.run_rounds(&mut lesson, &mut measured).await?;
         if !idle.is_zero() {
             self.progress(&format!("{} s without updates", idle.as_secs_f32()));
@@ -126,8 +127,9 @@ impl Load {
     }
 
     /// Connects all clients. Returns the server's memory with the first tenth of them, and with all.
-    async fn connect(&self, contestant: &Contestant, name: &str) -> Result<[u64; 2], String> {
-        self.progress(&format!("{} clients connect to {name}", self.clients));
+    async fn connect(&self, contestant: &Contestant) -> Result<[u64; 2], String> {
+        let (clients, name) = (self.clients, contestant.name);
+        self.progress(&format!("{clients} clients connect to {name}"));
         let (first, all) = (self.first_clients() as usize, self.clients as usize);
         contestant.clients.connect(0..first, all).await?;
         let memory_of_first = contestant.server.memory();
@@ -153,7 +155,7 @@ impl Load {
             let meter = Meter::start(lesson);
             for number in up_to(round - 1) + 1..=up_to(round) {
                 self.progress(&format!("change {number} of {}", self.updates));
-                let made = lesson.send_update(None, self.clients).await;
+                let made = lesson.make_change().await;
                 made.map_err(|reason| format!("change {number}: {reason}"))?;
                 measured.delays.extend(lesson.clients.delays());
             }
@@ -180,8 +182,8 @@ impl Load {
         contestant.clients.resume_polling();
         let meter = Meter::start(contestant);
         for update in updates {
-            let sent = contestant.send_update(Some(update), self.clients).await;
-            sent.map_err(|reason| format!("a server to compare with: {reason}"))?;
+            let sent = contestant.post_update(update).await;
+            sent.map_err(|reason| format!("{}: {reason}", contestant.name))?;
         }
         Ok(self.end_round(&meter, contestant).await)
     }
@@ -222,10 +224,11 @@ impl Load {
         server: Comparison,
         responses: &Responses,
     ) -> Result<(Contestant, [u64; 2]), String> {
+        let name = server.name();
         let started = server.start_with(responses);
-        let started = started.map_err(|error| format!("{server:?}: {error}"))?;
-        let contestant = Contestant::new(self, started);
-        let memory = self.connect(&contestant, &format!("{server:?}")).await?;
+        let started = started.map_err(|error| format!("{name}: {error}"))?;
+        let contestant = Contestant::new(self, name, started);
+        let memory = self.connect(&contestant).await?;
         contestant.clients.pause_polling();
         self.settle(&contestant.server).await;
         Ok((contestant, memory))
@@ -251,31 +254,45 @@ impl Load {
 
 /// A server, its clients, and the client that makes the changes.
 struct Contestant {
+    name: &'static str,
     server: Server,
     clients: Rc<Clients>,
+    client_count: usize,
     change_maker: ChangeMaker,
 }
 
 impl Contestant {
     /// Returns a contestant without connections.
-    fn new(load: &Load, server: Server) -> Self {
+    fn new(load: &Load, name: &'static str, server: Server) -> Self {
         Self {
+            name,
+            client_count: load.clients as usize,
             clients: Clients::new(load.technique, server.address()),
             change_maker: ChangeMaker::new(server.address()),
             server,
         }
     }
 
-    /// Makes a change in the lesson, or posts `update` to a server to compare with, and waits until all `clients` have it.
-    async fn send_update(&mut self, update: Option<&[u8]>, clients: u32) -> Result<(), String> {
-        self.clients
-            .await_version(self.clients.latest_version() + 1);
-        let made = match update {
-            None => self.change_maker.change().await,
-            Some(update) => self.change_maker.post(update).await,
-        };
+    /// Makes a change in the lesson, and waits until all clients have the update.
+    async fn make_change(&mut self) -> Result<(), String> {
+        self.expect_update();
+        let made = self.change_maker.change().await;
         made.map_err(|error| error.to_string())?;
-        self.clients.wait_until_reached(clients as usize).await
+        self.clients.wait_until_reached(self.client_count).await
+    }
+
+    /// Posts an update to a server to compare with, and waits until all clients have it.
+    async fn post_update(&mut self, update: &[u8]) -> Result<(), String> {
+        self.expect_update();
+        let posted = self.change_maker.post(update).await;
+        posted.map_err(|error| error.to_string())?;
+        self.clients.wait_until_reached(self.client_count).await
+    }
+
+    /// Tells the clients for which version they wait from now on.
+    fn expect_update(&self) {
+        let version = self.clients.latest_version() + 1;
+        self.clients.await_version(version);
     }
 }
 
