@@ -37,7 +37,8 @@ redis.call('HSET', sent, key, id .. ' ' .. now[1])
 -- Pages are read from these sorted sets: see `page.lua`.
 local to_id = to and fields[12]
 for _, index in ipairs(indexes(room, from_id, to_id)) do redis.call('ZADD', index, id, id) end
-redis.call('ZADD', 'chat:rooms', now[1], room)
+-- With the microseconds: two rooms may get a message in the same second.
+redis.call('ZADD', 'chat:rooms', string.format('%d.%06d', now[1], now[2]), room)
 redis.call('ZREM', 'chat:rooms:small', room)
 
 while redis.call('XLEN', log) > tonumber(max) do delete_oldest(room) end
