@@ -85,8 +85,8 @@ const REPEATS: usize = 5;
 const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// The text of each message: 100 times a letter that is nowhere else on the wire, so that messages can be counted.
-const TEXT: [u8; 100] = [b'z'; 100];
+/// The text of each message: 100 times a byte that no header on the wire has, so that messages can be counted.
+const TEXT: [u8; 100] = [b'|'; 100];
 
 /// A transport, and the request for it.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +96,7 @@ struct Transport {
     headers: &'static str,
     /// The headers with which the baseline and the bare hub respond.
     response: &'static [u8],
-    /// Returns what the baseline and the bare hub send, made of this letter. It is as long on the wire as a message of
+    /// Returns what the baseline and the bare hub send, made of this character. It is as long on the wire as a message of
     /// the chat with 100 characters.
     update: fn(u8) -> Vec<u8>,
 }
@@ -106,7 +106,7 @@ const WEB_SOCKET: Transport = Transport {
     path: "ws",
     headers: UPGRADE,
     response: b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
-    update: |letter| vec![letter; 203],
+    update: |byte| vec![byte; 203],
 };
 
 const SSE: Transport = Transport {
@@ -116,7 +116,7 @@ const SSE: Transport = Transport {
     response:
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-type: text/event-stream\r\n\r\n",
     // A chunk begins with its length, here 213 (RFC 9112 §7.1).
-    update: |letter| [b"d5\r\n", &*vec![letter; 213], b"\r\n"].concat(),
+    update: |byte| [b"d5\r\n", &*vec![byte; 213], b"\r\n"].concat(),
 };
 
 fn main() -> ExitCode {
@@ -234,11 +234,11 @@ impl Room {
             let start = Instant::now();
             let request = self.request(transport, "?after=0");
             let mut connection = self.server.send_raw(&request).await;
-            let (mut buffer, mut letters) = (vec![0; 1 << 16], 0);
-            while letters < stored * TEXT.len() as u64 {
+            let (mut buffer, mut marks) = (vec![0; 1 << 16], 0);
+            while marks < stored * TEXT.len() as u64 {
                 let length = connection.read(&mut buffer).await.unwrap();
                 assert!(length > 0, "the stream is open");
-                letters += count_letters(&buffer[..length]);
+                marks += count_marks(&buffer[..length]);
             }
             times.push(start.elapsed());
         }
@@ -268,8 +268,8 @@ fn message(key: u32) -> Vec<u8> {
         .into()
 }
 
-/// Returns how many letters of a message's text are in these bytes.
-fn count_letters(bytes: &[u8]) -> u64 {
+/// Returns how many characters of a message's text are in these bytes.
+fn count_marks(bytes: &[u8]) -> u64 {
     bytes.iter().map(|byte| u64::from(*byte == TEXT[0])).sum()
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
-use super::{Flags, Room, TEXT, Transport, count_letters, message, post};
+use super::{Flags, Room, TEXT, Transport, count_marks, message, post};
 
 /// The pause after each message, in which it reaches all readers.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ const ROUNDS: u32 = 10;
 pub(super) async fn measure(transport: Transport, flags: &Flags) -> [(&'static str, f64); 6] {
     let room = Room::open(&["--database", ":memory:"]).await;
     let request = room.request(transport, "");
-    // Another letter than that of a message, which is counted.
+    // Another character than that of a message, which is counted.
     let first = [transport.response, &(transport.update)(b'x')].concat();
     let start = |server: Comparison| server.start(&first).expect("a server to compare with");
     let attach = async |server| Audience::attach(server, &request, flags.readers).await;
@@ -68,8 +68,8 @@ pub(super) async fn measure(transport: Transport, flags: &Flags) -> [(&'static s
 struct Audience {
     server: Server,
     readers: u32,
-    /// How many letters of messages all readers have received together.
-    letters: Rc<Cell<u64>>,
+    /// How many characters of messages all readers have received together.
+    marks: Rc<Cell<u64>>,
     /// The memory of the server for one reader, before the first message.
     idle_kibibytes: f64,
 }
@@ -78,28 +78,22 @@ impl Audience {
     /// Connects all readers to the server. The memory is measured without the first tenth of them, because during these
     /// the server allocates memory that it needs only once.
     async fn attach(server: Server, request: &str, readers: u32) -> Self {
-        let letters = Rc::default();
+        let marks = Rc::default();
         let first_readers = readers / 10;
         for _ in 0..first_readers {
-            spawn_local(read_all(
-                server.send_raw(request).await,
-                Rc::clone(&letters),
-            ));
+            spawn_local(read_all(server.send_raw(request).await, Rc::clone(&marks)));
         }
         server.settle().await;
         let before = server.memory();
         for _ in first_readers..readers {
-            spawn_local(read_all(
-                server.send_raw(request).await,
-                Rc::clone(&letters),
-            ));
+            spawn_local(read_all(server.send_raw(request).await, Rc::clone(&marks)));
         }
         server.settle().await;
         let memory = server.memory().saturating_sub(before) as f64;
         Self {
             server,
             readers,
-            letters,
+            marks,
             idle_kibibytes: memory / f64::from(readers - first_readers) / 1024.0,
         }
     }
@@ -109,14 +103,14 @@ impl Audience {
     async fn send(&self, token: &str, messages: &[Vec<u8>]) -> f64 {
         // A new connection each time, because a server closes one on which it receives nothing for a while.
         let mut author = TcpStream::connect(self.server.address()).await.unwrap();
-        let letters: u64 = messages.iter().map(|message| count_letters(message)).sum();
-        let expected = self.letters.get() + letters * u64::from(self.readers);
+        let marks: u64 = messages.iter().map(|message| count_marks(message)).sum();
+        let expected = self.marks.get() + marks * u64::from(self.readers);
         let before = self.server.thread_times();
         for message in messages {
             post(&mut author, token, message).await;
             sleep(PAUSE).await;
         }
-        let has_all = || self.letters.get() == expected;
+        let has_all = || self.marks.get() == expected;
         eventually("every reader has every message", TEST_TIMEOUT, has_all).await;
         self.server.settle().await;
         let used = self.server.thread_times().since(&before);
@@ -124,10 +118,10 @@ impl Audience {
     }
 }
 
-/// Reads all that a server sends, and counts the letters of the messages.
-async fn read_all(mut connection: TcpStream, letters: Rc<Cell<u64>>) {
+/// Reads all that a server sends, and counts the characters of the messages.
+async fn read_all(mut connection: TcpStream, marks: Rc<Cell<u64>>) {
     let mut buffer = [0; 1024];
     while let Ok(length @ 1..) = connection.read(&mut buffer).await {
-        letters.set(letters.get() + count_letters(&buffer[..length]));
+        marks.set(marks.get() + count_marks(&buffer[..length]));
     }
 }
