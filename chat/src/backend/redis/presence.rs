@@ -127,7 +127,9 @@ struct PresenceReporter<'a> {
 impl PresenceReporter<'_> {
     /// Reports everything that changes, until Redis fails.
     async fn report(&mut self) -> Result<(), Error> {
-        let mut next_heartbeat = Instant::now();
+        // First, because Redis takes no members from a server without a lease: one that has just started, or whose lease
+        // ran out while Redis did not respond.
+        let mut next_heartbeat = self.send_heartbeat().await?;
         let mut refreshes = interval(REFRESH_INTERVAL);
         refreshes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

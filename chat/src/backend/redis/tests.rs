@@ -104,6 +104,21 @@ async fn the_key_of_a_message_is_deleted_with_it() {
     assert_eq!(keys, 10_000);
 }
 
+/// A report before the first heartbeat fails, and the next attempt comes a second later.
+#[tokio::test]
+async fn whoever_joins_at_the_start_does_not_wait() {
+    if !testing::redis::is_installed() {
+        return;
+    }
+    let server = testing::redis::Redis::start();
+    let rooms = Rooms::new(20, EVENT_BUFFER);
+    let opened = RedisBackend::open(client(&server), rooms, 10).await;
+    let (_backend, rooms) = opened.unwrap();
+    let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
+    let joining = timeout(Duration::from_secs(1), rooms.join(&lobby, &ann));
+    assert!(joining.await.unwrap().is_ok());
+}
+
 /// A heartbeat after the report of a stop would make the lease longer again, and the users would leave late.
 #[tokio::test]
 async fn a_server_that_is_stopping_does_not_renew_its_lease() {
