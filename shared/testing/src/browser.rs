@@ -31,8 +31,9 @@ use tokio::{sync::Mutex, time};
 use crate::TEST_TIMEOUT;
 use driver::{Driver, Kind};
 
-/// How long to wait between two checks of a page.
-const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long to wait between two checks of a page. A check keeps the browser busy for milliseconds, and a page that is
+/// checked all the time is slow.
+const CHECK_INTERVAL: Duration = Duration::from_millis(25);
 
 /// JavaScript for whether a tab has loaded its page.
 const LOADED: &str = "document.URL !== 'about:blank' && document.readyState === 'complete'";
@@ -52,9 +53,9 @@ pub struct Browser {
     /// The URL of the `WebDriver` session.
     session: String,
     client: Client,
-    /// Locked while a command is sent to a tab. A command needs two requests, and the first one selects the tab. So the
-    /// lock is held over an `.await`, which only tokio's mutex allows.
-    selection: Mutex<()>,
+    /// The handle of the tab that gets the commands, locked while a command is sent. A command to another tab needs two
+    /// requests, and the first one selects the tab. So the lock is held over an `.await`, which only tokio's mutex allows.
+    selected: Mutex<Value>,
     /// The handles of the open tabs.
     opened: Mutex<Vec<Value>>,
     /// The profile and other files of the browser. They are removed after the driver has ended, because fields are
@@ -86,7 +87,7 @@ impl Browser {
             session: format!("http://127.0.0.1:{}/session", driver.port),
             driver,
             client: client.build().expect("a client without TLS"),
-            selection: Mutex::default(),
+            selected: Mutex::default(),
             opened: Mutex::default(),
             _folder: folder,
         };
@@ -240,9 +241,12 @@ impl Tab<'_> {
 
     /// Sends a command to this tab.
     async fn command(&self, path: &str, body: Value) -> Result<Value, String> {
-        let _selection = self.browser.selection.lock().await;
-        let window = json!({ "handle": self.handle });
-        self.browser.command("/window", window).await?;
+        let mut selected = self.browser.selected.lock().await;
+        if *selected != self.handle {
+            let window = json!({ "handle": self.handle });
+            self.browser.command("/window", window).await?;
+            selected.clone_from(&self.handle);
+        }
         self.browser.command(path, body).await
     }
 }

@@ -106,7 +106,7 @@ async fn the_key_of_a_message_is_deleted_with_it() {
 
 /// A report before the first heartbeat fails, and the next attempt comes a second later.
 #[tokio::test]
-async fn whoever_joins_at_the_start_does_not_wait() {
+async fn a_member_who_joins_at_the_start_does_not_wait() {
     if !testing::redis::is_installed() {
         return;
     }
