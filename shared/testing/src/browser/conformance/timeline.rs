@@ -7,17 +7,17 @@ use serde_json::json;
 use crate::Server;
 use crate::browser::{Browser, Tab};
 
-/// JavaScript that waits for half of the time in which the pattern of a lesson is observed. The page measures the time.
+/// JavaScript that waits for the time in which the pattern of a lesson is observed. The page measures the time.
 const FIVE_SECONDS: &str = "new Promise((done) => setTimeout(done, 5000))";
 
 /// Keys in `WebDriver`.
 const ARROW_LEFT: &str = "\u{E012}";
 const ARROW_DOWN: &str = "\u{E015}";
 
-/// How many requests polling sends in ten seconds and in the time of two changes. On a busy machine a response may be late.
-const REQUESTS_OF_POLLING: RangeInclusive<u64> = 7..=15;
+/// How many requests polling sends in five seconds and in the time of two changes. On a busy machine a response may be late.
+const REQUESTS_OF_POLLING: RangeInclusive<u64> = 4..=10;
 
-/// What the timeline draws within ten seconds in which the users change twice.
+/// What the timeline draws within five seconds in which the users change twice.
 #[derive(Debug)]
 struct Pattern {
     /// How the sentence below the timeline starts.
@@ -106,9 +106,7 @@ pub(super) async fn each_technique_draws_its_own_pattern(browser: &Browser, bina
         server.add_user(name).await;
         until_kind(&tab, "news", index as u64 + 1).await;
     }
-    for _ in 0..2 {
-        tab.evaluate(FIVE_SECONDS).await;
-    }
+    tab.evaluate(FIVE_SECONDS).await;
     Pattern::of(&lesson).check(&tab).await;
     each_mark_has_its_row(&tab).await;
 
