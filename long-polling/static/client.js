@@ -9,9 +9,8 @@
 export function watchUsers(show, status) {
   let known = "";
   return poll(status, async (get, wait) => {
-    const response = await get(`/users?wait=${wait}${known}`);
-    if (response.status === 204) return; // Nothing has changed while the server waited.
-    const snapshot = await response.json();
+    const snapshot = await get(`/users?wait=${wait}${known}`);
+    if (snapshot === null) return; // 204: nothing has changed while the server waited.
     show(snapshot);
     known = `&version=${snapshot.version}`;
   });
@@ -26,9 +25,9 @@ export function watchUsers(show, status) {
 export function watchClock(show, status) {
   let shown = "";
   return poll(status, async (get) => {
-    const response = await get(`/clock?after=${encodeURIComponent(shown)}`);
-    if (response.status === 204) return;
-    shown = (await response.json()).time;
+    const clock = await get(`/clock?after=${encodeURIComponent(shown)}`);
+    if (clock === null) return;
+    shown = clock.time;
     show(shown);
   });
 }
@@ -94,11 +93,14 @@ async function attempt(ask, status, stopped, errors) {
   }
 }
 
-/** Requests `path`, which the server may hold for `wait` seconds. */
+/** Requests `path`, which the server may hold for `wait` seconds. Resolves to the JSON of the response, or to null
+ *  after a 204. */
 async function get(path, wait, signal) {
   const sent = Date.now();
   // Without "no-store", the browser lets a second tab wait for the response to the first.
-  const response = await fetch(path, { cache: "no-store", signal }).catch(() => {
+  // The body comes after the headers, and can be late or end too early, too.
+  const withBody = async (response) => ({ response, body: await response.text() });
+  const { response, body } = await fetch(path, { cache: "no-store", signal }).then(withBody).catch(() => {
     throw new NoAnswer("no answer", { cause: signal.aborted ? { silence: TIMEOUT } : { isUnreachable: true } });
   });
   if (!response.ok) throw new NoAnswer("refused", { cause: { httpStatus: response.status } });
@@ -106,5 +108,5 @@ async function get(path, wait, signal) {
   // at once, all would arrive together; and a proxy that never waits would be asked without a pause.
   const isEarly = response.status === 204 && Date.now() - sent < (wait * 1000) / 2;
   if (isEarly) throw new NoAnswer("ended early", { cause: { isEarly } });
-  return response;
+  return response.status === 204 ? null : JSON.parse(body);
 }

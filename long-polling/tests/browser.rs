@@ -1,5 +1,6 @@
 //! The page in a real browser. `cargo test -p long-polling --test browser -- --ignored`
 
+use testing::browser::Browser;
 use testing::browser::conformance::{self, KeepsOpen};
 
 /// The lesson itself, as `cargo run` starts it.
@@ -15,4 +16,10 @@ async fn the_page_keeps_what_every_page_promises() {
 #[ignore = "needs a browser and its driver"]
 async fn the_page_is_there_in_chinese_as_it_promises() {
     conformance::check_chinese(BINARY).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn a_response_without_its_body_is_no_mistake_as_the_page_promises() {
+    conformance::check_partial_responses(&Browser::start().await, BINARY).await;
 }

@@ -13,9 +13,9 @@ const INTERVAL = 1000;
 export function watchUsers(show, status) {
   let etag = null;
   return poll(status, async (get) => {
-    const response = await get("/users", etag);
+    const { response, body } = await get("/users", etag);
     if (response.status === 304) return; // Nothing has changed since the response with this tag.
-    show(await response.json());
+    show(JSON.parse(body));
     etag = response.headers.get("ETag");
   });
 }
@@ -28,8 +28,8 @@ export function watchUsers(show, status) {
  */
 export function watchClock(show, status) {
   return poll(status, async (get) => {
-    const response = await get("/clock");
-    show((await response.json()).time);
+    const { body } = await get("/clock");
+    show(JSON.parse(body).time);
   });
 }
 
@@ -87,9 +87,12 @@ async function get(path, etag, signal) {
   const headers = etag ? { "If-None-Match": etag } : {};
   // Without "no-store" the browser's cache would add an ETag of its own and turn the 304 into a 200
   // with the stored list. The page would show the same list again and again.
-  const response = await fetch(path, { headers, cache: "no-store", signal }).catch(() => {
+  const options = { headers, cache: "no-store", signal };
+  // The body comes after the headers, and can be late or end too early, too.
+  const withBody = async (response) => ({ response, body: await response.text() });
+  const { response, body } = await fetch(path, options).then(withBody).catch(() => {
     throw new NoAnswer("no answer", { cause: signal.aborted ? { silence: TIMEOUT } : { isUnreachable: true } });
   });
   if (!response.ok && response.status !== 304) throw new NoAnswer("refused", { cause: { httpStatus: response.status } });
-  return response;
+  return { response, body };
 }

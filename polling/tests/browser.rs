@@ -22,6 +22,12 @@ async fn the_page_is_there_in_chinese_as_it_promises() {
     conformance::check_chinese(BINARY).await;
 }
 
+#[tokio::test]
+#[ignore = "needs a browser and its driver"]
+async fn a_response_without_its_body_is_no_mistake_as_the_page_promises() {
+    conformance::check_partial_responses(&Browser::start().await, BINARY).await;
+}
+
 /// One lesson stands for all: what checks `client.js` is the same.
 #[tokio::test]
 #[ignore = "needs a browser and its driver"]

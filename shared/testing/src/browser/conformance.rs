@@ -15,7 +15,7 @@ pub use languages::{
     the_page_is_all_chinese,
 };
 pub use mistakes::check_mistakes;
-pub use trouble::check_six_connections;
+pub use trouble::{check_partial_responses, check_six_connections};
 pub use wire::check_wire;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! [`Relay`]: a proxy between a browser and a lesson, which counts the bytes of the lesson's requests. It can also replace
-//! the lesson's `client.js`.
+//! the lesson's `client.js`, or pass on only a part of each response.
 
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::{Add, Sub};
@@ -67,11 +68,21 @@ impl Sub for Crossed {
     }
 }
 
+/// What happens after the first part of a response, which has the headers and one byte of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterPart {
+    /// Nothing more arrives, and the connection stays open.
+    Silence,
+    /// The connection is closed.
+    Close,
+}
+
 /// A proxy that passes on all bytes in both directions, and counts the bytes of the lesson's own requests.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
     crossed: Arc<Mutex<Crossed>>,
+    partial: Arc<Mutex<Option<AfterPart>>>,
     running: AbortHandle,
 }
 
@@ -92,14 +103,25 @@ impl Relay {
     async fn listen(target: SocketAddr, client: Option<Arc<str>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let crossed = Arc::default();
-        let accepting = accept(listener, target, Arc::clone(&crossed), client);
-        let running = tokio::spawn(accepting).abort_handle();
+        let (crossed, partial) = (Arc::default(), Arc::default());
+        let shared = Shared {
+            crossed: Arc::clone(&crossed),
+            partial: Arc::clone(&partial),
+            client,
+        };
+        let running = tokio::spawn(accept(listener, target, shared)).abort_handle();
         Self {
             address,
             crossed,
+            partial,
             running,
         }
+    }
+
+    /// Passes on only the first part of the responses to counted requests from now on, or with `None` all of them again.
+    /// A response without a body is not changed.
+    pub fn set_partial(&self, partial: Option<AfterPart>) {
+        *self.partial.lock().unwrap_or_else(PoisonError::into_inner) = partial;
     }
 
     /// Returns the URL of `path` for the browser.
@@ -121,27 +143,25 @@ impl Drop for Relay {
     }
 }
 
-/// Accepts connections until the task is aborted. Then all its connections end.
-async fn accept(
-    listener: TcpListener,
-    target: SocketAddr,
+/// What all connections of a relay share.
+#[derive(Clone)]
+struct Shared {
     crossed: Arc<Mutex<Crossed>>,
+    partial: Arc<Mutex<Option<AfterPart>>>,
+    /// The response to the request for `client.js`, if it is replaced.
     client: Option<Arc<str>>,
-) {
+}
+
+/// Accepts connections until the task is aborted. Then all its connections end.
+async fn accept(listener: TcpListener, target: SocketAddr, shared: Shared) {
     let mut connections = JoinSet::new();
     while let Ok((browser, _)) = listener.accept().await {
-        let (crossed, client) = (Arc::clone(&crossed), client.clone());
-        connections.spawn(connect(browser, target, crossed, client));
+        connections.spawn(connect(browser, target, shared.clone()));
     }
 }
 
 /// Connects a browser with the server until one of them closes the connection.
-async fn connect(
-    browser: TcpStream,
-    target: SocketAddr,
-    crossed: Arc<Mutex<Crossed>>,
-    client: Option<Arc<str>>,
-) {
+async fn connect(browser: TcpStream, target: SocketAddr, shared: Shared) {
     let Ok(server) = TcpStream::connect(target).await else {
         return;
     };
@@ -150,8 +170,7 @@ async fn connect(
     let connection = Connection {
         to_browser: sync::Mutex::new(to_browser),
         is_counted: AtomicBool::new(false),
-        crossed,
-        client,
+        shared,
     };
     let up = connection.pass_requests(from_browser, to_server);
     let down = connection.pass_responses(from_server);
@@ -165,8 +184,7 @@ struct Connection {
     /// Whether the last request is counted. A browser sends the next request after the response, so bytes from the
     /// server belong to the last request.
     is_counted: AtomicBool,
-    crossed: Arc<Mutex<Crossed>>,
-    client: Option<Arc<str>>,
+    shared: Shared,
 }
 
 impl Connection {
@@ -177,7 +195,7 @@ impl Connection {
     ) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         while let Some(bytes) = read(&mut from, &mut buffer).await {
-            if let Some(client) = self.client.as_ref().filter(|_| bytes.starts_with(CLIENT)) {
+            if let Some(client) = self.replaced_client(bytes) {
                 self.write(client.as_bytes()).await?;
                 continue;
             }
@@ -204,14 +222,37 @@ impl Connection {
                 down: bytes.len() as u64,
                 ..Crossed::default()
             });
-            self.write(bytes).await?;
+            let part = first_part(bytes);
+            match self.partial().filter(|_| part.len() < bytes.len()) {
+                None => self.write(bytes).await?,
+                Some(after) => {
+                    self.write(part).await?;
+                    if after == AfterPart::Silence {
+                        future::pending::<()>().await;
+                    }
+                    return Ok(());
+                }
+            }
         }
         Ok(())
     }
 
+    /// Returns the response to this request if it is the one for `client.js`, and `client.js` is replaced.
+    fn replaced_client(&self, request: &[u8]) -> Option<&Arc<str>> {
+        let client = self.shared.client.as_ref();
+        client.filter(|_| request.starts_with(CLIENT))
+    }
+
+    /// Returns what happens after the first part of the response, if only that is passed on.
+    fn partial(&self) -> Option<AfterPart> {
+        let partial = self.shared.partial.lock();
+        let partial = *partial.unwrap_or_else(PoisonError::into_inner);
+        partial.filter(|_| self.is_counted.load(Ordering::SeqCst))
+    }
+
     fn count(&self, more: Crossed) {
         if self.is_counted.load(Ordering::SeqCst) {
-            let crossed = self.crossed.lock();
+            let crossed = self.shared.crossed.lock();
             let mut crossed = crossed.unwrap_or_else(PoisonError::into_inner);
             *crossed = *crossed + more;
         }
@@ -221,6 +262,14 @@ impl Connection {
     async fn write(&self, bytes: &[u8]) -> io::Result<()> {
         self.to_browser.lock().await.write_all(bytes).await
     }
+}
+
+/// Returns the headers of a response and the first byte of its body, or all of it if that is less.
+fn first_part(response: &[u8]) -> &[u8] {
+    const END: &[u8] = b"\r\n\r\n";
+    let end = response.windows(END.len()).position(|part| part == END);
+    let part = end.and_then(|end| response.get(..=end + END.len()));
+    part.unwrap_or(response)
 }
 
 /// Returns the bytes that have arrived, or nothing when the connection has ended.

@@ -130,16 +130,16 @@ async fn a_mistake_in_the_real_file_is_no_missing_answer(browser: &Browser, serv
         .text()
         .await
         .expect("text");
-    let wrong = own.replacen("response.json()", "response.jsn()", 1);
+    let wrong = own.replacen("JSON.parse(", "JSON.pase(", 1);
     assert_ne!(own, wrong, "there is something to misspell");
     let relay = Relay::start_with_client(server.address(), &wrong).await;
     let tab = browser.open(&relay.url("/")).await;
-    tab.until("/line \\d+.*jsn is not a function/.test(document.getElementById('client-error').textContent)").await;
+    tab.until("/line \\d+.*pase is not a function/.test(document.getElementById('client-error').textContent)").await;
     mistake_is_marked(&tab).await;
 }
 
 /// The page marks the line in its listing.
 async fn mistake_is_marked(tab: &Tab<'_>) {
-    tab.until("document.querySelector('.source .mistake').textContent.includes('.json()')")
+    tab.until("document.querySelector('.source .mistake').textContent.includes('JSON.parse(')")
         .await;
 }

@@ -7,6 +7,7 @@ use tokio::time;
 
 use super::KeepsOpen;
 use crate::browser::driver::Kind;
+use crate::browser::relay::{AfterPart, Relay};
 use crate::browser::{Browser, CHECK_INTERVAL, Tab};
 use crate::{Server, Signal};
 
@@ -176,6 +177,30 @@ pub async fn check_six_connections(browser: &Browser, binary: &str) {
     first.click("#clock-toggle").await;
     last.until_users(&["张三", "Alice", "Bob"]).await;
     last.until(&format!("{} === ''", text_of("error"))).await;
+}
+
+/// The body of a response comes after its headers. If it does not come, the network is to blame, and not the student who
+/// has changed `client.js`.
+///
+/// # Panics
+/// When the page shows a mistake in `client.js`, or does not recover.
+pub async fn check_partial_responses(browser: &Browser, binary: &str) {
+    let server = Server::start(binary, &["--heartbeat", "0.4"]);
+    let mut users = vec!["张三", "Alice"];
+    for (after, name) in [(AfterPart::Silence, "Bob"), (AfterPart::Close, "Carol")] {
+        let relay = Relay::start(server.address()).await;
+        let tab = browser.open(&relay.url("/")).await;
+        tab.until_users(&users).await;
+        relay.set_partial(Some(after));
+        server.add_user(name).await;
+        tab.until_status("closed").await;
+        assert_eq!(tab.text("client-error").await, "", "{after:?}");
+        relay.set_partial(None);
+        users.push(name);
+        tab.until_users(&users).await;
+        tab.until_status("open").await;
+    }
+    assert_eq!(browser.console_errors().await, [""; 0]);
 }
 
 /// A server that is full refuses with a sentence, whichever way the user was sent.
