@@ -103,8 +103,8 @@ export class Lesson {
   /** Adds the user. */
   async addUser() {
     const headers = { "Content-Type": "application/json" };
-    const response = await this.#request("/users", { method: "POST", headers, body: JSON.stringify({ username: USERNAME }) });
-    if (response?.ok) this.#user = `/users/${(await response.json()).id}`;
+    const user = await this.#request("/users", { method: "POST", headers, body: JSON.stringify({ username: USERNAME }) });
+    if (user !== null) this.#user = `/users/${JSON.parse(user).id}`;
   }
 
   /** Removes the user that was added last. */
@@ -117,17 +117,17 @@ export class Lesson {
     this.#user = null;
   }
 
-  /** Sends a request, and resolves to the response, or to null if there is none. */
+  /** Sends a request, and resolves to the body of the response, or to null if the request has failed. */
   async #request(path, options) {
     try {
       const response = await fetch(this.#origin + path, { ...options, signal: AbortSignal.timeout(ANSWER_LIMIT) });
-      if (!response.ok) this.#fail(this.#sentence("compare.status", { status: response.status }));
-      return response;
+      if (response.ok) return await response.text();
+      this.#fail(this.#sentence("compare.status", { status: response.status }));
     } catch (error) {
       const isLate = error.name === "TimeoutError";
       this.#fail(this.#sentence(isLate ? "compare.no-answer" : "compare.unreachable"));
-      return null;
     }
+    return null;
   }
 
   /** Notes that there is no change, so that nobody waits for its news. */
