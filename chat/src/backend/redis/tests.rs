@@ -94,7 +94,7 @@ async fn the_key_of_a_message_is_deleted_with_it() {
         let number = number.to_string();
         backend.append(&lobby, &ann, NewMessage::test(&number, &number, None))
     };
-    for batch in (0..10_010).collect::<Vec<_>>().chunks(200) {
+    for batch in (0..10_010).collect::<Vec<_>>().chunks(50) {
         let appended = futures_util::future::join_all(batch.iter().copied().map(append)).await;
         assert!(appended.iter().all(Result::is_ok));
     }

@@ -56,7 +56,7 @@ impl Store {
     /// Appends `count` messages in order, many at the same time.
     async fn fill(&self, room: &RoomName, author: &Arc<User>, count: usize) {
         let numbers: Vec<_> = (0..count).map(|number| number.to_string()).collect();
-        for batch in numbers.chunks(1_000) {
+        for batch in numbers.chunks(200) {
             let append =
                 |number: &String| self.append(room, author, NewMessage::test(number, number, None));
             join_all(batch.iter().map(append)).await;
