@@ -14,12 +14,18 @@ fn client(server: &testing::redis::Redis) -> Client {
     connection::client(&server.url(), None).unwrap()
 }
 
-/// Returns an empty store. Its Redis belongs to it alone.
-pub(crate) async fn store(max_users: usize) -> Store {
+/// Starts a Redis, and opens a backend and rooms on it.
+async fn open_backend(max_users: usize) -> (testing::redis::Redis, RedisBackend, Rooms) {
     let server = testing::redis::Redis::start();
     let rooms = Rooms::new(20, EVENT_BUFFER);
     let opened = RedisBackend::open(client(&server), rooms, max_users).await;
     let (backend, rooms) = opened.unwrap();
+    (server, backend, rooms)
+}
+
+/// Returns an empty store. Its Redis belongs to it alone.
+pub(crate) async fn store(max_users: usize) -> Store {
+    let (server, backend, rooms) = open_backend(max_users).await;
     let backend = Arc::new(backend);
     let store = Store {
         name: "Redis",
@@ -84,10 +90,7 @@ async fn the_key_of_a_message_is_deleted_with_it() {
     if !testing::redis::is_installed() {
         return;
     }
-    let server = testing::redis::Redis::start();
-    let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(client(&server), rooms, 10).await;
-    let (backend, _rooms) = opened.unwrap();
+    let (_server, backend, _rooms) = open_backend(10).await;
     let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
     backend.claim_name(Arc::clone(&ann)).await.unwrap();
     let append = |number: usize| {
@@ -110,10 +113,7 @@ async fn a_member_who_joins_at_the_start_does_not_wait() {
     if !testing::redis::is_installed() {
         return;
     }
-    let server = testing::redis::Redis::start();
-    let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(client(&server), rooms, 10).await;
-    let (_backend, rooms) = opened.unwrap();
+    let (_server, _backend, rooms) = open_backend(10).await;
     let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
     let joining = timeout(Duration::from_secs(1), rooms.join(&lobby, &ann));
     assert!(joining.await.unwrap().is_ok());
@@ -125,10 +125,7 @@ async fn a_server_that_is_stopping_does_not_renew_its_lease() {
     if !testing::redis::is_installed() {
         return;
     }
-    let server = testing::redis::Redis::start();
-    let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(client(&server), rooms, 10).await;
-    let (backend, rooms) = opened.unwrap();
+    let (_server, backend, rooms) = open_backend(10).await;
     let (ann, lobby) = (User::test(1, "Ann"), RoomName::parse("lobby").unwrap());
     let _membership = rooms.join(&lobby, &ann).await.unwrap();
     let end_of_lease = async || {
@@ -156,10 +153,7 @@ async fn redis_out_of_memory_deletes_from_the_longest_silent_room() {
     if !testing::redis::is_installed() {
         return;
     }
-    let server = testing::redis::Redis::start();
-    let rooms = Rooms::new(20, EVENT_BUFFER);
-    let opened = RedisBackend::open(client(&server), rooms, 10).await;
-    let (backend, _rooms) = opened.unwrap();
+    let (server, backend, _rooms) = open_backend(10).await;
     let ann = User::test(1, "Ann");
     backend.claim_name(Arc::clone(&ann)).await.unwrap();
     let [silent, lobby] = ["silent", "lobby"].map(|name| RoomName::parse(name).unwrap());

@@ -81,8 +81,7 @@ pub enum AfterPart {
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
-    crossed: Arc<Mutex<Crossed>>,
-    partial: Arc<Mutex<Option<AfterPart>>>,
+    shared: Shared,
     running: AbortHandle,
 }
 
@@ -103,17 +102,15 @@ impl Relay {
     async fn listen(target: SocketAddr, client: Option<Arc<str>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (crossed, partial) = (Arc::default(), Arc::default());
         let shared = Shared {
-            crossed: Arc::clone(&crossed),
-            partial: Arc::clone(&partial),
+            crossed: Arc::default(),
+            partial: Arc::default(),
             client,
         };
-        let running = tokio::spawn(accept(listener, target, shared)).abort_handle();
+        let running = tokio::spawn(accept(listener, target, shared.clone())).abort_handle();
         Self {
             address,
-            crossed,
-            partial,
+            shared,
             running,
         }
     }
@@ -121,7 +118,8 @@ impl Relay {
     /// Passes on only the first part of the responses to counted requests from now on, or with `None` all of them again.
     /// A response without a body is not changed.
     pub fn set_partial(&self, partial: Option<AfterPart>) {
-        *self.partial.lock().unwrap_or_else(PoisonError::into_inner) = partial;
+        let current = self.shared.partial.lock();
+        *current.unwrap_or_else(PoisonError::into_inner) = partial;
     }
 
     /// Returns the URL of `path` for the browser.
@@ -133,7 +131,8 @@ impl Relay {
     /// Returns the traffic so far.
     #[must_use]
     pub fn crossed(&self) -> Crossed {
-        *self.crossed.lock().unwrap_or_else(PoisonError::into_inner)
+        let crossed = self.shared.crossed.lock();
+        *crossed.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,10 +142,11 @@ impl Drop for Relay {
     }
 }
 
-/// What all connections of a relay share.
-#[derive(Clone)]
+/// What a relay and all its connections share.
+#[derive(Debug, Clone)]
 struct Shared {
     crossed: Arc<Mutex<Crossed>>,
+    /// What happens after the first part of a response; `None` if all of it is passed on.
     partial: Arc<Mutex<Option<AfterPart>>>,
     /// The response to the request for `client.js`, if it is replaced.
     client: Option<Arc<str>>,
